@@ -1,0 +1,2 @@
+//! The funnel.
+fn main() {}
