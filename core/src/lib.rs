@@ -1,1 +1,4 @@
 //! Nubium.
+
+pub mod liveness;
+pub mod metrics;
