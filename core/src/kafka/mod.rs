@@ -1,0 +1,3 @@
+//! Speaks to Kafka through librdkafka.
+
+pub mod settings;
