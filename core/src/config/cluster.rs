@@ -120,12 +120,12 @@ fn read_cluster(fields: &mut Fields<'_>, common: &Access) -> Option<Cluster> {
             key_password: fields.secret("ssl_key_password"),
         },
     };
-    if let Some(protocol) = own.protocol.filter(|protocol| !protocol.is_sasl()) {
-        if own.username.is_some() || own.password.is_some() {
-            let expected = "SASL_SSL or SASL_PLAINTEXT, since a username or password is given; \
-                they would not be used";
-            fields.refuse("security_protocol", protocol.name(), expected);
-        }
+    if let Some(protocol) = own.protocol.filter(|protocol| !protocol.is_sasl())
+        && (own.username.is_some() || own.password.is_some())
+    {
+        let expected = "SASL_SSL or SASL_PLAINTEXT, since a username or password is given; \
+            they would not be used";
+        fields.refuse("security_protocol", protocol.name(), expected);
     }
     let access = own.or(common);
     let protocol = access.protocol();
@@ -172,6 +172,11 @@ impl Access {
 
 fn sasl(fields: &mut Fields<'_>, access: &Access) -> Option<Sasl> {
     let (username, password) = (access.username.clone(), access.password.clone());
+    let common = ["NU_KAFKA_USERNAME", "NU_KAFKA_PASSWORD"];
+    if fields.is_wrong("username") || fields.is_wrong("password") || fields.reader.is_wrong(&common)
+    {
+        return None;
+    }
     let expected = "username and password together (or NU_KAFKA_USERNAME and NU_KAFKA_PASSWORD \
         for every cluster), or neither";
     match (&username, &password) {
@@ -190,7 +195,7 @@ fn sasl(fields: &mut Fields<'_>, access: &Access) -> Option<Sasl> {
 fn url(fields: &mut Fields<'_>) -> Option<String> {
     let expected = "brokers as host:port, separated by commas";
     let Some(url) = fields.text("url") else {
-        if !matches!(fields.map.get("url"), Some(value) if !value.is_string() && !value.is_null()) {
+        if !fields.is_wrong("url") {
             fields.refuse("url", "nothing", expected);
         }
         return None;

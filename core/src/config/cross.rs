@@ -1,12 +1,13 @@
 //! The rules between settings. A rule is left out when one of its settings is wrong by itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
 use super::choice::{ErrorPolicy, GroupProtocol};
 use super::parse;
 use super::reader::{Reader, known};
+use super::secret::Secret;
 use super::{Config, topic};
 
 const TRANSACTION_TIMEOUT: &str = "NU_PRODUCER_TRANSACTION_TIMEOUT_SECONDS";
@@ -165,18 +166,17 @@ impl Rules<'_> {
     }
 
     fn clusters(&mut self) {
-        let Config { clusters, topics, routes, .. } = self.config;
         let maps = [
             "NU_KAFKA_CLUSTERS_CONFIGS_JSON",
             "NU_KAFKA_CLUSTERS_CONFIGS_YAML",
             "NU_TOPIC_CONFIGS_JSON",
             "NU_TOPIC_CONFIGS_YAML",
         ];
-        let names: Vec<&str> = routes.all().collect();
+        let names: Vec<&str> = self.config.routes.all().collect();
         if self.reader.is_wrong(&maps) || names.is_empty() {
             return;
         }
-        if let Err(problem) = topic::cluster_for(clusters, topics, &names) {
+        if let Err(problem) = topic::cluster_for(self.config, &names) {
             self.reader.problems.push(problem);
         }
         self.reader.warnings.extend(self.config.unmapped(names.into_iter()));
@@ -184,7 +184,7 @@ impl Rules<'_> {
 
     fn pass_through(&mut self) {
         let properties = &self.config.properties;
-        let number = |map: &std::collections::BTreeMap<_, super::Secret>, name: &str| {
+        let number = |map: &BTreeMap<String, Secret>, name: &str| {
             map.get(name).and_then(|text| text.expose().parse::<u64>().ok())
         };
         let (all, of_producer) = (&properties.both, &properties.producer);

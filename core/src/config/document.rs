@@ -152,6 +152,13 @@ impl<'a> Fields<'a> {
         self.reader.problem(self.setting, place, read.into(), expected.into());
     }
 
+    /// Tells whether a problem was noted with this field, or with its `_file`.
+    pub(super) fn is_wrong(&self, key: &str) -> bool {
+        let place = format!("{}.{key}", self.place);
+        let here = |name: &str| name == self.setting.name;
+        self.reader.problems.iter().any(|p| here(&p.setting) && p.place.starts_with(&place))
+    }
+
     /// Gives a text field; absent, null and blank are the same.
     pub(super) fn text(&mut self, key: &str) -> Option<String> {
         match self.map.get(key)? {

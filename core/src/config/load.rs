@@ -30,6 +30,7 @@ fn read_config(reader: &mut Reader) -> Config {
         log: Log { level: reader.choice("NU_LOGLEVEL"), format: reader.choice("NU_LOG_FORMAT") },
         clusters: cluster::read(reader),
         topics: topic::read(reader),
+        topic_setting: topic::setting_in_use(reader),
         properties: properties::read(reader),
         registry: read_registry(reader),
         routes: read_routes(reader),

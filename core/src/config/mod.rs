@@ -78,6 +78,7 @@ pub struct Config {
     pub metrics: MetricsPush,
     /// `NU_TABLE_PATH`: the directory of a table app's stores.
     pub table_path: std::path::PathBuf,
+    topic_setting: &'static str,
     effective: Vec<Effective>,
 }
 
@@ -120,8 +121,7 @@ impl Config {
         topics: impl Iterator<Item = &'t str>,
     ) -> Result<(&str, &Cluster), Problems> {
         let names: Vec<&str> = topics.collect();
-        topic::cluster_for(&self.clusters, &self.topics, &names)
-            .map_err(|problem| Problems(vec![problem]))
+        topic::cluster_for(self, &names).map_err(|problem| Problems(vec![problem]))
     }
 
     /// Warns of each of these topics that the map of topics does not hold.
@@ -129,7 +129,7 @@ impl Config {
         topics
             .filter(|topic| !self.topics.contains_key(*topic))
             .map(|topic| Warning {
-                setting: "NU_TOPIC_CONFIGS_JSON".into(),
+                setting: self.topic_setting.into(),
                 text: format!("topic {topic} is not in the map; the app's cluster is assumed"),
             })
             .collect()

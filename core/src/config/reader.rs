@@ -173,10 +173,11 @@ impl Reader {
             let kept = if setting.secret { text } else { text.trim().to_owned() };
             (!kept.trim().is_empty()).then_some(kept)
         });
-        if own.is_none() && self.texts.contains_key(setting.name) {
-            if let WhenUnset::Use(default) = setting.unset {
-                self.warn(setting.name, format!("set to nothing; the default {default} is used"));
-            }
+        if own.is_none()
+            && self.texts.contains_key(setting.name)
+            && let WhenUnset::Use(default) = setting.unset
+        {
+            self.warn(setting.name, format!("set to nothing; the default {default} is used"));
         }
         let file_name = file_name_of(setting.name);
         let file = self.texts.get(&file_name).filter(|path| !path.trim().is_empty()).cloned();

@@ -4,12 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::Config;
 use super::cluster::Cluster;
 use super::document::{self, Fields, kind_of};
 use super::parse;
 use super::problem::Problem;
-use super::reader::Reader;
+use super::reader::{Reader, known};
 use super::setting::nearest_of;
+
+const JSON: &str = "NU_TOPIC_CONFIGS_JSON";
+const YAML: &str = "NU_TOPIC_CONFIGS_YAML";
 
 /// Says where one topic is and how it is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +28,14 @@ pub struct Topic {
     pub config: BTreeMap<String, String>,
 }
 
+/// Names the setting that the map of topics came from.
+pub(super) fn setting_in_use(reader: &Reader) -> &'static str {
+    if reader.is_given(YAML) { YAML } else { JSON }
+}
+
 /// Reads the topics and gives them by name.
 pub(super) fn read(reader: &mut Reader) -> BTreeMap<String, Topic> {
-    let (json, yaml) = ("NU_TOPIC_CONFIGS_JSON", "NU_TOPIC_CONFIGS_YAML");
-    let Some(document) = document::either(reader, json, yaml) else { return BTreeMap::new() };
+    let Some(document) = document::either(reader, JSON, YAML) else { return BTreeMap::new() };
     let mut topics = BTreeMap::new();
     // A name that starts with a dot holds a YAML anchor.
     for (name, value) in document.map.iter().filter(|(name, _)| !name.starts_with('.')) {
@@ -46,7 +54,7 @@ pub(super) fn read(reader: &mut Reader) -> BTreeMap<String, Topic> {
 fn read_topic(fields: &mut Fields<'_>) -> Option<Topic> {
     fields.warn_unknown(["cluster", "configs"].into_iter());
     let cluster = fields.text("cluster");
-    if cluster.is_none() && fields.map.get("cluster").is_none_or(|v| v.is_null() || v.is_string()) {
+    if cluster.is_none() && !fields.is_wrong("cluster") {
         fields.refuse("cluster", "nothing", "the name of a cluster");
     }
     let mut topic = Topic {
@@ -117,10 +125,10 @@ pub(super) fn scalar(value: &Value) -> Option<String> {
 /// # Errors
 /// The topics are on several clusters, on one that is not known, or cannot be placed at all.
 pub(super) fn cluster_for<'c>(
-    clusters: &'c BTreeMap<String, Cluster>,
-    topics: &'c BTreeMap<String, Topic>,
+    config: &'c Config,
     names: &[&str],
 ) -> Result<(&'c str, &'c Cluster), Problem> {
+    let Config { clusters, topics, topic_setting, .. } = config;
     let mapped: Vec<(&str, &'c str)> = names
         .iter()
         .filter_map(|name| topics.get(*name).map(|topic| (*name, topic.cluster.as_str())))
@@ -128,49 +136,53 @@ pub(super) fn cluster_for<'c>(
     let used: BTreeSet<&'c str> = mapped.iter().map(|(_, cluster)| *cluster).collect();
     let name = match (used.len(), clusters.len()) {
         (0, 1) => clusters.keys().next().map_or("", String::as_str),
-        (0, _) => return Err(unplaced(clusters, names)),
+        (0, _) => return Err(unplaced(topic_setting, clusters, names)),
         (1, _) => used.first().copied().unwrap_or_default(),
-        _ => return Err(spread(&mapped)),
+        _ => return Err(spread(topic_setting, &mapped)),
     };
     match clusters.get_key_value(name) {
         Some((name, cluster)) => Ok((name, cluster)),
-        None => Err(unknown(clusters, name, &mapped)),
+        None => Err(unknown(topic_setting, clusters, name, &mapped)),
     }
 }
 
-fn problem(read: String, expected: String) -> Problem {
+fn problem(setting: &str, read: String, expected: String) -> Problem {
+    let example = known(setting).example;
     Problem {
-        setting: "NU_TOPIC_CONFIGS_JSON".into(),
+        setting: setting.into(),
         place: String::new(),
         read,
         expected,
-        example: r#"NU_TOPIC_CONFIGS_JSON={"orders": {"cluster": "main"}}"#.into(),
+        example: format!("{setting}={example}"),
     }
 }
 
-fn unplaced(clusters: &BTreeMap<String, Cluster>, names: &[&str]) -> Problem {
-    let known: Vec<&str> = clusters.keys().map(String::as_str).collect();
-    problem(
-        format!("no cluster for any of the topics {}", names.join(", ")),
-        format!("each topic with its cluster, one of {}", known.join(", ")),
-    )
+fn unplaced(setting: &str, clusters: &BTreeMap<String, Cluster>, names: &[&str]) -> Problem {
+    let all: Vec<&str> = clusters.keys().map(String::as_str).collect();
+    let read = format!("no cluster for any of the topics {}", names.join(", "));
+    problem(setting, read, format!("each topic with its cluster, one of {}", all.join(", ")))
 }
 
-fn spread(mapped: &[(&str, &str)]) -> Problem {
+fn spread(setting: &str, mapped: &[(&str, &str)]) -> Problem {
     let places: Vec<String> = mapped.iter().map(|(t, c)| format!("{t} on {c}")).collect();
     let expected = "all topics that the app consumes and produces on one cluster, since a \
         transaction cannot span two";
-    problem(places.join(", "), expected.into())
+    problem(setting, places.join(", "), expected.into())
 }
 
-fn unknown(clusters: &BTreeMap<String, Cluster>, name: &str, mapped: &[(&str, &str)]) -> Problem {
+fn unknown(
+    setting: &str,
+    clusters: &BTreeMap<String, Cluster>,
+    name: &str,
+    mapped: &[(&str, &str)],
+) -> Problem {
     let topics: Vec<&str> = mapped.iter().map(|(topic, _)| *topic).collect();
-    let known: Vec<&str> = clusters.keys().map(String::as_str).collect();
-    let near = nearest_of(name, known.iter().copied())
+    let near = nearest_of(name, clusters.keys().map(String::as_str))
         .map(|near| format!("; did you mean {near}?"))
         .unwrap_or_default();
     problem(
+        setting,
         format!("cluster {name:?} for {}", topics.join(", ")),
-        format!("a cluster that NU_KAFKA_CLUSTERS_CONFIGS_JSON or _YAML names{near}"),
+        format!("a cluster that the map of clusters names{near}"),
     )
 }
