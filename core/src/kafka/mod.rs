@@ -3,7 +3,6 @@
 mod consumer;
 mod producer;
 pub mod settings;
-mod producer;
 
 pub use consumer::{ClientObserver, KafkaSource, OffsetReset};
 pub use producer::KafkaSink;
