@@ -1,7 +1,7 @@
 //! The app builder: settings, output topics and one function become a running, exactly-once app.
 
 use crate::codec::{Codec, TopicEncoder};
-use crate::config::{self, Config};
+use crate::config::{self, Choice as _, Config};
 use crate::engine::{
     Bounds, ClientReporter, CommitThread, Engine, ErrorPolicy, LoopSettings, Observer, Steps,
     millis_since,
@@ -17,7 +17,7 @@ use crate::topic::Topic;
 use crate::transaction::{Output, Transaction, Workbench};
 use anyhow::Context as _;
 use nubium_host::http::{ProbeServer, Probes};
-use nubium_host::{Exit, HealthFile, Stop, Watchdog, exit, logging, signals};
+use nubium_host::{Exit, HealthFile, Stop, StopHook, Watchdog, exit, logging, signals};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -316,6 +316,7 @@ impl Running {
         let reset = match self.config.consumer.auto_offset_reset {
             config::AutoOffsetReset::Earliest => OffsetReset::Earliest,
             config::AutoOffsetReset::Latest => OffsetReset::Latest,
+            config::AutoOffsetReset::Error => OffsetReset::Error,
         };
         let properties = consumer_properties(&self.config, cluster, number);
         let source = KafkaSource::new(properties.expose(), &topics, reset, reporter.clone())
@@ -437,7 +438,7 @@ impl Running {
     }
 
     /// Ends the process if a stop takes longer than `NU_SHUTDOWN_TIMEOUT_SECONDS`.
-    fn bound_the_stop(&self) -> Option<nubium_host::StopHook> {
+    fn bound_the_stop(&self) -> Option<StopHook> {
         if !self.install_process {
             return None;
         }

@@ -84,7 +84,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     }
 
     /// Makes a producer and waits for it.
-    pub(super) fn init(&mut self) -> Result<(), LoopError> {
+    pub(crate) fn init(&mut self) -> Result<(), LoopError> {
         loop {
             self.committer.submit(Work::Init);
             let done = loop {
@@ -130,7 +130,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
                     attempt += 1;
-                    if self.stopping() || attempt >= self.settings.aborts_max {
+                    if error.permanent || self.stopping() || attempt >= self.settings.aborts_max {
                         let what = format!("{attempt} times in a row");
                         return Err(LoopError::Kafka { step, what, error: error.to_string() });
                     }

@@ -38,6 +38,8 @@ pub struct SourceError {
     pub step: &'static str,
     /// Kafka's words.
     pub text: String,
+    /// Asking again cannot help.
+    pub permanent: bool,
 }
 
 /// Ends a wait of [`Source::fetch`] from another thread.
