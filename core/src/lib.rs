@@ -1,1 +1,3 @@
 //! Nubium.
+
+pub mod codec;
