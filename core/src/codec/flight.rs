@@ -20,6 +20,11 @@ impl Flights {
     fn kept(&self) -> MutexGuard<'_, HashMap<SchemaId, watch::Receiver<Outcome>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.kept().is_empty()
+    }
 }
 
 /// Waits for the fetch of a schema, which it starts unless it is under way.
