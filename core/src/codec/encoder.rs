@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_avro_fast::ser::SerializerConfig;
 
-use super::datum::{Datum, Fitted};
+use super::datum::Datum;
+use super::fit::Fitted;
 use super::schema::Schema;
 use super::value::Value;
 use super::wire::{self, SchemaId};
@@ -29,7 +30,7 @@ pub struct EncodeError {
 /// or additional fields are errors. A dynamic value is fitted to the schema: missing fields get
 /// their default (or null), numbers are widened where Avro would, a union's branch is chosen by the
 /// value's type, and of record branches the first whose fields fit best (or the one named, as in
-/// `{"full.Name": {…}}`). Fields that the schema lacks are errors, for they are mostly typing errors.
+/// `{"full.Name": {…}}`). Fields that the schema lacks are errors: most are typing errors.
 pub trait Encode {
     /// Writes the value.
     ///

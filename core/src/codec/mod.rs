@@ -6,9 +6,9 @@
 //! - [`Value`], [`Reader`], [`Dynamic`]: data whose schema is not known when the app is compiled.
 //! - [`Registry`]: the patient client of the schema registry.
 //!
-//! Decoding takes no lock: one look into a sorted list of schema ids, then serde_avro_fast. What the
-//! registry does wrong never reaches the data: an unknown id is [`DecodeError::NotFetched`], and
-//! [`Codec::ensure`] waits for as long as the registry needs.
+//! Decoding takes no lock: one look into a sorted list of schema ids, then serde_avro_fast. What
+//! the registry does wrong never reaches the data: an unknown id is [`DecodeError::NotFetched`],
+//! and [`Codec::ensure`] waits for as long as the registry needs.
 //!
 //! Limits, from serde_avro_fast 2.1: a decimal of more than 16 bytes or 28 digits is not decoded,
 //! data nested deeper than 64 levels is refused, and a typed whole number written to a `decimal` of
@@ -18,6 +18,7 @@
 mod datum;
 mod decode;
 mod encoder;
+mod fit;
 mod flight;
 mod json;
 mod memory;
@@ -128,9 +129,9 @@ impl Codec {
     /// waits.
     ///
     /// # Errors
-    /// Only what does not pass by itself: the id is unknown (also after the grace time for registries
-    /// that lag), the login is refused, the schema is not Avro. Nothing of this is remembered: the
-    /// next call asks again.
+    /// Only what does not pass by itself: the id is unknown (also after the grace time for
+    /// registries that lag), the login is refused, the schema is not Avro. Nothing of this is
+    /// remembered: the next call asks again.
     pub async fn ensure(&self, id: SchemaId) -> Result<&'static Schema, RegistryError> {
         if let Some(schema) = self.cached(id) {
             return Ok(schema);
@@ -201,8 +202,8 @@ impl Codec {
     /// [`STRING_SCHEMA`] under `{topic}-key` are registered, or only looked up.
     ///
     /// # Errors
-    /// When the schema is not valid, the registry refuses it, it is not registered although it should
-    /// be, or the registry gives no usable answer until the start-up deadline.
+    /// When the schema is not valid, the registry refuses it, it is not registered although it
+    /// should be, or the registry gives no usable answer until the start-up deadline.
     pub async fn prepare_topic(
         &self,
         topic: &str,

@@ -11,9 +11,9 @@ use super::tree::Tree;
 
 /// The spelling in which key schemas are registered.
 ///
-/// The schema id is part of a key's bytes and the partition is computed from those bytes. A registry
-/// may give `"string"` and `{"type":"string"}` different ids, so all apps must use one spelling;
-/// this is the one of the Python clients.
+/// The schema id is part of a key's bytes and the partition is computed from those bytes. A
+/// registry may give `"string"` and `{"type":"string"}` different ids, so all apps must use one
+/// spelling; this is the one of the Python clients.
 pub const STRING_SCHEMA: &str = r#"{"type":"string"}"#;
 
 const PRIMITIVES: [&str; 8] =
@@ -31,6 +31,9 @@ pub struct Schema {
     references: Vec<String>,
     tree: OnceLock<Result<Tree, SchemaError>>,
 }
+
+/// Finds a schema by its text and those of the schemas it refers to.
+type Known = HashMap<(String, Vec<String>), &'static Schema>;
 
 /// Says why a text is not a usable Avro schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,8 +60,7 @@ impl Schema {
     /// # Errors
     /// When one of the texts is no Avro schema, or a name is defined in none.
     pub fn parse_with(text: &str, references: &[String]) -> Result<&'static Self, SchemaError> {
-        static KNOWN: OnceLock<Mutex<HashMap<(String, Vec<String>), &'static Schema>>> =
-            OnceLock::new();
+        static KNOWN: OnceLock<Mutex<Known>> = OnceLock::new();
         let key = (spelled_out(text), references.to_vec());
         let known = KNOWN.get_or_init(Mutex::default);
         let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,7 +85,7 @@ impl Schema {
 
     /// Derives the schema of a Rust type with `#[derive(AvroSchema)]` of the crate `apache-avro`.
     ///
-    /// The derive follows the serde attributes (`rename`, `skip`, `default`…), so what serde writes
+    /// The derive follows the serde attributes (`rename`, `skip` and others), so what serde writes
     /// fits the schema. Field defaults, docs and aliases are given with `#[avro(…)]`.
     ///
     /// # Errors

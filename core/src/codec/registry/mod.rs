@@ -1,14 +1,15 @@
 //! Speaks the Confluent schema registry's REST API, patiently.
 //!
-//! The crate schema_registry_converter is not used. Read from its version 6.0: it caches an HTTP 500
-//! as a permanent error until the cache is cleared, counts only some 5xx as retriable, clones
-//! schemas and subject strategies for every message, copies the payload twice, cannot look up a
-//! schema without registering it, and decodes to apache-avro's slow values only. What would be left
-//! of it, four requests and their JSON, is this module.
+//! The crate schema_registry_converter is not used. Its version 6.0 caches an HTTP 500 as a
+//! permanent error until the cache is cleared, clones schemas and subject strategies for every
+//! message, copies the payload twice, cannot look up a schema without registering it, and decodes
+//! to apache-avro's slow values only. What would be left of it, four requests and their JSON, is
+//! this module.
 
 mod config;
 mod error;
 mod health;
+mod http;
 mod policy;
 #[cfg(test)]
 mod tests;
@@ -17,9 +18,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use reqwest::{Client, Method, Response, StatusCode, header};
+use reqwest::Client;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
 pub use config::RegistryConfig;
@@ -30,12 +31,7 @@ pub use policy::{Backoff, Failure, Verdict, retriable};
 use super::schema::{Schema, SchemaError};
 use super::wire::SchemaId;
 use config::Server;
-
-/// Longest part of an answer's text that goes into an error.
-const MESSAGE_MAX: usize = 500;
-
-/// Answers above this are not read: no schema is that large.
-const BODY_MAX: usize = 16 << 20;
+use http::{Attempt, Call, SchemaBody};
 
 /// Asks a schema registry, trying its URLs in order and again.
 pub struct Registry {
@@ -48,27 +44,6 @@ pub struct Registry {
     runtime: Handle,
 }
 
-/// One request, in words and in terms of the API.
-struct Call<'c> {
-    what: String,
-    endpoint: &'static str,
-    segments: &'c [&'c str],
-    body: Option<&'c SchemaBody<'c>>,
-}
-
-#[derive(Serialize)]
-struct SchemaBody<'s> {
-    schema: &'s str,
-}
-
-/// Says why one attempt failed.
-#[derive(Debug)]
-struct Attempt {
-    verdict: Verdict,
-    status: u16,
-    message: String,
-}
-
 #[derive(Deserialize)]
 struct IdAnswer {
     id: u32,
@@ -77,12 +52,17 @@ struct IdAnswer {
 #[derive(Deserialize)]
 struct SchemaAnswer {
     schema: String,
-    #[serde(default)]
-    id: Option<u32>,
     #[serde(rename = "schemaType", default)]
     kind: Option<String>,
     #[serde(default)]
     references: Vec<Reference>,
+}
+
+#[derive(Deserialize)]
+struct VersionAnswer {
+    id: u32,
+    #[serde(flatten)]
+    version: SchemaAnswer,
 }
 
 #[derive(Deserialize)]
@@ -104,7 +84,7 @@ impl Registry {
         if servers.is_empty() {
             return Err(RegistryError::Settings("no URL is given".into()));
         }
-        let client = client(&config, &servers)?;
+        let client = http::client(&config, &servers)?;
         let (preferred, record) = (AtomicUsize::new(0), health::Record::default());
         Ok(Self { client, servers, preferred, record, config, runtime })
     }
@@ -207,13 +187,17 @@ impl Registry {
         &self,
         subject: &str,
     ) -> Result<(SchemaId, &'static Schema), RegistryError> {
-        let answer = self.version(subject, "latest").await?;
+        let answer: VersionAnswer = self.version(subject, "latest").await?;
         let what = format!("the newest schema of subject `{subject}`");
-        let schema = self.parse(&what, &answer).await?;
-        Ok((SchemaId(answer.id.unwrap_or_default()), schema))
+        let schema = self.parse(&what, &answer.version).await?;
+        Ok((SchemaId(answer.id), schema))
     }
 
-    async fn version(&self, subject: &str, version: &str) -> Result<SchemaAnswer, RegistryError> {
+    async fn version<T: DeserializeOwned>(
+        &self,
+        subject: &str,
+        version: &str,
+    ) -> Result<T, RegistryError> {
         let call = Call {
             what: format!("fetch version {version} of subject `{subject}`"),
             endpoint: "/subjects/{subject}/versions/{version}",
@@ -238,7 +222,7 @@ impl Registry {
         let mut wanted: Vec<(String, u32)> = answer.references.iter().map(Reference::key).collect();
         let mut seen = wanted.clone();
         while let Some((subject, version)) = wanted.pop() {
-            let found = self.version(&subject, &version.to_string()).await?;
+            let found: SchemaAnswer = self.version(&subject, &version.to_string()).await?;
             for key in found.references.iter().map(Reference::key) {
                 if !seen.contains(&key) {
                     seen.push(key.clone());
@@ -298,7 +282,9 @@ impl Registry {
         let mut worst: Option<Attempt> = None;
         for offset in 0..self.servers.len() {
             let index = (preferred + offset) % self.servers.len();
-            match self.ask(&self.servers[index], call).await {
+            let (status, outcome) = http::ask(&self.client, &self.servers[index], call).await;
+            self.record.count(call.endpoint, call.method(), status);
+            match outcome {
                 Ok(answer) => {
                     self.preferred.store(index, Ordering::Relaxed);
                     self.record.answered();
@@ -324,35 +310,6 @@ impl Registry {
         }
         Err(worst)
     }
-
-    /// Sends one request to one server.
-    async fn ask<T: DeserializeOwned>(
-        &self,
-        server: &Server,
-        call: &Call<'_>,
-    ) -> Result<T, Attempt> {
-        let method = if call.body.is_some() { Method::POST } else { Method::GET };
-        let name = if call.body.is_some() { "POST" } else { "GET" };
-        let mut request = self.client.request(method, server.route(call.segments));
-        request = request.header(header::ACCEPT, "application/vnd.schemaregistry.v1+json");
-        if let Some((username, password)) = &server.login {
-            request = request.basic_auth(username, Some(password));
-        }
-        if let Some(body) = call.body {
-            request = request.json(body);
-            let kind = "application/vnd.schemaregistry.v1+json";
-            request = request.header(header::CONTENT_TYPE, kind);
-        }
-        let answer = match request.send().await {
-            Ok(answer) => answer,
-            Err(error) => {
-                self.record.count(call.endpoint, name, 0);
-                return Err(Attempt::from_error(&server.base, error));
-            }
-        };
-        self.record.count(call.endpoint, name, answer.status().as_u16());
-        read(&server.base, answer).await
-    }
 }
 
 impl fmt::Debug for Registry {
@@ -371,112 +328,5 @@ struct Patience {
 impl Reference {
     fn key(&self) -> (String, u32) {
         (self.subject.clone(), self.version)
-    }
-}
-
-impl Call<'_> {
-    fn error(&self, attempt: Attempt, waited: Duration) -> RegistryError {
-        let (what, message) = (self.what.clone(), attempt.message);
-        match attempt.verdict {
-            Verdict::Retry { .. } => RegistryError::Unreachable { what, waited, last: message },
-            _ => RegistryError::Refused { what, status: attempt.status, message },
-        }
-    }
-}
-
-impl Attempt {
-    fn new(failure: Failure, message: impl Into<String>) -> Self {
-        let status = if let Failure::Status { code, .. } = failure { code } else { 0 };
-        Self { verdict: retriable(failure), status, message: message.into() }
-    }
-
-    /// Describes a failure without reqwest's URL, whose login is gone already but whose path is long.
-    fn from_error(base: &reqwest::Url, error: reqwest::Error) -> Self {
-        let failure = if error.is_timeout() { Failure::Timeout } else { Failure::Transport };
-        let error = error.without_url();
-        let mut message = format!("{base} {error}");
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            message.push_str(": ");
-            message.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        Self::new(failure, message)
-    }
-}
-
-fn client(config: &RegistryConfig, servers: &[Server]) -> Result<Client, RegistryError> {
-    let settings = |error: reqwest::Error| RegistryError::Settings(error.to_string());
-    let mut client = Client::builder()
-        .user_agent(concat!("nubium/", env!("CARGO_PKG_VERSION")))
-        .timeout(config.timeout)
-        .connect_timeout(config.timeout);
-    if let Some(pem) = &config.ca_pem {
-        let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(settings)?;
-        if certificates.is_empty() {
-            let nothing = "the CA file holds no PEM certificate".into();
-            return Err(RegistryError::Settings(nothing));
-        }
-        client = client.tls_certs_merge(certificates);
-    } else if servers.iter().all(|server| server.base.scheme() == "http") {
-        // Images without CA certificates can still use a plain registry.
-        client = client.tls_certs_only([]);
-    }
-    client.build().map_err(settings)
-}
-
-/// Reads an answer: JSON of the wanted form, or the registry's error.
-async fn read<T: DeserializeOwned>(base: &reqwest::Url, answer: Response) -> Result<T, Attempt> {
-    let status = answer.status();
-    let retry_after = retry_after(&answer);
-    let body = match body(answer).await {
-        Ok(body) => body,
-        Err(error) => return Err(Attempt::from_error(base, error)),
-    };
-    if !status.is_success() {
-        let failure = Failure::Status { code: status.as_u16(), retry_after };
-        return Err(Attempt::new(failure, message(base, status, &body)));
-    }
-    serde_json::from_slice(&body).map_err(|error| {
-        let text = shortened(&String::from_utf8_lossy(&body));
-        Attempt::new(Failure::Body, format!("{base} sent no valid answer ({error}): {text}"))
-    })
-}
-
-async fn body(mut answer: Response) -> reqwest::Result<Vec<u8>> {
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await? {
-        body.extend_from_slice(&chunk);
-        if body.len() > BODY_MAX {
-            body.truncate(MESSAGE_MAX);
-            break;
-        }
-    }
-    Ok(body)
-}
-
-/// Reads `Retry-After` in seconds; a date is left to the back-off.
-fn retry_after(answer: &Response) -> Option<Duration> {
-    let value = answer.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
-    value.trim().parse().ok().map(Duration::from_secs)
-}
-
-/// Takes the registry's words from its error format, or else the body as it is.
-fn message(base: &reqwest::Url, status: StatusCode, body: &[u8]) -> String {
-    #[derive(Deserialize)]
-    struct Refusal {
-        error_code: u32,
-        message: String,
-    }
-    match serde_json::from_slice::<Refusal>(body) {
-        Ok(no) => format!("{base} {status}: {} ({})", shortened(&no.message), no.error_code),
-        Err(_) => format!("{base} {status}: {}", shortened(&String::from_utf8_lossy(body))),
-    }
-}
-
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(MESSAGE_MAX) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.trim().into(),
     }
 }

@@ -65,8 +65,8 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Returns the wait after the given number of failed attempts, between the half and the whole
-    /// of `first · 2^(attempts - 1)`. `random` is any number; it spreads the waits of many clients.
+    /// Returns the wait after the given number of failed attempts: between half of and the whole of
+    /// `first · 2^(attempts - 1)`. `random` is any number; it spreads the waits of many clients.
     #[must_use]
     pub fn wait(&self, attempts: u32, random: u64) -> Duration {
         let doublings = attempts.saturating_sub(1).min(30);

@@ -91,7 +91,8 @@ fn errors_name_the_path_and_what_is_expected() {
 fn a_branch_is_chosen_by_type_then_by_fields_then_by_name() {
     let schema = r#"["null","boolean","int","long","double","bytes","string",
         {"type":"record","name":"x.A","fields":[{"name":"a","type":"int"}]},
-        {"type":"record","name":"x.B","fields":[{"name":"a","type":"int"},{"name":"b","type":"int"}]},
+        {"type":"record","name":"x.B","fields":[{"name":"a","type":"int"},
+            {"name":"b","type":"int"}]},
         {"type":"record","name":"x.C","fields":[{"name":"a","type":"int"}]},
         {"type":"array","items":"int"},{"type":"map","values":"string"}]"#;
     let branch = |value: Value| encode(schema, &value).unwrap()[HEADER_LEN] / 2;

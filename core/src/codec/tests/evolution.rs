@@ -35,8 +35,10 @@ const READER: &str = r#"{"type":"record","name":"y.New","aliases":["x.Old"],"fie
     {"name":"list","type":{"type":"array","items":"long"}},
     {"name":"dict","type":{"type":"map","values":["null","double"]}},
     {"name":"shape","type":[
-        {"type":"record","name":"x.Square","fields":[{"name":"square","type":"long","aliases":["r"]}]},
-        {"type":"record","name":"x.Circle","fields":[{"name":"circle","type":"long","aliases":["r"]}]}]}]}"#;
+        {"type":"record","name":"x.Square","fields":[
+            {"name":"square","type":"long","aliases":["r"]}]},
+        {"type":"record","name":"x.Circle","fields":[
+            {"name":"circle","type":"long","aliases":["r"]}]}]}]}"#;
 
 fn written(codec: &Codec) -> Vec<u8> {
     let json = json!({"id": 1, "dropped": {"deep": ["a", "b"]}, "count": 2, "ratio": 0.5,

@@ -39,7 +39,10 @@ impl Sample {
             Self::Nullable(inner, _) => json!(["null", inner.schema(names)]),
             Self::Record(fields) => {
                 let name = name();
-                let field = |(i, f): (usize, &Self)| json!({"name": format!("f{i}"), "type": f.schema(names)});
+                let field = |(i, f): (usize, &Self)| {
+                    let name = format!("f{i}");
+                    json!({"name": name, "type": f.schema(names)})
+                };
                 let fields: Vec<Json> = fields.iter().enumerate().map(field).collect();
                 json!({"type": "record", "name": name, "fields": fields})
             }
