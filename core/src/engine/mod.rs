@@ -85,8 +85,9 @@ struct Held {
 
 /// One loop: a consumer, a committer and the app's pattern.
 pub(crate) struct Engine<'e, S, C, P> {
-    source: S,
+    // Dropped before the source: the commit thread shares the consumer, and a waker holds its queue.
     committer: C,
+    source: S,
     pattern: &'e P,
     bench: &'e Workbench,
     settings: LoopSettings,

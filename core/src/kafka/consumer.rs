@@ -266,13 +266,6 @@ impl Source for KafkaSource {
                 let _ = self.accept(&event, &Offsets::default());
             }
         }
-        if let Err(error) = self.consumer.close_queue() {
-            tracing::warn!(%error, "could not leave the group");
-            return;
-        }
-        while !self.consumer.closed() {
-            let _ = self.consumer.poll(Duration::from_millis(10));
-        }
     }
 }
 

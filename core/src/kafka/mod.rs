@@ -104,7 +104,7 @@ pub trait Source {
     /// Makes the handle that ends a wait.
     fn waker(&self) -> Waker;
 
-    /// Leaves the group.
+    /// Gives everything up; the group is left when this is dropped.
     fn close(&mut self);
 }
 
