@@ -21,7 +21,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 pub use frame::{ApiKey, Frame, Side};
-pub use rule::{Gate, Rule, Verdict, hold, kill, stop};
+pub use rule::{Gate, Rule, Target, Verdict, hold, kill, kill_after, stop};
 
 use frame::{RequestHeader, correlation, read_frame};
 
@@ -178,11 +178,12 @@ impl Shared {
                 return Err(io::Error::other("a frame that is no request or answer"));
             };
             match self.judge(&frame) {
-                Verdict::Forward => {
+                verdict @ (Verdict::Forward | Verdict::ForwardThen(..)) => {
                     let mut out = Vec::with_capacity(frame.bytes.len() + 4);
                     out.extend((frame.bytes.len() as u32).to_be_bytes());
                     out.extend(&frame.bytes);
                     to.write_all(&out)?;
+                    verdict.follow();
                 }
                 Verdict::Drop => {}
                 Verdict::Close => return Ok(()),

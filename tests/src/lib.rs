@@ -9,6 +9,7 @@
 
 pub mod broker;
 pub mod checker;
+pub mod faulty;
 pub mod install;
 pub mod kproxy;
 pub mod ledger;
@@ -17,6 +18,7 @@ pub mod process;
 pub mod reader;
 mod reaper;
 pub mod registry;
+pub mod scenario;
 pub mod services;
 pub mod topics;
 pub mod wait;

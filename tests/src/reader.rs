@@ -189,6 +189,67 @@ pub fn committed(
     Ok(offsets)
 }
 
+/// Watches how many records a topic holds, transaction markers and open transactions included.
+///
+/// Faults are timed by it: "once the output has grown by so much", never by the clock.
+pub struct Progress {
+    consumer: BaseConsumer,
+    partitions: BTreeSet<Partition>,
+}
+
+impl Progress {
+    /// Watches a topic.
+    ///
+    /// # Errors
+    /// The cluster does not answer.
+    pub fn of(bootstrap: &str, topic: &str) -> Result<Self> {
+        let consumer = consumer(bootstrap, "read_uncommitted", &[])?;
+        let partitions = partitions(&consumer, &[topic])?;
+        Ok(Self { consumer, partitions })
+    }
+
+    /// How many records there are now.
+    ///
+    /// # Errors
+    /// The cluster does not answer.
+    pub fn now(&self) -> Result<i64> {
+        let end = |partition: &Partition| {
+            let (topic, number) = (&partition.topic, partition.number);
+            Ok(self.consumer.fetch_watermarks(topic, number, REQUEST_TIMEOUT)?.1)
+        };
+        self.partitions.iter().map(end).sum()
+    }
+
+    /// Waits until there are at least so many.
+    ///
+    /// # Errors
+    /// There are fewer when the deadline passes, or `tend` fails.
+    pub fn reach(
+        &self,
+        at_least: i64,
+        deadline: Duration,
+        mut tend: impl FnMut() -> Result<()>,
+    ) -> Result<()> {
+        let start = Instant::now();
+        loop {
+            tend()?;
+            // A cluster that is down for a while is part of some tests.
+            let now = self.now().unwrap_or(0);
+            if now >= at_least {
+                return Ok(());
+            }
+            ensure!(start.elapsed() < deadline, "the output holds {now} of {at_least} records");
+            std::thread::sleep(Duration::from_millis(3));
+        }
+    }
+}
+
+impl std::fmt::Debug for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Progress").field("partitions", &self.partitions).finish()
+    }
+}
+
 /// Reads all the time while a test does its worst, as a user's own consumer would.
 ///
 /// What such a reader saw must be what a fresh one sees later: see [`LiveReader::finish`].

@@ -1,7 +1,7 @@
 //! Rules: which frame, and what happens at it.
 
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -10,14 +10,25 @@ use super::frame::{ApiKey, Frame, Side};
 use crate::process::{Signal, signal_pid};
 
 /// What becomes of a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Verdict {
     /// It goes on.
     Forward,
+    /// It goes on, and once it is written the process gets the signal.
+    ForwardThen(Target, Signal),
     /// It vanishes; the connection stays.
     Drop,
     /// It vanishes and the connection is closed.
     Close,
+}
+
+impl Verdict {
+    /// Does what is to follow a frame that went on.
+    pub(super) fn follow(self) {
+        if let Self::ForwardThen(target, signal) = self {
+            target.signal(signal);
+        }
+    }
 }
 
 type Matches = Box<dyn Fn(&Frame) -> bool + Send>;
@@ -105,19 +116,47 @@ impl fmt::Debug for Rule {
     }
 }
 
+/// The process a rule acts on; named once it is started, which is after the rule was added.
+#[derive(Debug, Clone, Default)]
+pub struct Target(Arc<OnceLock<u32>>);
+
+impl Target {
+    /// Makes a target that is not named yet; a frame that hits it waits until it is.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Names the process; a second name is ignored.
+    pub fn set(&self, pid: u32) {
+        let _ = self.0.set(pid);
+    }
+
+    fn signal(&self, signal: Signal) {
+        // A process that is already gone cannot be hit; the test sees how it ended.
+        let _ = signal_pid(*self.0.wait(), signal);
+    }
+}
+
 /// Kills the process and withholds the frame.
-pub fn kill(pid: u32) -> impl FnMut(&Frame) -> Verdict + Send + 'static {
+pub fn kill(target: &Target) -> impl FnMut(&Frame) -> Verdict + Send + 'static {
+    let target = target.clone();
     move |_| {
-        // A process that is already gone cannot be hit; the test sees that it was not killed.
-        let _ = signal_pid(pid, Signal::KILL);
+        target.signal(Signal::KILL);
         Verdict::Drop
     }
 }
 
+/// Lets the frame go on, and kills the process as soon as it is written.
+pub fn kill_after(target: &Target) -> impl FnMut(&Frame) -> Verdict + Send + 'static {
+    let target = target.clone();
+    move |_| Verdict::ForwardThen(target.clone(), Signal::KILL)
+}
+
 /// Stops the process (SIGSTOP) and lets the frame go on.
-pub fn stop(pid: u32) -> impl FnMut(&Frame) -> Verdict + Send + 'static {
+pub fn stop(target: &Target) -> impl FnMut(&Frame) -> Verdict + Send + 'static {
+    let target = target.clone();
     move |_| {
-        let _ = signal_pid(pid, Signal::STOP);
+        target.signal(Signal::STOP);
         Verdict::Forward
     }
 }
@@ -171,7 +210,7 @@ impl Gate {
         state.waiting += 1;
         self.0.1.notify_all();
         loop {
-            if let Some(verdict) = state.open {
+            if let Some(verdict) = state.open.clone() {
                 return verdict;
             }
             state = self.0.1.wait(state).unwrap_or_else(PoisonError::into_inner);

@@ -112,9 +112,24 @@ fn kills_a_process_at_a_frame() {
     let dir = tempfile::tempdir().unwrap();
     let victim = Process::spawn("victim", dir.path(), Command::new("sleep").arg("1000")).unwrap();
     let proxy = proxy();
-    proxy.add(Rule::on(ApiKey::END_TXN, Side::Response, kill(victim.pid())));
+    let target = Target::new();
+    proxy.add(Rule::on(ApiKey::END_TXN, Side::Response, kill(&target)));
+    target.set(victim.pid());
     let stream = connect(&proxy);
     send(&stream, ApiKey::END_TXN, 1, "app", b"");
+    assert_eq!(victim.wait(DEADLINE).unwrap().code(), None);
+}
+
+#[test]
+fn kills_a_process_after_a_frame() {
+    let dir = tempfile::tempdir().unwrap();
+    let victim = Process::spawn("victim", dir.path(), Command::new("sleep").arg("1000")).unwrap();
+    let (proxy, target) = (proxy(), Target::new());
+    target.set(victim.pid());
+    proxy.add(Rule::on(ApiKey::END_TXN, Side::Response, kill_after(&target)));
+    let stream = connect(&proxy);
+    send(&stream, ApiKey::END_TXN, 1, "app", b"");
+    assert_eq!(answer(&stream), Some(1));
     assert_eq!(victim.wait(DEADLINE).unwrap().code(), None);
 }
 
