@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use crate::ledger::{Fate, Input, Ledger, Partition};
+use crate::ledger::{Input, Ledger, Partition};
 
 const SHOWN: usize = 20;
 
@@ -105,7 +105,7 @@ pub enum Violation {
 
 /// Checks every promise of exactly-once, and returns those that are broken.
 ///
-/// Every input with [`Fate::Copy`] below its partition's committed offset has one output with its
+/// Every input whose fate is to be copied below its partition's committed offset has one output with its
 /// number and key; no other output exists; within each pair of source and output partition the
 /// source offsets rise; no transaction is open; and with [`Extent::Complete`] the committed
 /// offsets are the ends of the input.
@@ -138,7 +138,7 @@ fn check_outputs<'a>(
     for output in outputs {
         let source = &output.source;
         match find(rows, source) {
-            Some(input) if input.fate == Fate::Copy => {
+            Some(input) if input.fate.is_copied() => {
                 if (input.seq, &input.key) != (output.seq, &output.key) {
                     broken.push(Violation::Altered(output.clone()));
                 }
@@ -180,7 +180,7 @@ fn check_partition(
     if wrong {
         broken.push(Violation::Offset { partition: partition.clone(), committed, end });
     }
-    for input in inputs.iter().filter(|input| input.fate == Fate::Copy) {
+    for input in inputs.iter().filter(|input| input.fate.is_copied()) {
         let source = Source { partition: partition.clone(), offset: input.offset };
         let count = counts.get(&source).copied().unwrap_or(0);
         let is_done = input.offset < done || extent == Extent::Complete;

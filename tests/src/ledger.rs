@@ -20,6 +20,12 @@ pub const INPUT_SCHEMA: &str = r#"{"type":"record","name":"LedgerInput","fields"
     {"name":"seq","type":"long"},{"name":"key","type":"string"},
     {"name":"fate","type":"string"},{"name":"filler","type":"string"}]}"#;
 
+/// A later version of it, which readers of the first can read.
+const EVOLVED_SCHEMA: &str = r#"{"type":"record","name":"LedgerInput","fields":[
+    {"name":"seq","type":"long"},{"name":"key","type":"string"},
+    {"name":"fate","type":"string"},{"name":"filler","type":"string"},
+    {"name":"version","type":"long","default":0}]}"#;
+
 /// The schema of the copies that the app under test makes.
 pub const OUTPUT_SCHEMA: &str = r#"{"type":"record","name":"LedgerOutput","fields":[
     {"name":"source_topic","type":"string"},{"name":"source_partition","type":"int"},
@@ -60,13 +66,27 @@ pub enum Fate {
     Copy,
     /// Produce nothing for it.
     Drop,
+    /// Copy it, with one header overridden, one added and one dropped.
+    Headers,
+    /// Send it to be retried, every time.
+    Retry,
+    /// Send it to the failure topic.
+    Failure,
 }
 
 impl Fate {
+    /// Says whether the output holds a record for it.
+    pub fn is_copied(self) -> bool {
+        matches!(self, Self::Copy | Self::Headers)
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Copy => "copy",
             Self::Drop => "drop",
+            Self::Headers => "headers",
+            Self::Retry => "retry",
+            Self::Failure => "failure",
         }
     }
 }
@@ -111,6 +131,7 @@ pub struct Ledger {
     producer: BaseProducer,
     key_schema: u32,
     schemas: BTreeMap<String, u32>,
+    evolved: bool,
 }
 
 impl Ledger {
@@ -141,7 +162,7 @@ impl Ledger {
             .create()?;
         let rng = StdRng::seed_from_u64(plan.seed);
         let rows = BTreeMap::new();
-        Ok(Self { partitions, rows, plan, rng, next: 0, producer, key_schema, schemas })
+        Ok(Self { partitions, rows, plan, rng, next: 0, producer, key_schema, schemas, evolved: false })
     }
 
     /// Writes `count` more inputs, and returns once the broker has them all.
@@ -160,16 +181,57 @@ impl Ledger {
         self.flush()
     }
 
+    /// Writes one input of each fate to the partition, and returns once the broker has them.
+    ///
+    /// # Errors
+    /// As [`Ledger::write`].
+    pub fn write_fates(&mut self, partition: &Partition, fates: &[Fate]) -> Result<()> {
+        for fate in fates {
+            self.write_one(partition, format!("key-{}", self.next), *fate)?;
+        }
+        self.flush()
+    }
+
+    /// Writes any bytes as an input that the app is to leave out of its output.
+    ///
+    /// # Errors
+    /// As [`Ledger::write`].
+    pub fn write_bytes(&mut self, partition: &Partition, value: &[u8]) -> Result<()> {
+        let key = format!("key-{}", self.next);
+        let framed_key = Writer::framed(self.key_schema).string(&key).finish();
+        self.send(partition, &framed_key, value, &format!("guid-{}", self.next))?;
+        self.remember(partition, key, Fate::Failure)?;
+        self.flush()
+    }
+
+    /// Writes from now on with a schema of more fields, which the registry has to be asked for.
+    ///
+    /// # Errors
+    /// The registry refuses it.
+    pub fn evolve(&mut self, registry: &str) -> Result<()> {
+        let registry = RegistryClient::new(registry)?;
+        for (topic, schema) in &mut self.schemas {
+            *schema = registry.register(&format!("{topic}-value"), EVOLVED_SCHEMA)?;
+        }
+        self.evolved = true;
+        Ok(())
+    }
+
     fn write_one(&mut self, partition: &Partition, key: String, fate: Fate) -> Result<()> {
         let seq = self.next;
         let value = Writer::framed(self.schemas[&partition.topic])
             .long(seq)
             .string(&key)
             .string(fate.as_str())
-            .string(FILLER)
-            .finish();
+            .string(FILLER);
+        let value = if self.evolved { value.long(0) } else { value }.finish();
         let framed_key = Writer::framed(self.key_schema).string(&key).finish();
         self.send(partition, &framed_key, &value, &format!("guid-{seq}"))?;
+        self.remember(partition, key, fate)
+    }
+
+    fn remember(&mut self, partition: &Partition, key: String, fate: Fate) -> Result<()> {
+        let seq = self.next;
         self.next += 1;
         let rows = self.rows.entry(partition.clone()).or_default();
         let offset = i64::try_from(rows.len())?;
@@ -181,7 +243,8 @@ impl Ledger {
         loop {
             let headers = OwnedHeaders::new()
                 .insert(Header { key: "guid", value: Some(guid) })
-                .insert(Header { key: "last_updated_by", value: Some("ledger") });
+                .insert(Header { key: "last_updated_by", value: Some("ledger") })
+                .insert(Header { key: "unwanted", value: Some("x") });
             let record = BaseRecord::to(&to.topic)
                 .partition(to.number)
                 .key(key)
@@ -219,6 +282,14 @@ impl Ledger {
     /// Every partition that inputs may be in, also the empty ones.
     pub fn partitions(&self) -> &[Partition] {
         &self.partitions
+    }
+
+    /// Leaves out the inputs before these offsets: the app is not to see them.
+    pub fn forget_before(&mut self, starts: &BTreeMap<Partition, i64>) {
+        for (partition, rows) in &mut self.rows {
+            let start = starts.get(partition).copied().unwrap_or(0);
+            rows.retain(|input| input.offset >= start);
+        }
     }
 
     /// The offset after the last input of every partition that has one.

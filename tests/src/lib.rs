@@ -13,6 +13,7 @@ pub mod faulty;
 pub mod install;
 pub mod kproxy;
 pub mod ledger;
+pub mod outage;
 pub mod ports;
 pub mod process;
 pub mod reader;

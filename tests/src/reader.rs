@@ -189,6 +189,16 @@ pub fn committed(
     Ok(offsets)
 }
 
+/// Returns how many members a group has.
+///
+/// # Errors
+/// The cluster does not answer.
+pub fn members(bootstrap: &str, group: &str) -> Result<usize> {
+    let consumer = consumer(bootstrap, "read_committed", &[])?;
+    let list = consumer.fetch_group_list(Some(group), REQUEST_TIMEOUT)?;
+    Ok(list.groups().iter().map(|group| group.members().len()).sum())
+}
+
 /// Watches how many records a topic holds, transaction markers and open transactions included.
 ///
 /// Faults are timed by it: "once the output has grown by so much", never by the clock.

@@ -49,7 +49,7 @@ impl Cluster {
 }
 
 /// One app, its inputs and its output.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Scenario {
     /// The addresses.
     pub cluster: Cluster,
@@ -60,7 +60,7 @@ pub struct Scenario {
     /// The consumer group, which is also the app's name.
     pub group: String,
     environment: BTreeMap<String, String>,
-    logs: TempDir,
+    logs: Arc<TempDir>,
 }
 
 impl Scenario {
@@ -79,7 +79,7 @@ impl Scenario {
             output,
             group,
             environment: BTreeMap::new(),
-            logs: tempfile::Builder::new().prefix("nubium-eos-").tempdir()?,
+            logs: Arc::new(tempfile::Builder::new().prefix("nubium-eos-").tempdir()?),
         };
         scenario.environment = scenario.base_environment();
         Ok(scenario)
@@ -123,13 +123,21 @@ impl Scenario {
     /// # Errors
     /// The program cannot be started.
     pub fn start(&self, program: &str, host: &str) -> Result<Process> {
-        let health = self.logs.path().join(format!("{host}.health"));
+        self.start_as(program, host, host)
+    }
+
+    /// Starts an instance under another name for its log and health file.
+    ///
+    /// # Errors
+    /// The program cannot be started.
+    pub fn start_as(&self, program: &str, host: &str, name: &str) -> Result<Process> {
+        let health = self.logs.path().join(format!("{name}.health"));
         let mut command = Command::new(program);
         command
             .envs(&self.environment)
             .env("NU_HOSTNAME", self.host(host))
             .env("NU_HEALTH_FILE", health);
-        Process::spawn(host, self.logs.path(), &mut command)
+        Process::spawn(name, self.logs.path(), &mut command)
     }
 
     /// The full host name of an instance, unique on the cluster.

@@ -1,6 +1,7 @@
 //! Plants one fault of every kind into a clean run, and sees it caught under its own name.
 
 use super::*;
+use crate::ledger::Fate;
 
 fn input(partition: &Partition, offset: i64, fate: Fate) -> Input {
     let seq = offset + 1000 * i64::from(partition.number);
