@@ -9,7 +9,8 @@ use std::process::{Command, Output};
 
 use anyhow::{Context, Result, bail, ensure};
 
-const KAFKA: &str = "kafka-4.1.1";
+// Raise the last number when the list of artifacts changes: the name is the cache's key.
+const KAFKA: &str = "kafka-4.1.1-2";
 const KAFKA_POM: &str = include_str!("../services/kafka.pom.xml");
 const APICURIO: &str = "apicurio-registry-app-3.0.9";
 const APICURIO_ARTIFACT: &str = "io.apicurio:apicurio-registry-app:3.0.9:tar.gz:all";

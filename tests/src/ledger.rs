@@ -162,7 +162,17 @@ impl Ledger {
             .create()?;
         let rng = StdRng::seed_from_u64(plan.seed);
         let rows = BTreeMap::new();
-        Ok(Self { partitions, rows, plan, rng, next: 0, producer, key_schema, schemas, evolved: false })
+        Ok(Self {
+            partitions,
+            rows,
+            plan,
+            rng,
+            next: 0,
+            producer,
+            key_schema,
+            schemas,
+            evolved: false,
+        })
     }
 
     /// Writes `count` more inputs, and returns once the broker has them all.

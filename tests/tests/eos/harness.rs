@@ -21,8 +21,12 @@ struct Run {
 
 /// Makes a copier with a planted bug, if any, whose function fails once in 1,000 messages.
 fn prepare(mutant: &str) -> Result<Run> {
+    prepare_with(mutant, INPUTS)
+}
+
+fn prepare_with(mutant: &str, inputs: u32) -> Result<Run> {
     let cluster = Cluster::shared();
-    let ledger = write_ledger(&cluster, "harness", INPUTS)?;
+    let ledger = write_ledger(&cluster, "harness", inputs)?;
     let mut scenario = scenario_on(&cluster, "harness", &ledger)?;
     scenario.set("LEDGER_MUTANT", mutant).set("LEDGER_FAIL_ONE_IN", "1000");
     Ok(Run { scenario, ledger })
@@ -80,7 +84,7 @@ fn catches_an_app_that_does_not_rewind() -> Result<()> {
 #[test]
 fn catches_an_app_that_rewinds_one_partition_alone() -> Result<()> {
     const PORTIONS: u32 = 30;
-    let mut run = prepare("rewinds-one-partition")?;
+    let mut run = prepare_with("rewinds-one-partition", 0)?;
     run.scenario.set("LEDGER_FAIL_ONE_IN", "400");
     let app = run.scenario.start(COPIER, "one")?;
     // Inputs that come while it runs, so that a batch holds several partitions and what a

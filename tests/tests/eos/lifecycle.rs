@@ -23,9 +23,9 @@ fn a_graceful_stop_commits_leaves_the_group_and_exits_0() -> Result<()> {
         scenario.set("NU_OUTBOX_MAX_COUNT", "100");
         let app = scenario.start(APP, "app")?;
         let health = scenario.logs().join("app.health");
-        scenario.progress()?.reach(500, DEADLINE, || {
-            app.is_running().then_some(()).context("it has ended")
-        })?;
+        scenario
+            .progress()?
+            .reach(500, DEADLINE, || app.is_running().then_some(()).context("it has ended"))?;
         assert!(health.exists(), "no health file while it runs");
         app.signal(signal)?;
         let status = app.wait(DEADLINE)?;

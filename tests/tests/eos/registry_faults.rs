@@ -35,7 +35,8 @@ impl Run {
         self.scenario.drained(&self.ledger, || app.tend())?;
         self.scenario.verify(&self.ledger, Extent::Complete)?;
         let failures = format!("{}-failures", self.scenario.group);
-        let failed = nubium_tests::reader::read_all(&self.scenario.cluster.bootstrap, &[&failures])?;
+        let failed =
+            nubium_tests::reader::read_all(&self.scenario.cluster.bootstrap, &[&failures])?;
         assert_eq!(failed, []);
         assert!(app.exits().is_empty(), "it ended by itself: {:?}", app.exits());
         Ok(())
