@@ -1,7 +1,7 @@
 //! The app builder: settings, output topics and one function become a running, exactly-once app.
 
-use crate::codec::{Codec, TopicEncoder};
-use crate::config::{self, Config};
+use crate::codec::{Codec, Registry, RegistryConfig, TopicEncoder};
+use crate::config::{self, Choice as _, Config};
 use crate::engine::{
     Bounds, ClientReporter, CommitThread, Engine, ErrorPolicy, LoopSettings, Observer, Steps,
     millis_since,
@@ -17,7 +17,7 @@ use crate::topic::Topic;
 use crate::transaction::{Output, Transaction, Workbench};
 use anyhow::Context as _;
 use nubium_host::http::{ProbeServer, Probes};
-use nubium_host::{Exit, HealthFile, Stop, Watchdog, exit, logging, signals};
+use nubium_host::{Exit, HealthFile, Stop, StopHook, Watchdog, exit, logging, signals};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -227,7 +227,8 @@ impl Running {
             .build()
             .context("async runtime")
             .map_err(host)?;
-        let codec = Codec::connect(&config.registry).context("schema registry client").map_err(host)?;
+        let registry = Registry::new(registry_config(&config.registry), runtime.handle().clone());
+        let codec = Codec::new(registry.context("schema registry client").map_err(host)?);
         let metrics = app
             .metrics
             .unwrap_or_else(|| Metrics::new(&config.app.name, &config.app.hostname));
@@ -316,6 +317,7 @@ impl Running {
         let reset = match self.config.consumer.auto_offset_reset {
             config::AutoOffsetReset::Earliest => OffsetReset::Earliest,
             config::AutoOffsetReset::Latest => OffsetReset::Latest,
+            config::AutoOffsetReset::Error => OffsetReset::Error,
         };
         let properties = consumer_properties(&self.config, cluster, number);
         let source = KafkaSource::new(properties.expose(), &topics, reset, reporter.clone())
@@ -388,7 +390,7 @@ impl Running {
         for (topic, schema) in &self.produce {
             let prepared = self.runtime.block_on(async {
                 tokio::select! {
-                    made = self.codec.prepare_topic_patiently(topic, schema, register) => Some(made),
+                    made = self.codec.prepare_topic(topic, schema, register) => Some(made),
                     () = self.stop.wait() => None,
                 }
             });
@@ -417,7 +419,7 @@ impl Running {
         let (pulses, clock, codec) = (self.pulses.clone(), self.clock, self.codec.clone());
         let health = move || {
             let now = millis_since(clock);
-            let reachable = codec.registry_reachable();
+            let reachable = codec.registry().is_none_or(|registry| registry.health().is_reachable());
             let snapshots: Vec<_> = pulses
                 .iter()
                 .map(|pulse| {
@@ -437,7 +439,7 @@ impl Running {
     }
 
     /// Ends the process if a stop takes longer than `NU_SHUTDOWN_TIMEOUT_SECONDS`.
-    fn bound_the_stop(&self) -> Option<nubium_host::StopHook> {
+    fn bound_the_stop(&self) -> Option<StopHook> {
         if !self.install_process {
             return None;
         }
@@ -453,6 +455,18 @@ impl Running {
             let _ = std::thread::Builder::new().name("nubium-stop-limit".into()).spawn(wait);
         }))
     }
+}
+
+/// Takes the registry's settings over into its client's.
+#[must_use]
+pub fn registry_config(settings: &config::Registry) -> RegistryConfig {
+    let urls: Vec<&str> = settings.urls.iter().map(|url| url.as_str()).collect();
+    let mut made = RegistryConfig::new(&urls.join(","));
+    if let Some(auth) = &settings.auth {
+        made = made.with_login(&auth.username, auth.password.expose());
+    }
+    made.timeout = settings.timeout;
+    made
 }
 
 fn outputs(encoders: Vec<TopicEncoder>) -> Vec<Output> {

@@ -25,5 +25,5 @@ pub mod watchdog;
 
 pub use exit::Exit;
 pub use health_file::HealthFile;
-pub use stop::Stop;
+pub use stop::{Stop, StopHook};
 pub use watchdog::Watchdog;

@@ -325,7 +325,10 @@ impl Source for MemorySource {
         for (at, offset) in to.iter() {
             match broker.positions.get_mut(&at) {
                 Some(next) => *next = offset,
-                None => return Err(SourceError { step: "seek", text: format!("{at} not assigned") }),
+                None => {
+                    let text = format!("{at} not assigned");
+                    return Err(SourceError { step: "seek", text, permanent: false });
+                }
             }
         }
         Ok(())

@@ -33,6 +33,8 @@ use crate::engine::{Bounds, Engine, ErrorPolicy, InlineCommitter, LoopSettings, 
 use crate::error::LoopError;
 use crate::headers::Header;
 use crate::message::MessageBody;
+use crate::liveness::Pulse;
+use crate::metrics::Metrics;
 use crate::pattern::Pattern;
 use crate::retry::RetryRoutes;
 use crate::topic::{Topic, TopicPartition};
@@ -40,11 +42,13 @@ use crate::transaction::{Output, Workbench};
 use anyhow::Context as _;
 use broker::{Broker, MemorySink, MemorySource};
 use nubium_host::Stop;
-use serde::{Serialize, de::DeserializeOwned};
+use crate::codec::Encode;
+use serde::de::DeserializeOwned;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Turns without anything left to do are the end; this many with something left are a loop without progress.
 const TURNS: usize = 100_000;
@@ -77,6 +81,7 @@ pub struct Driver<P> {
     encoders: BTreeMap<String, TopicEncoder>,
     outputs: Vec<(String, String)>,
     latest: bool,
+    metrics: Metrics,
     /// Retry and failure routing; change it before [`Self::run`].
     pub retry: RetryRoutes,
     /// The loop's settings; change them before [`Self::run`].
@@ -103,6 +108,7 @@ impl<P: Pattern> Driver<P> {
             encoders: BTreeMap::new(),
             outputs: Vec::new(),
             latest: false,
+            metrics: Metrics::new("driver", "driver"),
             retry: RetryRoutes::default(),
             settings: LoopSettings {
                 bounds: Bounds { count: 10_000, bytes: 8 << 20, age: Duration::from_millis(100) },
@@ -153,7 +159,7 @@ impl<P: Pattern> Driver<P> {
     ///
     /// # Errors
     /// The topic is no input, or the value does not fit its schema.
-    pub fn send<V: Serialize + ?Sized>(
+    pub fn send<V: Encode + ?Sized>(
         &mut self,
         topic: &str,
         partition: i32,
@@ -195,7 +201,9 @@ impl<P: Pattern> Driver<P> {
         let _runtime = self.runtime.enter();
         let source = MemorySource { broker: Rc::clone(&self.broker), latest: self.latest };
         let steps = Steps::new(MemorySink::new(&self.broker), Duration::from_millis(1));
-        let (stop, observer) = (Stop::new(), Observer::default());
+        let stop = Stop::new();
+        let clock = Instant::now();
+        let observer = Observer::new(&self.metrics, Arc::new(Pulse::new(0)), clock);
         let mut engine = Engine::new(
             source,
             InlineCommitter::new(steps),
@@ -270,6 +278,12 @@ impl<P: Pattern> Driver<P> {
     #[must_use]
     pub fn committed(&self, topic: &str, partition: i32) -> Option<i64> {
         self.broker.borrow().committed.get(&TopicPartition::new(topic, partition)).copied()
+    }
+
+    /// The metrics that the app has counted, in Prometheus' text format.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        self.metrics.text()
     }
 
     /// How many transactions were committed and how many aborted.

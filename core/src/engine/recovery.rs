@@ -24,10 +24,13 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                 self.aborts = 0;
                 Ok(true)
             }
-            Outcome::Aborted(error) => {
+            Outcome::Aborted { error, committing } => {
                 tracing::warn!(%error, first = %in_flight, "transaction aborted, replaying");
+                let mut plan = self.drop_in_hand(&in_flight);
                 self.count_abort("transaction", &error)?;
-                let plan = self.drop_in_hand(&in_flight);
+                if committing {
+                    plan = rewind::to_committed(&plan, &self.committed_of(&plan)?);
+                }
                 self.seek(&plan)?;
                 Ok(false)
             }
@@ -84,7 +87,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     }
 
     /// Makes a producer and waits for it.
-    pub(super) fn init(&mut self) -> Result<(), LoopError> {
+    pub(crate) fn init(&mut self) -> Result<(), LoopError> {
         loop {
             self.committer.submit(Work::Init);
             let done = loop {
@@ -130,7 +133,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
                     attempt += 1;
-                    if self.stopping() || attempt >= self.settings.aborts_max {
+                    if error.permanent || self.stopping() || attempt >= self.settings.aborts_max {
                         let what = format!("{attempt} times in a row");
                         return Err(LoopError::Kafka { step, what, error: error.to_string() });
                     }

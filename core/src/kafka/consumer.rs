@@ -35,6 +35,8 @@ pub enum OffsetReset {
     Earliest,
     /// After the last message there is.
     Latest,
+    /// Nowhere: the app ends and an operator decides.
+    Error,
 }
 
 /// Keeps rebalances for [`Source::serve`] instead of carrying them out behind the engine's back.
@@ -220,12 +222,19 @@ impl Source for KafkaSource {
     }
 
     fn reset_offset(&mut self, at: TopicPartition, limit: Duration) -> Result<i64, SourceError> {
+        if self.reset == OffsetReset::Error {
+            let text = format!(
+                "the group has no committed offset for {at}, and NU_CONSUMER_AUTO_OFFSET_RESET=error forbids to guess; \
+                 set the group's offsets or the setting"
+            );
+            return Err(SourceError { step: "auto.offset.reset", text, permanent: true });
+        }
         let (first, end) = self
             .consumer
             .fetch_watermarks(at.topic.name(), at.partition, limit)
             .map_err(failed("watermarks"))?;
         Ok(match self.reset {
-            OffsetReset::Earliest => first,
+            OffsetReset::Earliest | OffsetReset::Error => first,
             OffsetReset::Latest => end,
         })
     }
@@ -287,7 +296,7 @@ fn trouble(error: &KafkaError) -> Option<Event> {
 }
 
 fn failed(step: &'static str) -> impl Fn(KafkaError) -> SourceError {
-    move |error| SourceError { step, text: error.to_string() }
+    move |error| SourceError { step, text: error.to_string(), permanent: false }
 }
 
 fn names_of(list: &TopicPartitionList) -> Vec<TopicPartition> {

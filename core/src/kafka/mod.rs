@@ -38,6 +38,8 @@ pub struct SourceError {
     pub step: &'static str,
     /// Kafka's words.
     pub text: String,
+    /// Asking again cannot help.
+    pub permanent: bool,
 }
 
 /// Ends a wait of [`Source::fetch`] from another thread.
@@ -173,7 +175,7 @@ pub trait Sink {
 }
 
 /// Passes librdkafka's log on.
-fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     use RDKafkaLogLevel as L;
     match level {
         L::Emerg | L::Alert | L::Critical | L::Error => {
