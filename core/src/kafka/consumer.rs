@@ -273,6 +273,9 @@ impl Source for KafkaSource {
         while !self.consumer.closed() {
             let _ = self.consumer.poll(Duration::from_millis(10));
         }
+        // What is still queued refers to its partition, and the client's end waits for that for ever: a waker may
+        // keep the queue alive past this.
+        while self.queue.receive(Duration::ZERO, drop) > 0 {}
     }
 }
 
