@@ -11,9 +11,9 @@ mod frame;
 mod rule;
 
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io;
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -21,9 +21,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 pub use frame::{ApiKey, Frame, Side};
-pub use rule::{Gate, Rule, Target, Verdict, hold, kill, kill_after, stop};
+pub use rule::{Gate, Rule, Target, Verdict, answer_error, hold, kill, kill_after, stop};
 
-use frame::{RequestHeader, correlation, read_frame};
+use frame::{RequestHeader, correlation, read_frame, write_frame};
 
 use crate::wait::until;
 
@@ -40,6 +40,7 @@ struct Shared {
     rules: Mutex<Vec<Rule>>,
     counts: Mutex<HashMap<(ApiKey, Side), usize>>,
     streams: Mutex<Vec<TcpStream>>,
+    acted: AtomicUsize,
     refusing: AtomicBool,
     closed: AtomicBool,
 }
@@ -82,9 +83,16 @@ impl Proxy {
         lock(&self.shared.rules).push(rule);
     }
 
-    /// Removes every rule. A frame that is held stays held until its gate opens.
+    /// Removes every rule and forgets what they did. A frame that is held stays held until its
+    /// gate opens.
     pub fn clear(&self) {
         lock(&self.shared.rules).clear();
+        self.shared.acted.store(0, Ordering::Release);
+    }
+
+    /// How often a rule has acted.
+    pub fn acted(&self) -> usize {
+        self.shared.acted.load(Ordering::Acquire)
     }
 
     /// How many frames of this kind have come, also those that were dropped.
@@ -169,7 +177,7 @@ impl Shared {
     fn pump(
         &self,
         mut from: &TcpStream,
-        mut to: &TcpStream,
+        to: &TcpStream,
         side: Side,
         pending: &Pending,
     ) -> io::Result<()> {
@@ -177,17 +185,14 @@ impl Shared {
             let Some(frame) = identify(bytes, side, pending) else {
                 return Err(io::Error::other("a frame that is no request or answer"));
             };
-            match self.judge(&frame) {
-                verdict @ (Verdict::Forward | Verdict::ForwardThen(..)) => {
-                    let mut out = Vec::with_capacity(frame.bytes.len() + 4);
-                    out.extend((frame.bytes.len() as u32).to_be_bytes());
-                    out.extend(&frame.bytes);
-                    to.write_all(&out)?;
-                    verdict.follow();
-                }
+            let verdict = self.judge(&frame);
+            match &verdict {
+                Verdict::Forward | Verdict::ForwardThen(..) => write_frame(to, &frame.bytes)?,
+                Verdict::Replace(bytes) => write_frame(to, bytes)?,
                 Verdict::Drop => {}
                 Verdict::Close => return Ok(()),
             }
+            verdict.follow();
         }
         Ok(())
     }
@@ -197,7 +202,9 @@ impl Shared {
         let hits: Vec<_> =
             lock(&self.rules).iter_mut().filter_map(|rule| rule.hit(frame)).collect();
         // Outside the lock: an action may wait, and other connections go on meanwhile.
-        hits.first().map_or(Verdict::Forward, |act| lock(act)(frame))
+        let Some(act) = hits.first() else { return Verdict::Forward };
+        self.acted.fetch_add(1, Ordering::AcqRel);
+        lock(act)(frame)
     }
 }
 

@@ -4,7 +4,7 @@
 //! header v1 and v2), or only the correlation id (response header).
 //! Source: the Kafka protocol guide, "Protocol Primitive Types" and "Messages".
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
 const LONGEST: usize = 256 << 20;
 
@@ -117,6 +117,15 @@ pub(super) fn read_frame(stream: &mut impl Read) -> io::Result<Option<Vec<u8>>> 
     let mut bytes = vec![0; length];
     stream.read_exact(&mut bytes)?;
     Ok(Some(bytes))
+}
+
+/// Writes one frame with its length.
+pub(super) fn write_frame(mut stream: impl Write, bytes: &[u8]) -> io::Result<()> {
+    let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
+    // In one write: two would be two packets, and the second may wait for an answer.
+    let mut out = length.to_be_bytes().to_vec();
+    out.extend(bytes);
+    stream.write_all(&out)
 }
 
 fn read_i16(bytes: &[u8], at: usize) -> Option<i16> {

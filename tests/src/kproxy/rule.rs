@@ -16,6 +16,8 @@ pub enum Verdict {
     Forward,
     /// It goes on, and once it is written the process gets the signal.
     ForwardThen(Target, Signal),
+    /// These bytes go on in its place.
+    Replace(Vec<u8>),
     /// It vanishes; the connection stays.
     Drop,
     /// It vanishes and the connection is closed.
@@ -158,6 +160,22 @@ pub fn stop(target: &Target) -> impl FnMut(&Frame) -> Verdict + Send + 'static {
     move |_| {
         target.signal(Signal::STOP);
         Verdict::Forward
+    }
+}
+
+/// Answers with an error code although the broker did what it was asked.
+///
+/// For answers that begin with a throttle time and one error code, as those of AddOffsetsToTxn
+/// and EndTxn before their flexible versions.
+pub fn answer_error(code: i16) -> impl FnMut(&Frame) -> Verdict + Send + 'static {
+    const AT: std::ops::Range<usize> = 8..10;
+    move |frame| {
+        let mut bytes = frame.bytes.clone();
+        match bytes.get_mut(AT) {
+            Some(place) => place.copy_from_slice(&code.to_be_bytes()),
+            None => return Verdict::Close,
+        }
+        Verdict::Replace(bytes)
     }
 }
 

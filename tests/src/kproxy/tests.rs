@@ -17,9 +17,10 @@ fn broker() -> u16 {
             thread::spawn(move || {
                 let (mut from, mut to) = (&stream, &stream);
                 while let Ok(Some(request)) = read_frame(&mut from) {
-                    let mut answer = 4_u32.to_be_bytes().to_vec();
-                    answer.extend(&request[4..8]);
-                    let _ = to.write_all(&answer);
+                    // Correlation id, throttle time and "no error".
+                    let mut answer = request[4..8].to_vec();
+                    answer.extend([0; 6]);
+                    let _ = write_frame(&mut to, &answer);
                 }
             });
         }
@@ -47,10 +48,8 @@ fn request(api: ApiKey, correlation: i32, client: &str, body: &[u8]) -> Vec<u8> 
     bytes
 }
 
-fn send(mut stream: &TcpStream, api: ApiKey, correlation: i32, client: &str, body: &[u8]) {
-    let bytes = request(api, correlation, client, body);
-    stream.write_all(&(bytes.len() as u32).to_be_bytes()).unwrap();
-    stream.write_all(&bytes).unwrap();
+fn send(stream: &TcpStream, api: ApiKey, correlation: i32, client: &str, body: &[u8]) {
+    write_frame(stream, &request(api, correlation, client, body)).unwrap();
 }
 
 fn answer(mut stream: &TcpStream) -> Option<i32> {
@@ -96,6 +95,16 @@ fn holds_a_frame_until_the_gate_opens() {
     assert_eq!(answer(&other), Some(2), "another connection goes on");
     gate.open(Verdict::Forward);
     assert_eq!(answer(&held), Some(1));
+}
+
+#[test]
+fn answers_with_an_error_code() {
+    let proxy = proxy();
+    proxy.add(Rule::on(ApiKey::END_TXN, Side::Response, answer_error(47)));
+    let mut stream = connect(&proxy);
+    send(&stream, ApiKey::END_TXN, 7, "app", b"");
+    let bytes = read_frame(&mut stream).unwrap().unwrap();
+    assert_eq!(bytes, [0, 0, 0, 7, 0, 0, 0, 0, 0, 47]);
 }
 
 #[test]

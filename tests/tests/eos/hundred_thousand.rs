@@ -96,7 +96,7 @@ fn second_and_third_instance_join_and_leave() -> Result<()> {
 #[test]
 fn the_function_fails_at_random_and_is_tried_again() -> Result<()> {
     let (mut scenario, ledger) = scenario("failing")?;
-    scenario.set("LEDGER_FAIL_ONE_IN", "2000").set("NU_ERROR_POLICY", "retry");
+    scenario.set("LEDGER_FAIL_ONE_IN", "2000").set("NU_ERROR_RETRY_MAX", "20");
     scenario.set("NU_ERROR_RETRY_BACKOFF_MILLISECONDS", "10");
     let mut app = Kept::start(&scenario, APP, "app")?;
     scenario.drained(ledger, || app.tend())?;

@@ -1,7 +1,7 @@
 //! Single messages: headers, retries, failures, and bytes that are no Avro.
 
 use anyhow::{Context, Result};
-use nubium_tests::checker::Extent;
+use nubium_tests::checker::{Extent, Source, Violation, check};
 use nubium_tests::ledger::{Fate, Ledger, Partition};
 use nubium_tests::reader::{Raw, read_all, settled};
 use nubium_tests::scenario::{Cluster, DEADLINE, Kept, Scenario};
@@ -103,6 +103,26 @@ fn a_failure_goes_to_the_failure_topic_and_says_why() -> Result<()> {
     let exception: serde_json::Value =
         serde_json::from_str(record.header("exception").context("no header `exception`")?)?;
     assert_eq!(exception["name"], "Broken", "{exception}");
+    Ok(())
+}
+
+#[test]
+fn a_message_whose_function_fails_goes_to_the_failure_topic_alone() -> Result<()> {
+    let mut run = prepare("dead-letter")?;
+    run.scenario.set("NU_PRODUCE_FAILURE_TOPICS", run.failure.clone());
+    run.scenario.set("NU_ERROR_POLICY", "dead_letter").set("LEDGER_FAIL_ONCE", "1");
+    run.ledger.write_fates(&run.input, &[Fate::Copy; 3])?;
+    let mut app = Kept::start(&run.scenario, APP, "app")?;
+    run.scenario.drained(&run.ledger, || app.tend())?;
+    let (evidence, _) = run.scenario.evidence(run.ledger.partitions())?;
+    let broken = check(run.ledger.rows(), &evidence, Extent::Complete);
+    let source = Source { partition: run.input.clone(), offset: 1 };
+    assert_eq!(broken, [Violation::Lost(source)], "its copy alone is missing");
+    let failed = run.read(&run.failure)?;
+    let [record] = &failed[..] else { panic!("{failed:?}") };
+    assert_eq!(record.header("guid"), Some("guid-1"));
+    let exception = record.header("exception").context("no header `exception`")?;
+    assert!(exception.contains("Planned"), "{exception}");
     Ok(())
 }
 
