@@ -105,9 +105,9 @@ pub enum Violation {
 
 /// Checks every promise of exactly-once, and returns those that are broken.
 ///
-/// Every input whose fate is to be copied below its partition's committed offset has one output with its
-/// number and key; no other output exists; within each pair of source and output partition the
-/// source offsets rise; no transaction is open; and with [`Extent::Complete`] the committed
+/// Every input that is to be copied, below its partition's committed offset, has one output with
+/// its number and key; no other output exists; within each pair of source and output partition
+/// the source offsets rise; no transaction is open; and with [`Extent::Complete`] the committed
 /// offsets are the ends of the input.
 pub fn check(
     rows: &BTreeMap<Partition, Vec<Input>>,
