@@ -348,7 +348,7 @@ impl Running {
             Engine::new(source, committer, pattern, &bench, settings, observer, self.stop.clone());
         engine.start().map_err(|error| match error {
             LoopError::App { .. } => Failed { exit: Exit::AppFailed, error: error.into() },
-            LoopError::Fenced { .. } | LoopError::Kafka { .. } => refused(error.into()),
+            LoopError::Fenced { .. } | LoopError::Kafka { .. } | LoopError::Stopped(_) => refused(error.into()),
         })
     }
 

@@ -150,6 +150,9 @@ pub enum LoopError {
         /// Kafka's words.
         error: String,
     },
+    /// It was asked to stop while it waited for an answer; no failure.
+    #[error("stopped while waiting for {0}")]
+    Stopped(&'static str),
     /// Kafka refuses for good, or too often.
     #[error("{step} failed {what}: {error}")]
     Kafka {

@@ -360,3 +360,20 @@ fn produce_names_undeclared_topics_and_too_large_records() {
     assert!(driver.delivered("out").is_empty());
     assert_eq!(driver.committed("in", 0), Some(1));
 }
+
+#[test]
+fn a_message_waits_until_it_is_old_enough_and_nothing_else_waits_for_it() {
+    let mut driver = driver(copy(), 2);
+    driver.settings.message_age = Duration::from_millis(30);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let young = driver.broker.borrow().log("in").next().map(|(_, body)| body.clone()).unwrap();
+    let timestamp = Some(i64::try_from(now.as_millis()).unwrap());
+    for _ in 0..2 {
+        driver.send_raw("in", 1, MessageBody { timestamp, ..young.clone() });
+    }
+    driver.run().unwrap();
+    let waited = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap() - now;
+    assert!(waited >= Duration::from_millis(30), "handled after {waited:?}");
+    assert_eq!(driver.values::<i64>("out").unwrap(), [0, 1, 0, 0]);
+    assert_eq!(driver.committed("in", 1), Some(3));
+}

@@ -170,7 +170,7 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
             Err(error) => {
                 self.source.close();
                 self.observer.ended();
-                Err(error)
+                unless_stopped(Err(error))
             }
         }
     }
@@ -189,7 +189,7 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
         if let Ok(false) | Err(_) = &flushed {
             tracing::warn!("the last transaction failed; its messages are handled after the restart");
         }
-        ended
+        unless_stopped(ended)
     }
 
     fn turns(&mut self) -> Result<(), LoopError> {
@@ -269,9 +269,11 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
             if self.committer.finished() {
                 self.settle()?;
             }
-            if units % self.stride == 0 {
+            if units >= self.stride {
                 let now = Instant::now();
+                self.observer.ran(units, now - clock);
                 let quick = now - clock < Duration::from_millis(1);
+                units = 0;
                 self.stride = if quick { (self.stride * 2).min(32) } else { 1 };
                 (clock, self.waiting_since) = (now, now);
                 self.observer.working();
@@ -280,6 +282,7 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
                 }
             }
         }
+        self.observer.ran(units, clock.elapsed());
         Ok(())
     }
 
@@ -352,6 +355,17 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
         }
         self.submit();
         self.await_outcome()
+    }
+}
+
+/// A stop that interrupted a wait is an orderly end.
+fn unless_stopped(ended: Result<(), LoopError>) -> Result<(), LoopError> {
+    match ended {
+        Err(LoopError::Stopped(what)) => {
+            tracing::info!(what, "stopped while waiting");
+            Ok(())
+        }
+        ended => ended,
     }
 }
 

@@ -103,7 +103,10 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                     let id = self.settings.transactional_id.clone();
                     return Err(LoopError::Fenced { id, error: error.to_string() });
                 }
-                Class::Retriable if !self.stopping() => {
+                Class::Retriable if self.stopping() => {
+                    return Err(LoopError::Stopped("init_transactions"));
+                }
+                Class::Retriable => {
                     self.count_abort("init_transactions", &error)?;
                     std::thread::sleep(self.settings.wait_before(self.aborts));
                 }
@@ -133,8 +136,11 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             match question(&mut self.source) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
+                    if self.stopping() {
+                        return Err(LoopError::Stopped(step));
+                    }
                     attempt += 1;
-                    if error.permanent || self.stopping() || attempt >= self.settings.aborts_max {
+                    if error.permanent || attempt >= self.settings.aborts_max {
                         let what = format!("{attempt} times in a row");
                         return Err(LoopError::Kafka { step, what, error: error.to_string() });
                     }
