@@ -4,4 +4,6 @@
 //! `commands`, one file each.
 
 pub mod avro;
+pub mod demo;
 pub mod mapping;
+pub mod settings;
