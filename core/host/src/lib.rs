@@ -1,1 +1,29 @@
-//! Nubium.
+//! Hosts a long-running program: logs, signals, exit codes, health file, watchdog, HTTP probes.
+//!
+//! Nothing here knows Kafka, so a small server can use it without building librdkafka.
+//!
+//! ```text
+//! main ─▶ logging::init ─▶ Stop + signals::install ─▶ HealthFile ─▶ ProbeServer ─▶ work ─▶ Exit
+//! ```
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | [`logging`] | the one `tracing` subscriber of the process |
+//! | [`stop`], [`signals`] | the request to stop, and how INT and TERM make it |
+//! | [`exit`] | exit codes and the way out when something hangs |
+//! | [`health_file`] | a file that exists while the program runs |
+//! | [`watchdog`] | limits for calls that may never return |
+//! | [`http`] | a hardened HTTP/1 server and the probes on it |
+
+pub mod exit;
+pub mod health_file;
+pub mod http;
+pub mod logging;
+pub mod signals;
+pub mod stop;
+pub mod watchdog;
+
+pub use exit::Exit;
+pub use health_file::HealthFile;
+pub use stop::{Stop, StopHook};
+pub use watchdog::Watchdog;

@@ -1,0 +1,166 @@
+//! Settings that take one of a few names.
+
+/// Reads and names the variants of an enum that a setting chooses from.
+pub trait Choice: Copy + 'static {
+    /// The accepted names, aliases left out.
+    const NAMES: &'static [&'static str];
+
+    /// Reads a name or an alias; upper and lower case are the same.
+    fn from_name(text: &str) -> Option<Self>;
+
+    /// Gives the name as it is written in the settings and, where it has one, in librdkafka.
+    fn name(self) -> &'static str;
+}
+
+macro_rules! choice {
+    ($(#[$doc:meta])* $name:ident {
+        $($(#[$variant_doc:meta])* $variant:ident = $text:literal $(| $alias:literal)*,)+
+    }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)+
+        }
+
+        impl Choice for $name {
+            const NAMES: &'static [&'static str] = &[$($text),+];
+
+            fn from_name(text: &str) -> Option<Self> {
+                $(if [$text $(, $alias)*].iter().any(|name| name.eq_ignore_ascii_case(text)) {
+                    return Some(Self::$variant);
+                })+
+                None
+            }
+
+            fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+    };
+}
+
+choice! {
+    /// Chooses how a client reaches and proves itself to a broker.
+    SecurityProtocol {
+        /// Neither encrypted nor authenticated.
+        Plaintext = "PLAINTEXT",
+        /// Encrypted; a client certificate is optional.
+        Ssl = "SSL",
+        /// A username and a password, not encrypted.
+        SaslPlaintext = "SASL_PLAINTEXT",
+        /// A username and a password, encrypted.
+        SaslSsl = "SASL_SSL",
+    }
+}
+
+impl SecurityProtocol {
+    /// Tells whether a username and a password are sent.
+    pub fn is_sasl(self) -> bool {
+        matches!(self, Self::SaslPlaintext | Self::SaslSsl)
+    }
+
+    /// Tells whether the connection is encrypted.
+    pub fn is_ssl(self) -> bool {
+        matches!(self, Self::Ssl | Self::SaslSsl)
+    }
+}
+
+choice! {
+    /// Chooses how username and password are proven.
+    SaslMechanism {
+        /// The password itself is sent (RFC 4616).
+        Plain = "PLAIN",
+        /// A salted challenge with SHA-256 (RFC 5802).
+        ScramSha256 = "SCRAM-SHA-256",
+        /// A salted challenge with SHA-512 (RFC 5802).
+        ScramSha512 = "SCRAM-SHA-512",
+    }
+}
+
+choice! {
+    /// Chooses where a group starts that has no committed offset.
+    AutoOffsetReset {
+        /// At the oldest message.
+        Earliest = "earliest" | "smallest" | "beginning",
+        /// Behind the newest message.
+        Latest = "latest" | "largest" | "end",
+        /// Nowhere: it is an error.
+        Error = "error" | "none",
+    }
+}
+
+choice! {
+    /// Chooses the protocol of the consumer group.
+    GroupProtocol {
+        /// The clients compute the assignment.
+        Classic = "classic",
+        /// The broker computes the assignment (KIP-848).
+        Consumer = "consumer",
+    }
+}
+
+choice! {
+    /// Chooses how the classic protocol spreads partitions over the members.
+    AssignmentStrategy {
+        /// Few partitions move, the others go on working (KIP-429).
+        CooperativeSticky = "cooperative-sticky",
+        /// Consecutive partitions of each topic; all are given up at each change.
+        Range = "range",
+        /// One after the other; all are given up at each change.
+        RoundRobin = "roundrobin",
+    }
+}
+
+choice! {
+    /// Chooses the compression of produced batches.
+    Compression {
+        /// No compression.
+        None = "none",
+        /// LZ4.
+        Lz4 = "lz4",
+        /// Zstandard.
+        Zstd = "zstd",
+        /// Snappy.
+        Snappy = "snappy",
+        /// gzip.
+        Gzip = "gzip",
+    }
+}
+
+choice! {
+    /// Chooses what follows when the app function fails and no attempt is left.
+    ErrorPolicy {
+        /// What was complete before is committed, then the app exits non-zero.
+        Stop = "stop",
+        /// The message goes to the failure topic and the app goes on.
+        DeadLetter = "dead_letter",
+    }
+}
+
+choice! {
+    /// Chooses from which weight on a log line is written.
+    LogLevel {
+        /// Everything.
+        Trace = "TRACE",
+        /// What helps to find a fault.
+        Debug = "DEBUG" | "NOTSET",
+        /// What an operator wants to see.
+        Info = "INFO",
+        /// What was put right by itself.
+        Warning = "WARNING" | "WARN",
+        /// Where somebody must act.
+        Error = "ERROR",
+        /// As `ERROR`; Python's name for the heaviest.
+        Critical = "CRITICAL" | "FATAL",
+    }
+}
+
+choice! {
+    /// Chooses the form of log lines.
+    LogFormat {
+        /// Lines for people.
+        Text = "text",
+        /// One JSON object a line.
+        Json = "json",
+    }
+}

@@ -1,0 +1,145 @@
+//! Settings of the process: who it is, how it is watched, what it reports.
+
+use super::super::choice::{Choice, LogFormat, LogLevel};
+use super::Kind::{Address, Flag, OneOf, Text, Time, Whole, WrittenFile};
+use super::WhenUnset::{Derived, Off, Required, Use};
+use super::{Section, Setting, Unit};
+
+/// Who the app is.
+pub(super) const APP: Section = Section {
+    title: "The app",
+    text: "",
+    settings: &[
+        Setting::original(
+            "NU_APP_NAME",
+            Text,
+            Required,
+            "The app's name: consumer group, metrics label `app`, changelog prefix.",
+            "contact_funnel",
+        ),
+        Setting::original(
+            "NU_HOSTNAME",
+            Text,
+            Derived("the value of HOSTNAME"),
+            "Unique for each instance: transactional.id, client.id, metrics label `job`. Two \
+                instances that share it fence each other off.",
+            "contact-funnel-0",
+        ),
+        Setting::original(
+            "NU_MP_PROJECT",
+            Text,
+            Derived("required while metrics are pushed and NU_METRICS_SERVICE_NAME is unset"),
+            "The OpenShift or Kubernetes namespace, part of the metrics service's name.",
+            "marketing",
+        ),
+        Setting::added(
+            "NU_APP_THREADS",
+            Whole { min: 1, max: 256 },
+            Use("1"),
+            "Independent loops in one process. The further ones use NU_HOSTNAME-1, -2, ... as \
+                transactional.id.",
+            "2",
+        ),
+        Setting::original(
+            "NU_LOGLEVEL",
+            OneOf(LogLevel::NAMES),
+            Use("INFO"),
+            "From which weight on log lines are written.",
+            "DEBUG",
+        ),
+        Setting::added(
+            "NU_LOG_FORMAT",
+            OneOf(LogFormat::NAMES),
+            Use("text"),
+            "Log lines for people, or one JSON object a line.",
+            "json",
+        ),
+    ],
+};
+
+/// How the process is watched and stopped.
+pub(super) const OPERATION: Section = Section {
+    title: "Operation",
+    text: "",
+    settings: &[
+        Setting::added(
+            "NU_HEALTH_FILE",
+            WrittenFile,
+            Use("/tmp/health"),
+            "This file exists while the app runs; `off` writes none.",
+            "/tmp/health",
+        ),
+        Setting::added(
+            "NU_PROBE_PORT",
+            Whole { min: 1, max: 65_535 },
+            Off,
+            "Serves `/livez`, `/readyz` and `/metrics` over HTTP on this port.",
+            "8080",
+        ),
+        Setting::added(
+            "NU_PROBE_ADDRESS",
+            Address,
+            Use("0.0.0.0"),
+            "The address that NU_PROBE_PORT listens on.",
+            "127.0.0.1",
+        ),
+        Setting::added(
+            "NU_SHUTDOWN_TIMEOUT_SECONDS",
+            Time { unit: Unit::Seconds, min: 0.1, max: 3_600.0 },
+            Use("25"),
+            "How long the app may take to finish after INT or TERM. Stay below the grace period \
+                of the platform (30 s in Kubernetes).",
+            "25",
+        ),
+        Setting::added(
+            "NU_BROKER_OUTAGE_LIMIT_SECONDS",
+            Time { unit: Unit::Seconds, min: 0.0, max: 86_400.0 },
+            Use("300"),
+            "Liveness turns red when no broker was reached for this long; 0 means never.",
+            "600",
+        ),
+    ],
+};
+
+/// Where metrics are pushed to.
+pub(super) const METRICS: Section = Section {
+    title: "Metrics pushing",
+    text: "Metrics are pushed to every pod behind a headless service.",
+    settings: &[
+        Setting::original(
+            "NU_DO_METRICS_PUSHING",
+            Flag,
+            Use("true"),
+            "Push metrics at all.",
+            "false",
+        ),
+        Setting::original(
+            "NU_METRICS_PUSH_RATE",
+            Time { unit: Unit::Seconds, min: 0.1, max: 86_400.0 },
+            Use("10"),
+            "Seconds between two pushes.",
+            "10",
+        ),
+        Setting::original(
+            "NU_METRICS_SERVICE_NAME",
+            Text,
+            Derived("bifrost-metrics-cache-headless.{NU_MP_PROJECT}.svc.cluster.local"),
+            "The headless service: one address for each pod.",
+            "metrics-cache-headless.marketing.svc.cluster.local",
+        ),
+        Setting::original(
+            "NU_METRICS_SERVICE_PORT",
+            Whole { min: 1, max: 65_535 },
+            Use("8080"),
+            "The port of the service.",
+            "8080",
+        ),
+        Setting::original(
+            "NU_METRICS_POD_PORT",
+            Whole { min: 1, max: 65_535 },
+            Use("9091"),
+            "The port of each pod, which is pushed to.",
+            "9091",
+        ),
+    ],
+};

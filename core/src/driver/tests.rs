@@ -1,0 +1,360 @@
+//! The loop under faults, in memory: whatever goes wrong at whatever step, every input counts once and in order.
+
+use super::{Driver, Fault, Step};
+use crate::engine::ErrorPolicy;
+use crate::error::Exception;
+use crate::headers::Header;
+use crate::message::{Message, MessageBody};
+use crate::pattern::{Pattern, Single, Take};
+use crate::record::Record;
+use crate::retry::RetryRoutes;
+use crate::transaction::Transaction;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+const LONG: &str = r#""long""#;
+
+fn copy() -> impl Pattern {
+    Single(async |tx: &Transaction<'_>| {
+        let n: i64 = tx.value()?;
+        tx.produce(Record::to("out").value(&n).partition(tx.message().partition()))
+    })
+}
+
+fn driver<P: Pattern>(pattern: P, inputs: i64) -> Driver<P> {
+    let mut driver = Driver::new(pattern).unwrap();
+    driver.input("in", 2, LONG).unwrap();
+    driver.output("out", 2, LONG).unwrap();
+    driver.settings.bounds.count = 3;
+    for n in 0..inputs {
+        driver.send("in", (n % 2) as i32, "key", &n).unwrap();
+    }
+    driver
+}
+
+/// Every input once, in order within its partition, and the offsets at the end.
+fn check<P: Pattern>(driver: &Driver<P>, inputs: i64) {
+    let expected: Vec<i64> =
+        (0..inputs).filter(|n| n % 2 == 0).chain((0..inputs).filter(|n| n % 2 == 1)).collect();
+    assert_eq!(driver.values::<i64>("out").unwrap(), expected);
+    assert_eq!(driver.committed("in", 0), Some((inputs + 1) / 2));
+    assert_eq!(driver.committed("in", 1), Some(inputs / 2));
+}
+
+#[test]
+fn every_fault_at_every_step_still_counts_every_input_once() {
+    use Fault::*;
+    use Step::*;
+    let steps = [InitProducer, Begin, SendOffsets, Send, Commit, Committed, Abort, Serve, Fetch];
+    let faults = [Fault::Abort, Timeout, Fence, Fatal, Rebalance, Lose, Crash];
+    for step in steps {
+        for fault in faults {
+            if step == InitProducer && fault == Fault::Abort {
+                continue; // Not an answer that call has.
+            }
+            for nth in 1..=4 {
+                let mut driver = driver(copy(), 20);
+                driver.fail(step, nth, fault);
+                if step == Step::Abort {
+                    driver.fail(Send, 2, Fault::Abort);
+                }
+                let first = driver.run();
+                if first.is_err() || fault == Crash {
+                    // The app ended, as it must when a producer cannot be had; it is started again.
+                    driver.run().unwrap_or_else(|e| panic!("{step:?} {fault:?} {nth}: {e:#}"));
+                }
+                let found = driver.values::<i64>("out").unwrap().len();
+                assert_eq!(found, 20, "{step:?} {fault:?} {nth}");
+                check(&driver, 20);
+            }
+        }
+    }
+}
+
+#[test]
+fn pairs_of_faults_still_count_every_input_once() {
+    use Fault::*;
+    let steps = [Step::SendOffsets, Step::Send, Step::Commit, Step::Committed, Step::Serve];
+    let faults = [Abort, Timeout, Fatal, Rebalance, Lose, Crash];
+    for (a, fault_a) in steps.iter().flat_map(|s| faults.iter().map(move |f| (*s, *f))) {
+        for (b, fault_b) in steps.iter().flat_map(|s| faults.iter().map(move |f| (*s, *f))) {
+            let mut driver = driver(copy(), 12);
+            driver.fail(a, 1, fault_a);
+            driver.fail(b, 3, fault_b);
+            for _ in 0..4 {
+                let _ = driver.run();
+            }
+            check(&driver, 12);
+        }
+    }
+}
+
+#[test]
+fn a_second_fencing_ends_the_app_with_a_clear_error() {
+    let mut driver = driver(copy(), 20);
+    driver.fail(Step::Send, 2, Fault::Fence);
+    driver.fail(Step::Send, 6, Fault::Fence);
+    let error = driver.run().unwrap_err().to_string();
+    assert!(error.contains("fenced") && error.contains("driver"), "{error}");
+}
+
+#[test]
+fn an_error_drops_that_message_alone_and_stops_with_its_place() {
+    let mut driver = driver(
+        Single(async |tx: &Transaction<'_>| {
+            let n: i64 = tx.value()?;
+            tx.produce(Record::to("out").value(&n))?;
+            anyhow::ensure!(n != 4, "four is too much");
+            Ok(())
+        }),
+        9,
+    );
+    let error = format!("{:#}", driver.run().unwrap_err());
+    assert!(error.contains("in[0], offset 2") && error.contains("four is too much"), "{error}");
+    // In-memory partitions are fetched one after the other: 0 and 2 were complete.
+    assert_eq!(driver.values::<i64>("out").unwrap(), [0, 2]);
+    assert_eq!((driver.committed("in", 0), driver.committed("in", 1)), (Some(2), None));
+}
+
+#[test]
+fn retries_then_dead_letters_and_goes_on() {
+    let mut driver = driver(
+        Single(async |tx: &Transaction<'_>| {
+            let n: i64 = tx.value()?;
+            tx.produce(Record::to("out").value(&n))?;
+            if n == 4 {
+                return Err(Exception::new("TooMuch", "four").into());
+            }
+            Ok(())
+        }),
+        9,
+    );
+    driver.settings.error_policy = ErrorPolicy::DeadLetter;
+    driver.settings.error_retries = 2;
+    driver.retry.failure_topics = vec!["failed".into()];
+    driver.run().unwrap();
+    assert_eq!(driver.values::<i64>("out").unwrap(), [0, 2, 6, 8, 1, 3, 5, 7]);
+    assert_eq!(driver.values::<i64>("failed").unwrap(), [4]);
+    let failed = &driver.delivered("failed")[0];
+    assert!(failed.header("exception").unwrap().contains("TooMuch"));
+    assert_eq!(failed.header("kafka_retry_count"), Some("0"));
+    assert_eq!(driver.committed("in", 0), Some(5));
+}
+
+#[test]
+fn what_cannot_be_decoded_goes_to_the_failure_topic_byte_for_byte_or_stops() {
+    for topic in [true, false] {
+        let mut driver = driver(copy(), 2);
+        let headers = vec![Header::new("guid", "g")];
+        let value = Some(b"\x01not avro".to_vec());
+        let body = MessageBody { key: Some(b"k".to_vec()), value, headers, timestamp: None };
+        driver.send_raw("in", 0, body.clone());
+        if topic {
+            driver.retry.failure_topics = vec!["failed".into()];
+            driver.run().unwrap();
+            let failed = &driver.delivered("failed")[0];
+            assert_eq!((&failed.body.key, &failed.body.value), (&body.key, &body.value));
+            assert_eq!(failed.header("guid"), Some("g"));
+            assert!(failed.header("exception").unwrap().contains("DecodeError"));
+            assert_eq!(driver.committed("in", 0), Some(2));
+        } else {
+            let error = driver.run().unwrap_err().to_string();
+            assert!(error.contains("in[0], offset 1"), "{error}");
+            assert_eq!(driver.committed("in", 0), Some(1));
+        }
+    }
+}
+
+#[test]
+fn a_panic_is_an_error_of_its_message() {
+    let mut driver = driver(
+        Single(async |tx: &Transaction<'_>| {
+            let n: i64 = tx.value()?;
+            assert!(n != 2, "cannot do {n}");
+            tx.produce(Record::to("out").value(&n))
+        }),
+        4,
+    );
+    driver.settings.error_policy = ErrorPolicy::DeadLetter;
+    driver.retry.failure_topics = vec!["failed".into()];
+    driver.run().unwrap();
+    assert_eq!(driver.values::<i64>("out").unwrap(), [0, 1, 3]);
+    assert!(driver.delivered("failed")[0].header("exception").unwrap().contains("cannot do 2"));
+}
+
+#[test]
+fn headers_pass_through_are_overridden_dropped_and_required() {
+    let mut driver = driver(
+        Single(async |tx: &Transaction<'_>| {
+            let n: i64 = tx.value()?;
+            tx.produce(Record::to("out").value(&n))?;
+            tx.produce(Record::to("out").value(&n).header("guid", "new").drop_header("extra"))?;
+            let refused = tx.produce(Record::to("out").value(&n).drop_header("last_updated_by"));
+            anyhow::ensure!(refused.unwrap_err().to_string().contains("last_updated_by"));
+            Ok(())
+        }),
+        0,
+    );
+    let headers = ["guid", "last_updated_by", "extra"].map(|n| Header::new(n, n)).to_vec();
+    driver.send("in", 0, "k", &7_i64).unwrap();
+    let mut body = MessageBody { headers: headers.clone(), ..MessageBody::default() };
+    body.value = driver.broker.borrow().log("in").next().unwrap().1.value.clone();
+    driver.send_raw("in", 1, body);
+    driver.run().unwrap();
+    let out = driver.delivered("out");
+    assert_eq!(out[2].body.headers, headers);
+    let names: Vec<_> = out[3].body.headers.iter().map(|h| h.name.as_str()).collect();
+    assert_eq!((names, out[3].header("guid")), (vec!["last_updated_by", "guid"], Some("new")));
+}
+
+#[test]
+fn a_consumed_message_without_guid_is_an_error() {
+    let mut driver = driver(copy(), 0);
+    driver.send_raw("in", 0, MessageBody::default());
+    let error = format!("{:#}", driver.run().unwrap_err());
+    assert!(error.contains("guid") && error.contains("in[0], offset 0"), "{error}");
+}
+
+#[test]
+fn retry_goes_to_the_same_topic_then_the_next_then_to_failure() {
+    let mut driver = driver(
+        Single(async |tx: &Transaction<'_>| tx.produce_retry(Some(&Exception::new("Busy", "now")))),
+        1,
+    );
+    driver.retry = RetryRoutes {
+        count_max: 2,
+        retry_topics: vec!["later".into()],
+        failure_topics: vec!["failed".into()],
+    };
+    driver.run().unwrap();
+    let counts: Vec<_> = driver.delivered("in").iter().map(|d| d.header("kafka_retry_count").map(str::to_owned)).collect();
+    assert_eq!(counts, [None, Some("1".into()), Some("2".into())]);
+    assert_eq!(driver.delivered("later")[0].header("kafka_retry_count"), Some("0"));
+    driver.retry.retry_topics.clear();
+    driver.send("in", 1, "key", &1_i64).unwrap();
+    driver.run().unwrap();
+    assert!(driver.delivered("failed")[0].header("exception").unwrap().contains("Busy"));
+}
+
+#[test]
+fn commit_in_the_function_commits_and_closes_the_message() {
+    for fault in [None, Some(Fault::Abort), Some(Fault::Timeout), Some(Fault::Lose)] {
+        let mut driver = driver(
+            Single(async |tx: &Transaction<'_>| {
+                let n: i64 = tx.value()?;
+                tx.produce(Record::to("out").value(&n).partition(tx.message().partition()))?;
+                tx.commit().await?;
+                let late = tx.produce(Record::to("out").value(&n)).unwrap_err();
+                anyhow::ensure!(late.to_string().contains("committed already"), "{late}");
+                anyhow::ensure!(tx.commit().await.is_err(), "committing twice must be refused");
+                Ok(())
+            }),
+            6,
+        );
+        if let Some(fault) = fault {
+            driver.fail(Step::Commit, 2, fault);
+        }
+        driver.run().unwrap();
+        check(&driver, 6);
+        assert!(driver.transactions().0 >= 6);
+    }
+}
+
+#[test]
+fn a_function_that_waits_is_dropped_when_its_partitions_are_taken() {
+    for fault in [Fault::Rebalance, Fault::Lose] {
+        let mut driver = driver(
+            Single(async |tx: &Transaction<'_>| {
+                let n: i64 = tx.value()?;
+                tx.produce(Record::to("out").value(&n).partition(tx.message().partition()))?;
+                tokio::time::sleep(Duration::from_millis(2)).await;
+                Ok(())
+            }),
+            8,
+        );
+        driver.fail(Step::Serve, 6, fault);
+        driver.fail(Step::Serve, 15, fault);
+        driver.run().unwrap();
+        check(&driver, 8);
+    }
+}
+
+/// Up to four messages a unit.
+struct Fours;
+
+impl Pattern for Fours {
+    fn take(&self, waiting: &VecDeque<Message>, _: Instant) -> Take {
+        Take::Now(waiting.len().min(4))
+    }
+
+    async fn run(&self, tx: &Transaction<'_>) -> anyhow::Result<()> {
+        for (index, message) in tx.messages().enumerate() {
+            let n: i64 = message.value()?;
+            let record = Record::to("out").value(&n).partition(message.partition());
+            tx.produce_from(index, record)?;
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_pattern_of_ones_own_makes_units_of_several_messages() {
+    for (step, fault) in [
+        (Step::Send, Fault::Abort),
+        (Step::Commit, Fault::Crash),
+        (Step::Committed, Fault::Fatal),
+        (Step::Serve, Fault::Rebalance),
+    ] {
+        let mut driver = driver(Fours, 21);
+        driver.fail(step, 2, fault);
+        for _ in 0..2 {
+            driver.run().unwrap();
+        }
+        check(&driver, 21);
+    }
+}
+
+#[test]
+fn latest_without_a_commit_loses_nothing_after_the_first_assignment() {
+    let mut driver = driver(copy(), 4);
+    driver.start_at_latest();
+    driver.run().unwrap();
+    assert!(driver.values::<i64>("out").unwrap().is_empty());
+    assert_eq!(driver.committed("in", 0), Some(2), "the start is committed though nothing came");
+    for n in [10, 11] {
+        driver.send("in", (n % 2) as i32, "key", &n).unwrap();
+    }
+    driver.fail(Step::Send, 1, Fault::Crash);
+    driver.run().unwrap();
+    driver.run().unwrap();
+    assert_eq!(driver.values::<i64>("out").unwrap(), [10, 11]);
+}
+
+#[test]
+fn an_idle_app_makes_no_transaction() {
+    let mut driver = driver(copy(), 4);
+    driver.run().unwrap();
+    let before = driver.transactions();
+    driver.run().unwrap();
+    assert_eq!(driver.transactions(), before);
+}
+
+#[test]
+fn produce_names_undeclared_topics_and_too_large_records() {
+    let mut driver = driver(
+        Single(async |tx: &Transaction<'_>| {
+            let wrong = tx.produce(Record::to("elsewhere").value(&1_i64)).unwrap_err();
+            anyhow::ensure!(wrong.to_string().contains("elsewhere"), "{wrong}");
+            let large = vec![0; 2 << 20];
+            let wrong = tx.produce(Record::to("out").value_bytes(&large)).unwrap_err();
+            anyhow::ensure!(wrong.to_string().contains("message.max.bytes"), "{wrong}");
+            let misfit = tx.produce(Record::to("out").value("text")).unwrap_err();
+            anyhow::ensure!(!misfit.to_string().is_empty());
+            Ok(())
+        }),
+        1,
+    );
+    driver.run().unwrap();
+    assert!(driver.delivered("out").is_empty());
+    assert_eq!(driver.committed("in", 0), Some(1));
+}

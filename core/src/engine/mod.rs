@@ -1,0 +1,358 @@
+//! The loop: polls, runs the app function, fills the outbox, hands it over, and goes back when a transaction failed.
+//!
+//! One thread runs all of this; the commit thread (`commit.rs`) is the only other one, and it knows nothing of the
+//! consumer. The rules that make every input count once:
+//!
+//! * A message's outputs and its offset go into the same batch, and a batch is one Kafka transaction.
+//! * At most one batch is in flight; the next one is handed over only after its outcome is known.
+//! * After a failed batch everything consumed since its first message is dropped and sought back to.
+//! * A revocation is accepted only with nothing in flight and nothing of those partitions in hand.
+
+mod bounds;
+mod commit;
+mod drive;
+mod observer;
+mod rebalance;
+mod recovery;
+mod rewind;
+mod unit;
+
+pub use bounds::Bounds;
+pub(crate) use commit::{CommitThread, Committer, InlineCommitter, Steps};
+pub use commit::{Done, Outcome, Work};
+pub(crate) use observer::{ClientReporter, Observer, millis_since};
+
+use crate::error::LoopError;
+use crate::kafka::Source;
+use crate::message::Message;
+use crate::pattern::{Pattern, Take};
+use crate::topic::{Offsets, TopicPartition};
+use crate::transaction::{Batch, Workbench};
+use nubium_host::Stop;
+use bounds::Filling;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// How long the loop waits at most before it looks around again.
+const LOOK_AROUND: Duration = Duration::from_millis(100);
+
+/// What an error of the app function leads to, after the retries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorPolicy {
+    /// Commit what was complete before it and end the app with an error, as the original does.
+    Stop,
+    /// Send the message to the failure topic and go on.
+    DeadLetter,
+}
+
+/// What the loop goes by.
+#[derive(Debug, Clone)]
+pub struct LoopSettings {
+    /// Bounds on one transaction.
+    pub bounds: Bounds,
+    /// What an error of the app function leads to.
+    pub error_policy: ErrorPolicy,
+    /// How often a failing message is tried again first.
+    pub error_retries: u32,
+    /// Waits between those tries, and between replays after aborts: the first and the longest one.
+    pub backoff: (Duration, Duration),
+    /// Messages are handled only once they are this old (`NU_CONSUMER_TIMESTAMP_OFFSET_MINUTES`).
+    pub message_age: Duration,
+    /// Aborted transactions in a row after which the app ends.
+    pub aborts_max: u32,
+    /// The `transactional.id`, for messages.
+    pub transactional_id: String,
+    /// Whether a consumed message without a `guid` header is an error.
+    pub require_guid: bool,
+}
+
+impl LoopSettings {
+    /// The wait before try `attempt` (from 1): doubled each time.
+    fn wait_before(&self, attempt: u32) -> Duration {
+        let (first, longest) = self.backoff;
+        first.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(longest)
+    }
+}
+
+/// A partition whose next message is too young.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    at: TopicPartition,
+    /// Milliseconds since the epoch.
+    until: i64,
+}
+
+/// One loop: a consumer, a committer and the app's pattern.
+pub(crate) struct Engine<'e, S, C, P> {
+    source: S,
+    committer: C,
+    pattern: &'e P,
+    bench: &'e Workbench,
+    settings: LoopSettings,
+    observer: Observer,
+    stop: Stop,
+    /// Consumed and not handled yet.
+    inbox: VecDeque<Message>,
+    /// When the first message of the inbox began to wait, for patterns that wait for more.
+    waiting_since: Instant,
+    /// The first offsets of the batch on its way.
+    in_flight: Option<Offsets>,
+    /// The last batch's memory.
+    spare: Batch,
+    /// The partitions that are ours.
+    assigned: Vec<TopicPartition>,
+    held: Vec<Held>,
+    /// First offsets of the unit whose function is waiting; empty where none is.
+    current: Offsets,
+    /// Raised when what is in hand is dropped, so that a waiting function learns that it is too late.
+    epoch: u64,
+    /// The memory of the last unit.
+    unit: Vec<Message>,
+    last_schema: Option<u32>,
+    /// Nothing is consumed before this moment: the back-off after an abort.
+    hold_off: Option<Instant>,
+    aborts: u32,
+    last_fencing: Option<Instant>,
+    /// Units between two looks at the clock, see [`Self::work`].
+    stride: u32,
+}
+
+impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
+    pub(crate) fn new(
+        source: S,
+        committer: C,
+        pattern: &'e P,
+        bench: &'e Workbench,
+        settings: LoopSettings,
+        observer: Observer,
+        stop: Stop,
+    ) -> Self {
+        Self {
+            source,
+            committer,
+            pattern,
+            bench,
+            settings,
+            observer,
+            stop,
+            inbox: VecDeque::new(),
+            waiting_since: Instant::now(),
+            in_flight: None,
+            spare: Batch::default(),
+            assigned: Vec::new(),
+            held: Vec::new(),
+            current: Offsets::default(),
+            epoch: 0,
+            unit: Vec::new(),
+            last_schema: None,
+            hold_off: None,
+            aborts: 0,
+            last_fencing: None,
+            stride: 1,
+        }
+    }
+
+    /// Makes the first producer, which ends what a predecessor left open, joins the group and runs.
+    pub(crate) fn start(mut self) -> Result<(), LoopError> {
+        let ready = self.init().and_then(|()| {
+            self.source.subscribe().map_err(|error| LoopError::Kafka {
+                step: "subscribe",
+                what: String::new(),
+                error: error.to_string(),
+            })
+        });
+        match ready {
+            Ok(()) => self.run(),
+            Err(error) => {
+                self.source.close();
+                self.observer.ended();
+                Err(error)
+            }
+        }
+    }
+
+    /// Runs until asked to stop. Then, and also when the app function has failed for good, what is complete is
+    /// committed and the group is left.
+    pub(crate) fn run(mut self) -> Result<(), LoopError> {
+        let ended = self.turns();
+        let flushed = match &ended {
+            Ok(()) | Err(LoopError::App { .. }) => self.flush(),
+            Err(_) => Ok(true),
+        };
+        self.inbox.clear();
+        self.source.close();
+        self.observer.ended();
+        if let Ok(false) | Err(_) = &flushed {
+            tracing::warn!("the last transaction failed; its messages are handled after the restart");
+        }
+        ended
+    }
+
+    fn turns(&mut self) -> Result<(), LoopError> {
+        while !self.stopping() {
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    fn stopping(&self) -> bool {
+        self.stop.requested()
+    }
+
+    /// One turn: events, outcomes, messages, work, hand-over.
+    pub(crate) fn turn(&mut self) -> Result<(), LoopError> {
+        self.observer.turn();
+        self.serve()?;
+        self.settle()?;
+        self.resume_due();
+        let wait = self.wait();
+        if self.hold_off.is_some_and(|until| Instant::now() < until) {
+            std::thread::sleep(wait.min(Duration::from_millis(20)));
+            return Ok(());
+        }
+        self.hold_off = None;
+        let before = self.inbox.len();
+        self.source.fetch(&mut self.inbox, wait);
+        if before == 0 && !self.inbox.is_empty() {
+            self.waiting_since = Instant::now();
+        }
+        self.work()?;
+        self.observer.rested();
+        self.hand_over()
+    }
+
+    /// Says whether nothing is in hand or on its way.
+    pub(crate) fn idle(&self) -> bool {
+        self.inbox.is_empty()
+            && self.in_flight.is_none()
+            && self.hold_off.is_none()
+            && self.held.is_empty()
+            && self.bench.outbox.borrow().batch().is_empty()
+    }
+
+    /// How long there is nothing to do without a message, an outcome or an event.
+    fn wait(&self) -> Duration {
+        if self.inbox.is_empty() {
+            return self.held.iter().map(|h| due_in(h.until)).min().map_or(LOOK_AROUND, |due| {
+                due.clamp(Duration::from_millis(1), LOOK_AROUND)
+            });
+        }
+        match self.pattern.take(&self.inbox, self.waiting_since) {
+            Take::Now(_) => Duration::ZERO,
+            Take::Wait(limit) => limit.min(LOOK_AROUND),
+        }
+    }
+
+    /// Handles the units that are at hand.
+    ///
+    /// The clock is read only now and then: every unit while they are slow, every 32 while they are quick.
+    fn work(&mut self) -> Result<(), LoopError> {
+        let (mut clock, mut units) = (Instant::now(), 0);
+        self.observer.working();
+        while !self.inbox.is_empty() && self.hold_off.is_none() && !self.stopping() {
+            let Take::Now(count) = self.pattern.take(&self.inbox, self.waiting_since) else { break };
+            if self.settings.bounds.full(self.filling()) {
+                self.make_room()?;
+                continue;
+            }
+            self.unit(count.clamp(1, self.inbox.len()))?;
+            units += 1;
+            if self.committer.finished() {
+                self.settle()?;
+            }
+            if units % self.stride == 0 {
+                let now = Instant::now();
+                let quick = now - clock < Duration::from_millis(1);
+                self.stride = if quick { (self.stride * 2).min(32) } else { 1 };
+                (clock, self.waiting_since) = (now, now);
+                self.observer.working();
+                if self.in_flight.is_none() && self.age() >= self.settings.bounds.age {
+                    self.submit();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn filling(&self) -> Filling {
+        let outbox = self.bench.outbox.borrow();
+        let batch = outbox.batch();
+        Filling { count: batch.messages, bytes: batch.size(), records: batch.records.len() }
+    }
+
+    fn age(&self) -> Duration {
+        self.bench.outbox.borrow().batch().since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Hands the outbox over if the committer is free and it is time.
+    fn hand_over(&mut self) -> Result<(), LoopError> {
+        if self.in_flight.is_some() || self.bench.outbox.borrow().batch().is_empty() {
+            return Ok(());
+        }
+        if self.settings.bounds.due(self.filling(), self.age(), self.inbox.is_empty()) {
+            self.submit();
+        }
+        Ok(())
+    }
+
+    fn submit(&mut self) {
+        let spare = std::mem::take(&mut self.spare);
+        let batch = self.bench.outbox.borrow_mut().take(spare);
+        self.observer.submitted(&batch);
+        self.in_flight = Some(batch.first.clone());
+        self.committer.submit(Work::Commit(batch));
+    }
+
+    /// Waits for the batch in flight and hands the full outbox over.
+    fn make_room(&mut self) -> Result<(), LoopError> {
+        self.await_outcome()?;
+        if self.in_flight.is_none() && !self.bench.outbox.borrow().batch().is_empty() {
+            self.submit();
+        }
+        Ok(())
+    }
+
+    /// Takes the outcome of the batch in flight if there is one. Answers whether that batch was committed.
+    fn settle(&mut self) -> Result<(), LoopError> {
+        if self.in_flight.is_some() && self.committer.finished() {
+            self.await_outcome()?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the batch in flight. `Ok(false)`: it was not committed, and what was in hand is dropped.
+    fn await_outcome(&mut self) -> Result<bool, LoopError> {
+        if self.in_flight.is_none() {
+            return Ok(true);
+        }
+        loop {
+            if let Some(done) = self.committer.wait(LOOK_AROUND) {
+                return self.finish(done);
+            }
+            self.observer.turn();
+        }
+    }
+
+    /// Commits all that is complete. `Ok(false)`: it failed, and what was in hand is dropped.
+    fn flush(&mut self) -> Result<bool, LoopError> {
+        if !self.await_outcome()? {
+            return Ok(false);
+        }
+        if self.bench.outbox.borrow().batch().is_empty() {
+            return Ok(true);
+        }
+        self.submit();
+        self.await_outcome()
+    }
+}
+
+/// How long until a moment in milliseconds since the epoch.
+fn due_in(until: i64) -> Duration {
+    let left = until.saturating_sub(now_millis());
+    Duration::from_millis(u64::try_from(left).unwrap_or(0))
+}
+
+fn now_millis() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,243 @@
+//! Tells metrics and liveness what the loop does. The hot path touches plain counters; they are flushed once a batch.
+
+use super::commit::{Done, Outcome};
+use crate::kafka::ClientObserver;
+use crate::liveness::{Group, Pulse};
+use crate::message::Message;
+use crate::metrics::{LoopMetrics, Metrics, RebalanceEvent, TopicCounters};
+use crate::topic::{Offsets, Topic, TopicPartition};
+use crate::transaction::Batch;
+use rdkafka::Statistics;
+use rdkafka::types::RDKafkaErrorCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+/// Counts per topic until the batch they belong to is committed.
+struct Tally {
+    topic: Topic,
+    counters: TopicCounters,
+    in_outbox: u64,
+    in_flight: u64,
+}
+
+/// What one loop reports to.
+pub(crate) struct Observer {
+    metrics: Metrics,
+    counts: LoopMetrics,
+    pulse: Arc<Pulse>,
+    clock: Instant,
+    consumed: Vec<Tally>,
+    produced: Vec<Tally>,
+    last_timestamp: Option<i64>,
+    records_in_flight: u64,
+}
+
+impl Observer {
+    /// Makes one; `clock` is the zero of all times in the pulse.
+    pub(crate) fn new(metrics: &Metrics, pulse: Arc<Pulse>, clock: Instant) -> Self {
+        Self {
+            metrics: metrics.clone(),
+            counts: metrics.for_loop(),
+            pulse,
+            clock,
+            consumed: Vec::new(),
+            produced: Vec::new(),
+            last_timestamp: None,
+            records_in_flight: 0,
+        }
+    }
+
+    fn now(&self) -> u64 {
+        millis_since(self.clock)
+    }
+
+    /// The loop turns: it is not wedged.
+    pub(crate) fn turn(&self) {
+        self.pulse.turn(self.now());
+    }
+
+    /// App functions are about to be called, or still are.
+    pub(crate) fn working(&self) {
+        self.pulse.app_started(self.now());
+    }
+
+    /// No app function is running.
+    pub(crate) fn rested(&self) {
+        self.pulse.app_finished(self.now());
+    }
+
+    /// The loop waits on purpose until a moment in milliseconds since the epoch.
+    pub(crate) fn waits(&self, millis: u64) {
+        self.pulse.wait_until(self.now() + millis);
+    }
+
+    pub(crate) fn ended(&mut self) {
+        self.flush();
+        self.pulse.group(Group::Left, self.now());
+    }
+
+    /// A unit was handled.
+    pub(crate) fn handled(&mut self, unit: &[Message]) {
+        for message in unit {
+            tally(&mut self.consumed, &self.metrics, message.topic_partition().topic);
+        }
+        if let Some(last) = unit.last() {
+            self.last_timestamp = last.timestamp();
+        }
+    }
+
+    pub(crate) fn failed(&self, exception: &str) {
+        self.metrics.error(exception);
+    }
+
+    pub(crate) fn submitted(&mut self, batch: &Batch) {
+        self.records_in_flight = batch.records.len() as u64;
+        for record in &batch.records {
+            tally(&mut self.produced, &self.metrics, record.topic);
+        }
+        for tally in self.consumed.iter_mut().chain(&mut self.produced) {
+            tally.in_flight += std::mem::take(&mut tally.in_outbox);
+        }
+        self.pulse.commit_started(self.now());
+    }
+
+    pub(crate) fn finished(&mut self, done: &Done) {
+        let committed = matches!(done.outcome, Outcome::Committed);
+        self.pulse.commit_finished(self.now(), committed);
+        match &done.outcome {
+            Outcome::Committed => {
+                self.counts.committed(done.took, self.records_in_flight);
+                if let Some(at) = self.last_timestamp {
+                    let behind = super::now_millis().saturating_sub(at).max(0);
+                    self.counts.seconds_behind(behind as f64 / 1000.0);
+                }
+            }
+            Outcome::Aborted(_) => self.counts.aborted("abort"),
+            Outcome::Unknown { .. } => self.counts.aborted("unknown"),
+            Outcome::Initialized => return,
+        }
+        if committed {
+            self.flush();
+        } else {
+            // Replayed: counted when it is committed.
+            self.counts.replayed();
+            for tally in self.consumed.iter_mut().chain(&mut self.produced) {
+                (tally.in_outbox, tally.in_flight) = (0, 0);
+            }
+        }
+    }
+
+    pub(crate) fn renewed(&self) {
+        self.counts.producer_renewed();
+    }
+
+    pub(crate) fn assigned(&self, _: &Offsets) {
+        self.counts.rebalanced(RebalanceEvent::Assigned);
+        self.pulse.group(Group::Member, self.now());
+    }
+
+    pub(crate) fn revoked(&self, partitions: &[TopicPartition], lost: bool) {
+        let event = if lost { RebalanceEvent::Lost } else { RebalanceEvent::Revoked };
+        self.counts.rebalanced(event);
+        for at in partitions {
+            self.metrics.forget_lag(at.topic.name(), at.partition);
+        }
+        if lost {
+            self.pulse.group(Group::Joining, self.now());
+        }
+    }
+
+    fn flush(&mut self) {
+        for tally in &mut self.consumed {
+            tally.counters.consumed(std::mem::take(&mut tally.in_flight));
+        }
+        for tally in &mut self.produced {
+            tally.counters.produced(std::mem::take(&mut tally.in_flight));
+        }
+    }
+}
+
+fn tally(tallies: &mut Vec<Tally>, metrics: &Metrics, topic: Topic) {
+    if let Some(known) = tallies.iter_mut().find(|known| known.topic == topic) {
+        known.in_outbox += 1;
+        return;
+    }
+    let counters = metrics.topic(topic.name());
+    tallies.push(Tally { topic, counters, in_outbox: 1, in_flight: 0 });
+}
+
+/// Milliseconds since a moment, as the pulse counts them.
+pub(crate) fn millis_since(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Reports what librdkafka tells about one loop's clients.
+pub(crate) struct ClientReporter {
+    metrics: Metrics,
+    pulse: Arc<Pulse>,
+    clock: Instant,
+    down: AtomicBool,
+    /// When the connection trouble was logged last, in milliseconds of the clock plus one.
+    logged: AtomicU64,
+}
+
+impl ClientReporter {
+    pub(crate) fn new(metrics: &Metrics, pulse: Arc<Pulse>, clock: Instant) -> Self {
+        let (metrics, down, logged) = (metrics.clone(), AtomicBool::new(false), AtomicU64::new(0));
+        Self { metrics, pulse, clock, down, logged }
+    }
+
+    fn reachable(&self, reachable: bool) {
+        let was_down = self.down.swap(!reachable, Ordering::Relaxed);
+        match (was_down, reachable) {
+            (false, false) => tracing::warn!("no broker can be reached"),
+            (true, true) => tracing::info!("brokers can be reached again"),
+            _ => {}
+        }
+        self.pulse.broker(reachable, millis_since(self.clock));
+    }
+
+    fn lag(&self, statistics: &Statistics) -> i64 {
+        let mut total = 0;
+        for (topic, statistics) in &statistics.topics {
+            for (partition, p) in statistics.partitions.iter().filter(|(_, p)| p.desired) {
+                // The end as read_committed sees it. Both count control records, so that lag is 0 when caught up.
+                if p.ls_offset >= 0 && p.app_offset >= 0 {
+                    let lag = (p.ls_offset - p.app_offset).max(0);
+                    self.metrics.lag(topic, *partition).set(lag as f64);
+                    total += lag;
+                }
+            }
+        }
+        total
+    }
+}
+
+impl ClientObserver for ClientReporter {
+    fn statistics(&self, statistics: &Statistics) {
+        let now = millis_since(self.clock);
+        if statistics.brokers.values().any(|broker| broker.state == "UP" && broker.nodeid >= 0) {
+            self.reachable(true);
+        }
+        let lag = self.lag(statistics);
+        let Some(group) = &statistics.cgrp else { return };
+        let steady = group.join_state == "steady";
+        self.pulse.group(if steady { Group::Member } else { Group::Joining }, now);
+        self.pulse.input_waiting(lag > 0 || !steady, now);
+    }
+
+    fn error(&self, code: Option<RDKafkaErrorCode>, reason: &str) {
+        if code == Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.reachable(false);
+            return;
+        }
+        // librdkafka repeats these for every broker and attempt.
+        let now = millis_since(self.clock) + 1;
+        let last = self.logged.load(Ordering::Relaxed);
+        if last == 0 || now - last > 5_000 {
+            self.logged.store(now, Ordering::Relaxed);
+            tracing::warn!(?code, reason, "librdkafka reports an error");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Partitions that come and go.
+
+use super::commit::Committer;
+use super::{Engine, rewind};
+use crate::error::LoopError;
+use crate::kafka::{Event, Source};
+use crate::pattern::Pattern;
+use crate::topic::{Offsets, TopicPartition};
+use std::time::Duration;
+
+const QUESTION: Duration = Duration::from_secs(5);
+
+impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
+    /// Serves the group until it has nothing more to tell.
+    pub(super) fn serve(&mut self) -> Result<(), LoopError> {
+        while let Some(event) = self.source.serve() {
+            match &event {
+                Event::Assigned(partitions) => self.assigned(&event, partitions)?,
+                Event::Revoked(partitions) => self.revoked(&event, partitions)?,
+                Event::Lost(partitions) => self.lost(&event, partitions)?,
+                Event::Trouble(text) => tracing::warn!(%text, "librdkafka reports an error"),
+                Event::Fatal(text) => {
+                    let (step, what) = ("consumer", "for good".to_owned());
+                    return Err(LoopError::Kafka { step, what, error: text.clone() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes partitions on from their committed offsets. One that has none starts where `auto.offset.reset` says; with
+    /// `latest` that place is committed at once, or a crash before the first commit would skip what came meanwhile.
+    fn assigned(
+        &mut self,
+        event: &Event,
+        partitions: &[TopicPartition],
+    ) -> Result<(), LoopError> {
+        let mut starts = Offsets::default();
+        if !partitions.is_empty() {
+            let committed =
+                self.ask("committed offsets", |s| s.committed(partitions, QUESTION))?;
+            for &at in partitions {
+                let start = match committed.get(at) {
+                    Some(offset) => offset,
+                    None => {
+                        let start = self.ask("offset look-up", |s| s.reset_offset(at, QUESTION))?;
+                        self.bench.outbox.borrow_mut().keep_start(at, start);
+                        start
+                    }
+                };
+                starts.set(at, start);
+            }
+        }
+        tracing::info!(partitions = %starts, "assigned");
+        self.observer.assigned(&starts);
+        self.assigned.extend(partitions.iter().filter(|at| !self.assigned.contains(at)).copied().collect::<Vec<_>>());
+        self.accept(event, &starts);
+        Ok(())
+    }
+
+    /// Gives partitions up after committing what is complete. If that fails, they are replayed by their new owner.
+    fn revoked(&mut self, event: &Event, partitions: &[TopicPartition]) -> Result<(), LoopError> {
+        if !self.flush()? {
+            tracing::warn!("could not commit before giving partitions up; their new owner replays");
+        }
+        self.give_up(event, partitions)
+    }
+
+    /// Drops what is in hand of partitions that are gone. The batch in flight may have held some: the broker refuses
+    /// it by its member id, and its outcome is awaited first so that no later generation can carry it.
+    fn lost(&mut self, event: &Event, partitions: &[TopicPartition]) -> Result<(), LoopError> {
+        let before = std::mem::take(&mut self.assigned);
+        self.assigned = before.into_iter().filter(|at| !partitions.contains(at)).collect();
+        self.await_outcome()?;
+        let kept = {
+            let outbox = self.bench.outbox.borrow();
+            rewind::plan(&[&outbox.batch().first, &self.current], &self.inbox, |at| {
+                self.assigned.contains(&at)
+            })
+        };
+        self.bench.outbox.borrow_mut().clear();
+        self.inbox.clear();
+        self.epoch += 1;
+        self.give_up(event, partitions)?;
+        self.seek(&kept)
+    }
+
+    fn give_up(&mut self, event: &Event, partitions: &[TopicPartition]) -> Result<(), LoopError> {
+        tracing::info!(?partitions, lost = matches!(event, Event::Lost(_)), "given up");
+        self.observer.revoked(partitions, matches!(event, Event::Lost(_)));
+        self.assigned.retain(|at| !partitions.contains(at));
+        self.held.retain(|held| !partitions.contains(&held.at));
+        self.inbox.retain(|message| !partitions.contains(&message.topic_partition()));
+        let affected = self.current.iter().any(|(at, _)| partitions.contains(&at));
+        self.accept(event, &Offsets::default());
+        if affected {
+            // The waiting function's unit is void; of its partitions those that stay are read again.
+            self.epoch += 1;
+            self.current.retain(|at| !partitions.contains(&at));
+            let mut plan = rewind::plan(&[&self.current], &self.inbox, |_| true);
+            plan.retain(|at| self.current.get(at).is_some());
+            self.inbox.retain(|m| self.current.get(m.topic_partition()).is_none());
+            self.seek(&plan)?;
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, event: &Event, starts: &Offsets) {
+        if let Err(error) = self.source.accept(event, starts) {
+            tracing::warn!(%error, "the group moved on meanwhile");
+        }
+    }
+}

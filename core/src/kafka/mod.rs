@@ -1,0 +1,188 @@
+//! The seam between the engine and Kafka: what the engine consumes from ([`Source`]) and commits to ([`Sink`]).
+
+mod consumer;
+mod producer;
+pub mod settings;
+
+pub use consumer::{ClientObserver, KafkaSource, OffsetReset};
+pub use producer::KafkaSink;
+
+use crate::message::Message;
+use crate::topic::{Offsets, TopicPartition};
+use crate::transaction::Batch;
+use rdkafka::config::RDKafkaLogLevel;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Something the group or the broker tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// These partitions are ours once [`Source::accept`] is called.
+    Assigned(Vec<TopicPartition>),
+    /// These partitions are to be given up; they stay ours until [`Source::accept`] is called.
+    Revoked(Vec<TopicPartition>),
+    /// These partitions are gone already: nothing of theirs may be committed.
+    Lost(Vec<TopicPartition>),
+    /// A passing trouble that librdkafka mends by itself.
+    Trouble(String),
+    /// The consumer cannot go on.
+    Fatal(String),
+}
+
+/// Why a consumer call failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{step}: {text}")]
+pub struct SourceError {
+    /// What was being done.
+    pub step: &'static str,
+    /// Kafka's words.
+    pub text: String,
+    /// Asking again cannot help.
+    pub permanent: bool,
+}
+
+/// Ends a wait of [`Source::fetch`] from another thread.
+pub type Waker = Arc<dyn Fn() + Send + Sync>;
+
+/// A consumer in a group. All calls come from one thread.
+pub trait Source {
+    /// Joins the group. Comes after the first producer is ready: that ends a predecessor's transaction, on whose
+    /// offsets the assignment would have to wait.
+    ///
+    /// # Errors
+    /// A topic's name is none.
+    fn subscribe(&mut self) -> Result<(), SourceError>;
+
+    /// Serves the group and answers what there is to tell, without blocking. Counts as a poll.
+    fn serve(&mut self) -> Option<Event>;
+
+    /// Waits up to `wait` for messages of the accepted partitions and appends those that are there. Counts as a poll.
+    /// Messages from before a seek never come after it.
+    fn fetch(&mut self, inbox: &mut VecDeque<Message>, wait: Duration);
+
+    /// Carries an assignment out, from the given offsets on, or gives partitions up.
+    ///
+    /// # Errors
+    /// The group moved on meanwhile; another event follows.
+    fn accept(&mut self, event: &Event, starts: &Offsets) -> Result<(), SourceError>;
+
+    /// Asks the group for committed offsets, waiting for transactions that are about to commit some (KIP-447).
+    ///
+    /// # Errors
+    /// The broker did not answer within `limit`, or refused.
+    fn committed(
+        &mut self,
+        partitions: &[TopicPartition],
+        limit: Duration,
+    ) -> Result<Offsets, SourceError>;
+
+    /// Asks where a partition without committed offset starts, by `auto.offset.reset`.
+    ///
+    /// # Errors
+    /// As [`Self::committed`].
+    fn reset_offset(&mut self, at: TopicPartition, limit: Duration) -> Result<i64, SourceError>;
+
+    /// Moves on to these offsets.
+    ///
+    /// # Errors
+    /// A partition is no longer assigned, or its fetcher is not running yet.
+    fn seek(&mut self, to: &Offsets) -> Result<(), SourceError>;
+
+    /// Stops fetching a partition, which stays ours.
+    ///
+    /// # Errors
+    /// It is not assigned.
+    fn pause(&mut self, at: TopicPartition) -> Result<(), SourceError>;
+
+    /// Fetches a paused partition again.
+    ///
+    /// # Errors
+    /// It is not assigned.
+    fn resume(&mut self, at: TopicPartition) -> Result<(), SourceError>;
+
+    /// Makes the handle that ends a wait.
+    fn waker(&self) -> Waker;
+
+    /// Leaves the group.
+    fn close(&mut self);
+}
+
+/// What a failed transactional call asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Repeat the same call.
+    Retriable,
+    /// Abort, rewind, replay.
+    Abortable,
+    /// Another producer took the `transactional.id`, or the transaction outlived its time-out: the two look the same.
+    Fenced,
+    /// This producer is dead.
+    Fatal,
+}
+
+/// A failed transactional call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct SinkError {
+    /// What to do.
+    pub class: Class,
+    /// Kafka's words.
+    pub text: String,
+}
+
+/// What became of a record that was offered.
+#[derive(Debug)]
+pub enum Sent {
+    /// Taken.
+    Queued,
+    /// The queue is full; offer it again in a moment.
+    Full,
+}
+
+/// A transactional producer. All calls come from one thread, and each has a bound in time.
+pub trait Sink {
+    /// Makes a new producer: fences older ones of the same id and ends their transaction.
+    ///
+    /// # Errors
+    /// See the class.
+    fn init(&mut self) -> Result<(), SinkError>;
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// See the class.
+    fn begin(&mut self) -> Result<(), SinkError>;
+    /// Adds the consumed offsets, with the group's metadata of this moment.
+    ///
+    /// # Errors
+    /// See the class. It cannot be repeated.
+    fn send_offsets(&mut self, offsets: &Offsets) -> Result<(), SinkError>;
+    /// Queues the record at `index`.
+    ///
+    /// # Errors
+    /// See the class.
+    fn send(&mut self, batch: &mut Batch, index: usize) -> Result<Sent, SinkError>;
+    /// Waits for all records and commits.
+    ///
+    /// # Errors
+    /// See the class; retriable: call it again and nothing else.
+    fn commit(&mut self) -> Result<(), SinkError>;
+    /// Aborts.
+    ///
+    /// # Errors
+    /// See the class; retriable: call it again and nothing else.
+    fn abort(&mut self) -> Result<(), SinkError>;
+}
+
+/// Passes librdkafka's log on.
+fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    use RDKafkaLogLevel as L;
+    match level {
+        L::Emerg | L::Alert | L::Critical | L::Error => {
+            tracing::error!(target: "librdkafka", facility, "{message}");
+        }
+        L::Warning => tracing::warn!(target: "librdkafka", facility, "{message}"),
+        L::Notice | L::Info => tracing::info!(target: "librdkafka", facility, "{message}"),
+        L::Debug => tracing::debug!(target: "librdkafka", facility, "{message}"),
+    }
+}

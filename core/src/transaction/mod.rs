@@ -1,0 +1,418 @@
+//! What the app function is handed: the consumed message or messages, and ways to produce. No Kafka call here.
+
+mod outbox;
+
+pub use outbox::{Batch, OutRecord};
+pub(crate) use outbox::{HeaderSource, Outbox};
+
+use crate::codec::{Codec, TopicEncoder};
+use crate::error::{Exception, MessageError};
+use crate::headers::{self, GUID, Headers, LAST_UPDATED_BY};
+use crate::message::Message;
+use crate::record::{Key, Record, Value};
+use crate::retry::{self, RetryRoute, RetryRoutes};
+use crate::topic::Topic;
+use serde::{Deserialize, Serialize};
+use std::cell::{Cell, RefCell};
+use std::ffi::CStr;
+use std::future::poll_fn;
+use std::ops::Range;
+use std::task::Poll;
+
+/// What a loop keeps from message to message for the transactions it hands out.
+pub(crate) struct Workbench {
+    pub(crate) outbox: RefCell<Outbox>,
+    pub(crate) codec: Codec,
+    pub(crate) outputs: RefCell<Vec<Output>>,
+    pub(crate) retry: RetryRoutes,
+    pub(crate) record_limit: usize,
+    pub(crate) request: Cell<Request>,
+}
+
+impl Workbench {
+    pub(crate) fn new(
+        codec: Codec,
+        outputs: Vec<Output>,
+        retry: RetryRoutes,
+        record_limit: usize,
+    ) -> Self {
+        let (outbox, request) = (RefCell::default(), Cell::default());
+        Self { outbox, codec, outputs: RefCell::new(outputs), retry, record_limit, request }
+    }
+}
+
+/// A declared output topic.
+pub(crate) struct Output {
+    pub(crate) topic: Topic,
+    pub(crate) encoder: TopicEncoder,
+}
+
+/// What a waiting app function asks of the loop, and the answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// Nothing.
+    #[default]
+    None,
+    /// Commit everything up to and with this message.
+    Commit,
+    /// That is done.
+    Committed,
+}
+
+/// One unit of work: the message (or messages) at hand and the way to produce.
+///
+/// Everything produced is kept only if the app function answers `Ok`; then it is committed in one Kafka transaction
+/// with the offset of the message. Nothing is sent to Kafka while the function runs.
+pub struct Transaction<'a> {
+    bench: &'a Workbench,
+    messages: &'a [Message],
+}
+
+impl<'a> Transaction<'a> {
+    pub(crate) fn new(bench: &'a Workbench, messages: &'a [Message]) -> Self {
+        Self { bench, messages }
+    }
+
+    /// The consumed message; of several, the first.
+    #[must_use]
+    pub fn message(&self) -> Consumed<'a> {
+        Consumed { message: &self.messages[0], codec: &self.bench.codec }
+    }
+
+    /// All consumed messages of this unit.
+    pub fn messages(&self) -> impl Iterator<Item = Consumed<'a>> + use<'a> {
+        let codec = &self.bench.codec;
+        self.messages.iter().map(move |message| Consumed { message, codec })
+    }
+
+    /// Decodes the consumed message's value; see [`Consumed::value`].
+    ///
+    /// # Errors
+    /// As [`Consumed::value`].
+    pub fn value<T: Deserialize<'a>>(&self) -> anyhow::Result<T> {
+        self.message().value()
+    }
+
+    /// Reads the consumed message's key as text; see [`Consumed::key`].
+    ///
+    /// # Errors
+    /// As [`Consumed::key`].
+    pub fn key(&self) -> anyhow::Result<Option<&'a str>> {
+        self.message().key()
+    }
+
+    /// Produces a record that belongs to the (first) consumed message: its headers pass through, and its key unless
+    /// the record has one.
+    ///
+    /// # Errors
+    /// The topic is not declared, the value does not fit its schema, a required header is missing, or the record is
+    /// too large.
+    pub fn produce<V: Serialize + ?Sized>(&self, record: Record<'_, V>) -> anyhow::Result<()> {
+        self.produce_from(0, record)
+    }
+
+    /// Produces a record that belongs to the message at `index` of [`Self::messages`].
+    ///
+    /// # Errors
+    /// As [`Self::produce`].
+    pub fn produce_from<V: Serialize + ?Sized>(
+        &self,
+        index: usize,
+        record: Record<'_, V>,
+    ) -> anyhow::Result<()> {
+        self.check_open()?;
+        let mut outputs = self.bench.outputs.borrow_mut();
+        let Some(output) = outputs.iter_mut().find(|o| o.topic.name() == record.topic) else {
+            let declared = outputs.iter().map(|o| o.topic.name()).collect::<Vec<_>>().join(", ");
+            let topic = record.topic.to_owned();
+            return Err(MessageError::UndeclaredTopic { topic, declared }.into());
+        };
+        let message = &self.messages[index];
+        let mut outbox = self.bench.outbox.borrow_mut();
+        let key = write_key(&mut outbox, message, record.key, &output.encoder)?;
+        let value = write_value(&mut outbox, message, &record.value, &mut output.encoder)?;
+        let headers = if record.headers.is_empty() {
+            require(output.topic, |name| headers::given(message.last_header(name)))?;
+            HeaderSource::Message(index)
+        } else {
+            let merged = merge(message.copy_headers(), &record.headers);
+            require(output.topic, |name| merged.has(name))?;
+            HeaderSource::Ready(merged)
+        };
+        self.check_size(output.topic, &key, &value, message)?;
+        let (topic, partition) = (output.topic, record.partition.unwrap_or(-1));
+        let timestamp = record.timestamp.unwrap_or(0);
+        outbox.push(OutRecord { topic, partition, timestamp, key, value, headers });
+        Ok(())
+    }
+
+    /// Gives the (first) message another try: on the same topic while `kafka_retry_count` is below
+    /// `NU_RETRY_COUNT_MAX`, then on the retry topic with the count at 0, else as [`Self::produce_failure`].
+    ///
+    /// # Errors
+    /// There is nowhere to go, or the record is too large.
+    pub fn produce_retry(&self, exception: Option<&Exception>) -> anyhow::Result<()> {
+        self.produce_retry_from(0, exception)
+    }
+
+    /// Does the same for the message at `index`.
+    ///
+    /// # Errors
+    /// As [`Self::produce_retry`].
+    pub fn produce_retry_from(
+        &self,
+        index: usize,
+        exception: Option<&Exception>,
+    ) -> anyhow::Result<()> {
+        let message = &self.messages[index];
+        let count = retry::count_of(message.last_header(headers::RETRY_COUNT));
+        match self.bench.retry.route(count) {
+            RetryRoute::Same(raised) => {
+                self.forward(index, message.topic_partition().topic, raised, exception)
+            }
+            RetryRoute::Next(topic) => self.forward(index, topic, 0, exception),
+            RetryRoute::Failure => self.produce_failure_from(index, exception),
+        }
+    }
+
+    /// Sends the (first) message byte for byte to the failure topic, with the retry count at 0 and the header
+    /// `exception` saying why.
+    ///
+    /// # Errors
+    /// There is no failure topic, or the record is too large.
+    pub fn produce_failure(&self, exception: Option<&Exception>) -> anyhow::Result<()> {
+        self.produce_failure_from(0, exception)
+    }
+
+    /// Does the same for the message at `index`.
+    ///
+    /// # Errors
+    /// As [`Self::produce_failure`].
+    pub fn produce_failure_from(
+        &self,
+        index: usize,
+        exception: Option<&Exception>,
+    ) -> anyhow::Result<()> {
+        let topic = self.bench.retry.failure().ok_or(MessageError::NoFailureTopic)?;
+        self.forward(index, topic, 0, exception)
+    }
+
+    /// Commits now: what this and earlier messages produced, with their offsets. Returns once Kafka has confirmed.
+    /// If the transaction fails instead, the function is dropped here and the message handled anew.
+    ///
+    /// # Errors
+    /// It was committed already.
+    pub async fn commit(&self) -> anyhow::Result<()> {
+        self.check_open()?;
+        let request = &self.bench.request;
+        request.set(Request::Commit);
+        poll_fn(|_| match request.get() {
+            Request::Committed => Poll::Ready(()),
+            _ => Poll::Pending,
+        })
+        .await;
+        Ok(())
+    }
+
+    fn check_open(&self) -> Result<(), MessageError> {
+        match self.bench.request.get() {
+            Request::None => Ok(()),
+            _ => Err(MessageError::AlreadyCommitted),
+        }
+    }
+
+    fn forward(
+        &self,
+        index: usize,
+        topic: Topic,
+        count: u32,
+        exception: Option<&Exception>,
+    ) -> anyhow::Result<()> {
+        self.check_open()?;
+        let message = &self.messages[index];
+        let mut headers = message.copy_headers();
+        headers.set("kafka_retry_count", count.to_string().as_bytes());
+        if let Some(exception) = exception {
+            headers.set("exception", exception.to_json().as_bytes());
+        }
+        let mut outbox = self.bench.outbox.borrow_mut();
+        let key = message.key_bytes().map(|k| append(&mut outbox, k));
+        let value = message.value_bytes().map(|v| append(&mut outbox, v));
+        self.check_size(topic, &key, &value, message)?;
+        let headers = HeaderSource::Ready(headers);
+        outbox.push(OutRecord { topic, partition: -1, timestamp: 0, key, value, headers });
+        Ok(())
+    }
+
+    fn check_size(
+        &self,
+        topic: Topic,
+        key: &Option<Range<u32>>,
+        value: &Option<Range<u32>>,
+        message: &Message,
+    ) -> Result<(), MessageError> {
+        let length = |range: &Option<Range<u32>>| range.as_ref().map_or(0, |r| r.len());
+        let mut size = length(key) + length(value) + RECORD_OVERHEAD;
+        if size * 2 > self.bench.record_limit {
+            size += message.headers().map(|(n, v)| n.len() + v.map_or(0, <[u8]>::len)).sum::<usize>();
+        }
+        if size > self.bench.record_limit {
+            let (topic, limit) = (topic.name().to_owned(), self.bench.record_limit);
+            return Err(MessageError::RecordTooLarge { topic, size, limit });
+        }
+        Ok(())
+    }
+}
+
+/// What Kafka adds around key, value and headers at most, in bytes (record batch v2: 61 a batch, some a record).
+const RECORD_OVERHEAD: usize = 128;
+
+fn append(outbox: &mut Outbox, bytes: &[u8]) -> Range<u32> {
+    let written = outbox.write(|arena| -> Result<(), std::convert::Infallible> {
+        arena.extend_from_slice(bytes);
+        Ok(())
+    });
+    match written {
+        Ok(range) => range,
+        Err(never) => match never {},
+    }
+}
+
+fn write_key(
+    outbox: &mut Outbox,
+    message: &Message,
+    key: Key<'_>,
+    encoder: &TopicEncoder,
+) -> anyhow::Result<Option<Range<u32>>> {
+    Ok(match key {
+        Key::PassThrough => message.key_bytes().map(|bytes| append(outbox, bytes)),
+        Key::Bytes(bytes) => Some(append(outbox, bytes)),
+        Key::Text(text) => Some(outbox.write(|arena| -> Result<(), std::convert::Infallible> {
+            encoder.encode_key(text, arena);
+            Ok(())
+        })?),
+        Key::Null => None,
+    })
+}
+
+fn write_value<V: Serialize + ?Sized>(
+    outbox: &mut Outbox,
+    message: &Message,
+    value: &Value<'_, V>,
+    encoder: &mut TopicEncoder,
+) -> anyhow::Result<Option<Range<u32>>> {
+    Ok(match value {
+        Value::PassThrough => message.value_bytes().map(|bytes| append(outbox, bytes)),
+        Value::Bytes(bytes) => Some(append(outbox, bytes)),
+        Value::Null => None,
+        Value::Encode(value) => Some(outbox.write(|arena| encoder.encode_value(*value, arena))?),
+        Value::Datum(datum) => Some(outbox.write(|arena| encoder.put_datum(datum, arena))?),
+    })
+}
+
+fn merge(mut headers: Headers, changes: &[(&str, Option<&[u8]>)]) -> Headers {
+    for (name, value) in changes {
+        match value {
+            Some(value) => headers.set(name, value),
+            None => headers.remove(name),
+        }
+    }
+    headers
+}
+
+fn require(topic: Topic, has: impl Fn(&CStr) -> bool) -> Result<(), MessageError> {
+    for (name, text) in [(GUID, "guid"), (LAST_UPDATED_BY, "last_updated_by")] {
+        if !has(name) {
+            let topic = topic.name().to_owned();
+            return Err(MessageError::MissingProducedHeader { topic, name: text });
+        }
+    }
+    Ok(())
+}
+
+/// A consumed message together with what decodes it. Small and `Copy`; borrows from the unit of work, so decoded
+/// values may borrow text from it.
+#[derive(Clone, Copy)]
+pub struct Consumed<'a> {
+    message: &'a Message,
+    codec: &'a Codec,
+}
+
+impl<'a> Consumed<'a> {
+    pub(crate) fn new(message: &'a Message, codec: &'a Codec) -> Self {
+        Self { message, codec }
+    }
+
+    /// Decodes the Avro value by the schema it was written with. `T` may borrow text (`&'a str`), name only some of
+    /// the fields, and have `#[serde(default)]` fields that the writer did not know.
+    ///
+    /// # Errors
+    /// The value is null, not in the wire format, or does not fit `T`. Answer such an error from the app function and
+    /// the message goes to the failure topic byte for byte, or stops the app where there is none.
+    pub fn value<T: Deserialize<'a>>(self) -> anyhow::Result<T> {
+        let bytes = self.message.value_bytes().ok_or(MessageError::NullValue)?;
+        Ok(self.codec.decode(bytes)?)
+    }
+
+    /// Says whether the value is null.
+    #[must_use]
+    pub fn is_tombstone(self) -> bool {
+        self.message.value_bytes().is_none()
+    }
+
+    /// Reads an Avro `"string"` key as text; `None` where the key is null.
+    ///
+    /// # Errors
+    /// The key is not an Avro string in the wire format; use [`Self::key_bytes`] then.
+    pub fn key(self) -> anyhow::Result<Option<&'a str>> {
+        Ok(self.message.key_bytes().map(crate::codec::decode_key).transpose()?)
+    }
+
+    /// The key as it is on the wire.
+    #[must_use]
+    pub fn key_bytes(self) -> Option<&'a [u8]> {
+        self.message.key_bytes()
+    }
+
+    /// The value as it is on the wire.
+    #[must_use]
+    pub fn value_bytes(self) -> Option<&'a [u8]> {
+        self.message.value_bytes()
+    }
+
+    /// Goes through the headers in order.
+    pub fn headers(self) -> impl Iterator<Item = (&'a str, Option<&'a [u8]>)> {
+        self.message.headers()
+    }
+
+    /// Reads the last header of a name as text; `None` where it is absent, null or not UTF-8.
+    #[must_use]
+    pub fn header(self, name: &str) -> Option<&'a str> {
+        let found = self.message.headers().filter(|(n, _)| *n == name).last();
+        found.and_then(|(_, value)| value).and_then(|bytes| std::str::from_utf8(bytes).ok())
+    }
+
+    /// The topic.
+    #[must_use]
+    pub fn topic(self) -> &'static str {
+        self.message.topic()
+    }
+
+    /// The partition.
+    #[must_use]
+    pub fn partition(self) -> i32 {
+        self.message.partition()
+    }
+
+    /// The offset.
+    #[must_use]
+    pub fn offset(self) -> i64 {
+        self.message.offset()
+    }
+
+    /// The timestamp in milliseconds since the epoch.
+    #[must_use]
+    pub fn timestamp(self) -> Option<i64> {
+        self.message.timestamp()
+    }
+}

@@ -1,0 +1,226 @@
+//! The outbox: the records and offsets of the transaction to come. No Kafka call here.
+
+use crate::headers::Headers;
+use crate::message::Message;
+use crate::topic::{Offsets, Topic};
+use std::ops::Range;
+use std::time::Instant;
+
+/// Where a record's headers come from until the app function has returned.
+#[derive(Debug)]
+pub(crate) enum HeaderSource {
+    /// The consumed message at this place of the unit, unchanged: moved at the end, never copied when one takes them.
+    Message(usize),
+    /// Ready.
+    Ready(Headers),
+}
+
+/// One record on its way out; key and value lie in the outbox's arena.
+#[derive(Debug)]
+pub struct OutRecord {
+    /// The topic.
+    pub topic: Topic,
+    /// The partition, or −1 to leave it to the partitioner.
+    pub partition: i32,
+    /// Milliseconds since the epoch, or 0 for now.
+    pub timestamp: i64,
+    pub(crate) key: Option<Range<u32>>,
+    pub(crate) value: Option<Range<u32>>,
+    pub(crate) headers: HeaderSource,
+}
+
+impl OutRecord {
+    /// Takes the headers out, once.
+    pub fn take_headers(&mut self) -> Headers {
+        match std::mem::replace(&mut self.headers, HeaderSource::Ready(Headers::default())) {
+            HeaderSource::Ready(headers) => headers,
+            // Settled before hand-over.
+            HeaderSource::Message(_) => Headers::default(),
+        }
+    }
+
+    /// Puts headers back that were not sent.
+    pub fn put_headers(&mut self, headers: Headers) {
+        self.headers = HeaderSource::Ready(headers);
+    }
+}
+
+/// A batch: what one Kafka transaction will hold.
+#[derive(Debug, Default)]
+pub struct Batch {
+    arena: Vec<u8>,
+    /// The records in order.
+    pub records: Vec<OutRecord>,
+    /// Per input partition the offset after the last complete message.
+    pub next: Offsets,
+    /// Per input partition the offset of the first message in it: where a replay starts.
+    pub first: Offsets,
+    /// How many messages it completes.
+    pub messages: usize,
+    /// When its first message was completed.
+    pub since: Option<Instant>,
+}
+
+impl Batch {
+    /// Reads a record's key and value.
+    #[must_use]
+    pub fn bytes(&self, record: &OutRecord) -> (Option<&[u8]>, Option<&[u8]>) {
+        let read = |range: &Option<Range<u32>>| range.clone().map(|r| &self.arena[wide(r)]);
+        (read(&record.key), read(&record.value))
+    }
+
+    /// Says whether there is nothing to commit.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.next.is_empty()
+    }
+
+    /// How many bytes its keys and values have.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.arena.len()
+    }
+
+    /// Empties it, keeping the memory.
+    pub fn clear(&mut self) {
+        self.arena.clear();
+        self.records.clear();
+        self.next.clear();
+        self.first.clear();
+        self.messages = 0;
+        self.since = None;
+    }
+}
+
+fn wide(range: Range<u32>) -> Range<usize> {
+    range.start as usize..range.end as usize
+}
+
+/// A place in the outbox to cut back to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Savepoint {
+    arena: usize,
+    records: usize,
+}
+
+/// Collects what the app function produces. Complete messages lie before the savepoint, the one at hand behind it.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    batch: Batch,
+    savepoint: Savepoint,
+}
+
+impl Outbox {
+    /// What is complete.
+    pub(crate) fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    /// Lets `write` append to the arena and answers what it wrote; nothing stays there when it fails.
+    pub(crate) fn write<E>(
+        &mut self,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<Range<u32>, E> {
+        let start = self.batch.arena.len();
+        match write(&mut self.batch.arena) {
+            // The arena is bounded far below 4 GiB by the limits on a batch and on a record.
+            Ok(()) => Ok(start as u32..self.batch.arena.len() as u32),
+            Err(error) => {
+                self.batch.arena.truncate(start);
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) fn push(&mut self, record: OutRecord) {
+        self.batch.records.push(record);
+    }
+
+    /// Drops what the message at hand has produced.
+    pub(crate) fn cut(&mut self) {
+        self.batch.records.truncate(self.savepoint.records);
+        self.batch.arena.truncate(self.savepoint.arena);
+    }
+
+    /// Keeps what the messages at hand have produced, and counts them as done. A message's headers move into the last
+    /// record that passes them on; earlier ones get a copy.
+    pub(crate) fn keep(&mut self, unit: &mut [Message]) {
+        self.settle_headers(unit.len(), |index, last| {
+            if last { unit[index].take_headers() } else { unit[index].copy_headers() }
+        });
+        self.complete(unit);
+    }
+
+    /// Does the same while the app function still reads the messages: headers are copied.
+    pub(crate) fn keep_copying(&mut self, unit: &[Message]) {
+        self.settle_headers(unit.len(), |index, _| unit[index].copy_headers());
+        self.complete(unit);
+    }
+
+    fn complete(&mut self, unit: &[Message]) {
+        for message in unit {
+            let at = message.topic_partition();
+            self.batch.next.set(at, message.offset() + 1);
+            self.batch.first.lower(at, message.offset());
+        }
+        self.batch.messages += unit.len();
+        self.batch.since.get_or_insert_with(Instant::now);
+        self.savepoint =
+            Savepoint { arena: self.batch.arena.len(), records: self.batch.records.len() };
+    }
+
+    /// Adds an offset without a message: the start of a partition that has no committed offset yet.
+    pub(crate) fn keep_start(&mut self, at: crate::topic::TopicPartition, offset: i64) {
+        self.batch.next.set(at, offset);
+        self.batch.first.lower(at, offset);
+        self.batch.since.get_or_insert_with(Instant::now);
+    }
+
+    /// Gives headers to the records that pass a message's on; `headers` is told which message, and whether for the
+    /// last time.
+    fn settle_headers(&mut self, unit: usize, mut headers: impl FnMut(usize, bool) -> Headers) {
+        let records = &mut self.batch.records[self.savepoint.records..];
+        let (mut one, mut many) = ([0], Vec::new());
+        let uses: &mut [usize] = if unit == 1 {
+            &mut one
+        } else {
+            many.resize(unit, 0);
+            &mut many
+        };
+        for record in &*records {
+            if let HeaderSource::Message(index) = record.headers {
+                uses[index] += 1;
+            }
+        }
+        for record in records {
+            if let HeaderSource::Message(index) = record.headers {
+                uses[index] -= 1;
+                record.headers = HeaderSource::Ready(headers(index, uses[index] == 0));
+            }
+        }
+    }
+
+    /// Hands over what is complete and starts anew in the memory of `spare`. What the message at hand has produced
+    /// so far stays behind, so that this may be called while its function waits.
+    pub(crate) fn take(&mut self, mut spare: Batch) -> Batch {
+        spare.clear();
+        let Savepoint { arena, records } = self.savepoint;
+        let base = arena as u32;
+        spare.arena.extend_from_slice(&self.batch.arena[arena..]);
+        spare.records.extend(self.batch.records.drain(records..));
+        for record in &mut spare.records {
+            for range in [&mut record.key, &mut record.value].into_iter().flatten() {
+                *range = range.start - base..range.end - base;
+            }
+        }
+        self.batch.arena.truncate(arena);
+        self.savepoint = Savepoint::default();
+        std::mem::replace(&mut self.batch, spare)
+    }
+
+    /// Drops everything, the message at hand included.
+    pub(crate) fn clear(&mut self) {
+        self.batch.clear();
+        self.savepoint = Savepoint::default();
+    }
+}
