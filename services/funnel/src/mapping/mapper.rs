@@ -137,7 +137,7 @@ impl Mapper {
         let Value::Object(mut metadata) = metadata else {
             return Err(MappingError::Envelope("`%` is no object any more".into()));
         };
-        let key = new_key(program, &metadata)?;
+        let key = new_key(program, &metadata, message)?;
         for (output, value, emitted_key) in emit::take(&mut metadata) {
             let key = match emitted_key {
                 Value::Null => key.clone(),
@@ -149,7 +149,7 @@ impl Mapper {
             self.made_by_plan(plan, output, key, &value, message.datum())?;
         }
         if program.sets_headers {
-            self.change_headers(&metadata, message)?;
+            self.change_headers(program, &metadata, message)?;
         }
         Ok(Verdict::Produce)
     }
@@ -275,10 +275,14 @@ impl Mapper {
 
     fn change_headers(
         &mut self,
+        program: &Program,
         metadata: &ObjectMap,
         message: &impl Envelope,
     ) -> Result<(), MappingError> {
-        let before = envelope::headers(message);
+        let before = match program.envelope.contain("headers") {
+            true => envelope::headers(message),
+            false => ObjectMap::new(),
+        };
         let nothing = ObjectMap::new();
         let after = match metadata.get("headers") {
             Some(Value::Object(map)) => map,
@@ -334,6 +338,8 @@ fn route(
         return default();
     }
     match metadata.get("topic") {
+        // It was not there before either: no assignment was reached.
+        None if !program.envelope.contain("topic") => default(),
         None | Some(Value::Null) => Ok(None),
         Some(topic @ (Value::Bytes(_) | Value::String(_))) => {
             let topic = topic.as_bytes_ref();
@@ -351,13 +357,24 @@ fn route(
     }
 }
 
-fn new_key(program: &Program, metadata: &ObjectMap) -> Result<Key, MappingError> {
+fn new_key(
+    program: &Program,
+    metadata: &ObjectMap,
+    message: &impl Envelope,
+) -> Result<Key, MappingError> {
     if !program.sets_key {
         return Ok(Key::Keep);
     }
+    let read = program.envelope.contain("key");
     match metadata.get("key") {
+        None if !read => Ok(Key::Keep),
         None | Some(Value::Null) => Ok(Key::None),
-        Some(text) => key_text(text).map(Key::Text),
+        Some(text) => {
+            let text = key_text(text)?;
+            // The same key keeps its bytes, and with them its partition.
+            let same = read && message.key().is_ok_and(|key| key == Some(text.as_str()));
+            Ok(if same { Key::Keep } else { Key::Text(text) })
+        }
     }
 }
 

@@ -34,7 +34,7 @@ pub struct Program {
     pub(super) reads: Fields,
     /// Fields of `.` that may differ from the input's when it ends.
     pub(super) changes: Fields,
-    /// Parts of `%` that it looks at or assigns.
+    /// Parts of `%` that it looks at, or whose old value matters for what it leaves.
     pub(super) envelope: Fields,
     pub(super) sets_topic: bool,
     pub(super) sets_key: bool,
@@ -111,8 +111,11 @@ impl Program {
         if syntax.functions.contains("del") {
             changes = changes.and(&reads);
         }
+        // A header that is assigned says all by itself; `%headers = …` also drops those that it does not name.
+        let headers = envelope::path("headers");
+        let whole = |path: &&OwnedTargetPath| headers.can_start_with(path);
         let envelope = Fields::of(paths(queries, PathPrefix::Metadata))
-            .and(&Fields::of(paths(assigned, PathPrefix::Metadata)));
+            .and(&Fields::of(paths_of(assigned.iter().filter(whole), PathPrefix::Metadata)));
         let sets = |name: &str| {
             let deleted = syntax.functions.contains("del");
             let path = envelope::path(name);

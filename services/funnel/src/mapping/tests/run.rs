@@ -153,8 +153,16 @@ fn one_message_becomes_several_records() {
 fn keys_and_headers_pass_through_change_or_go() {
     let record = contacts(&format!(r#"{ANN}, "origin": "unknown", "status": "NEW""#));
     let keyed = |key: &str| record.replace("contacts", &format!("contacts key={key}"));
-    let cases: [(&str, Vec<String>); 8] = [
+    let cases: [(&str, Vec<String>); 13] = [
         ("%key = .email", vec![keyed("Ann@Example.org")]),
+        ("if .clicks > 9 { %key = .email }", vec![record.clone()]),
+        ("if .clicks > 9 { %topic = \"lines\"; .text = \"x\" }", vec![record.clone()]),
+        ("if %topic == \"forms\" { %topic = \"contacts\" }", vec![record.clone()]),
+        ("%key = downcase(string!(%key))", vec![record.clone()]),
+        (
+            "%headers = {\"guid\": \"g-2\"}",
+            vec![record.clone(), "header guid=g-2".into(), "header source dropped".into()],
+        ),
         ("%key = null", vec![keyed("none")]),
         ("del(%key)", vec![keyed("none")]),
         ("%headers.note = \"n\"", vec![record.clone(), "header note=n".into()]),
