@@ -118,9 +118,23 @@ impl Schema {
     /// # Errors
     /// When it is not Avro, or refers to a name that it does not define.
     pub fn parse(json: &str) -> Result<Self, SchemaError> {
-        let parsed = apache_avro::Schema::parse_str(json)
-            .map_err(|error| SchemaError::Parse(error.to_string()))?;
+        Self::parse_with(json, &[])
+    }
+
+    /// Parses a schema's JSON that refers to the named types of other schemas.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_with(json: &str, references: &[String]) -> Result<Self, SchemaError> {
+        let wrong = |error: apache_avro::Error| SchemaError::Parse(error.to_string());
+        let (parsed, others) =
+            apache_avro::Schema::parse_str_with_list(json, references).map_err(wrong)?;
         let mut builder = Builder::default();
+        for other in &others {
+            if let Some(name) = other.name() {
+                builder.others.insert(name.fullname(None), other);
+            }
+        }
         let root = builder.node(&parsed)?;
         Ok(Self { nodes: builder.nodes, root })
     }
@@ -192,12 +206,14 @@ impl Schema {
 }
 
 #[derive(Default)]
-struct Builder {
+struct Builder<'a> {
     nodes: Vec<Node>,
     names: HashMap<String, NodeId>,
+    /// Definitions of other documents, built when a name refers to them.
+    others: HashMap<String, &'a avro::Schema>,
 }
 
-impl Builder {
+impl Builder<'_> {
     fn node(&mut self, schema: &avro::Schema) -> Result<NodeId, SchemaError> {
         use apache_avro::Schema as S;
         let node = match schema {
@@ -237,7 +253,11 @@ impl Builder {
             S::Record(record) => return self.record(record),
             S::Ref { name } => {
                 let name = name.fullname(None);
-                return self.names.get(&name).copied().ok_or(SchemaError::UnknownName(name));
+                return match (self.names.get(&name), self.others.get(&name)) {
+                    (Some(id), _) => Ok(*id),
+                    (None, Some(other)) => self.node(other),
+                    (None, None) => Err(SchemaError::UnknownName(name)),
+                };
             }
         };
         Ok(self.push(node))

@@ -206,3 +206,17 @@ fn records_of_a_union_are_told_apart_by_their_fields() {
     assert_eq!(encode(&either, &Value::from(json!({"lives": 1}))), Ok(vec![0, 2]));
     assert!(encode(&either, &Value::from(json!({"wings": 1}))).is_err());
 }
+
+#[test]
+fn a_schema_may_refer_to_types_of_others() {
+    let person = r#"{"type": "record", "name": "p.Person", "fields": [
+        {"name": "home", "type": "p.Address"}, {"name": "work", "type": "p.Address"}]}"#;
+    let address = r#"{"type": "record", "name": "p.Address", "fields": [
+        {"name": "city", "type": "p.City"}]}"#;
+    let city = r#"{"type": "enum", "name": "p.City", "symbols": ["BERN", "BONN"]}"#;
+    let others = [address.to_owned(), city.to_owned()];
+    let schema = Schema::parse_with(person, &others).expect("schema");
+    let document = json!({"home": {"city": "BERN"}, "work": {"city": "BONN"}});
+    assert_eq!(encode(&schema, &Value::from(document)), Ok(vec![0, 2]));
+    assert!(Schema::parse_with(person, &others[..1]).is_err());
+}

@@ -4,14 +4,13 @@
 //! unless their path is absolute. All problems are collected, as everywhere.
 
 mod document;
-mod problem;
 
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use self::problem::Problem;
+pub use nubium_core::config::Problem;
 
 use self::document::Document;
 use crate::avro::Schema;
