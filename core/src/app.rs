@@ -1,6 +1,6 @@
 //! The app builder: settings, output topics and one function become a running, exactly-once app.
 
-use crate::codec::{Codec, TopicEncoder};
+use crate::codec::{Codec, Registry, RegistryConfig, TopicEncoder};
 use crate::config::{self, Choice as _, Config};
 use crate::engine::{
     Bounds, ClientReporter, CommitThread, Engine, ErrorPolicy, LoopSettings, Observer, Steps,
@@ -227,7 +227,8 @@ impl Running {
             .build()
             .context("async runtime")
             .map_err(host)?;
-        let codec = Codec::connect(&config.registry).context("schema registry client").map_err(host)?;
+        let registry = Registry::new(registry_config(&config.registry), runtime.handle().clone());
+        let codec = Codec::new(registry.context("schema registry client").map_err(host)?);
         let metrics = app
             .metrics
             .unwrap_or_else(|| Metrics::new(&config.app.name, &config.app.hostname));
@@ -389,7 +390,7 @@ impl Running {
         for (topic, schema) in &self.produce {
             let prepared = self.runtime.block_on(async {
                 tokio::select! {
-                    made = self.codec.prepare_topic_patiently(topic, schema, register) => Some(made),
+                    made = self.codec.prepare_topic(topic, schema, register) => Some(made),
                     () = self.stop.wait() => None,
                 }
             });
@@ -418,7 +419,7 @@ impl Running {
         let (pulses, clock, codec) = (self.pulses.clone(), self.clock, self.codec.clone());
         let health = move || {
             let now = millis_since(clock);
-            let reachable = codec.registry_reachable();
+            let reachable = codec.registry().is_none_or(|registry| registry.health().is_reachable());
             let snapshots: Vec<_> = pulses
                 .iter()
                 .map(|pulse| {
@@ -454,6 +455,18 @@ impl Running {
             let _ = std::thread::Builder::new().name("nubium-stop-limit".into()).spawn(wait);
         }))
     }
+}
+
+/// Takes the registry's settings over into its client's.
+#[must_use]
+pub fn registry_config(settings: &config::Registry) -> RegistryConfig {
+    let urls: Vec<&str> = settings.urls.iter().map(|url| url.as_str()).collect();
+    let mut made = RegistryConfig::new(&urls.join(","));
+    if let Some(auth) = &settings.auth {
+        made = made.with_login(&auth.username, auth.password.expose());
+    }
+    made.timeout = settings.timeout;
+    made
 }
 
 fn outputs(encoders: Vec<TopicEncoder>) -> Vec<Output> {

@@ -19,9 +19,11 @@ pub mod transaction;
 pub mod pattern;
 pub mod engine;
 pub mod app;
+pub mod client;
 pub mod driver;
 
 pub use app::{App, Ended};
+pub use client::{ConsumeError, PlainConsumer, PlainProducer, Received};
 pub use config::Config;
 pub use error::Exception;
 pub use message::Message;

@@ -1,6 +1,6 @@
 //! A record to produce, as the app function describes it.
 
-use serde::Serialize;
+use crate::codec::Encode;
 
 /// Where a record's key comes from.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +57,7 @@ impl<'a> Record<'a> {
     }
 
     /// Sets the value, encoded by the schema the topic was declared with.
-    pub fn value<V: Serialize + ?Sized>(self, value: &'a V) -> Record<'a, V> {
+    pub fn value<V: Encode + ?Sized>(self, value: &'a V) -> Record<'a, V> {
         let Self { topic, key, headers, partition, timestamp, .. } = self;
         Record { topic, key, value: Value::Encode(value), headers, partition, timestamp }
     }

@@ -85,15 +85,14 @@ fn remove(path: &Path) {
 mod tests {
     use super::*;
 
-    fn place(name: &str) -> PathBuf {
-        let dir = std::env::temp_dir().join(format!("nubium-health-{}", std::process::id()));
-        fs::create_dir_all(&dir).expect("temporary directory");
-        dir.join(name)
+    fn directory() -> tempfile::TempDir {
+        tempfile::tempdir().expect("temporary directory")
     }
 
     #[test]
     fn lives_as_long_as_its_owner() {
-        let path = place("owner");
+        let directory = directory();
+        let path = directory.path().join("health");
         let file = HealthFile::create(&path).expect("created");
         let pid = fs::read_to_string(&path).expect("readable");
         assert_eq!(pid.trim(), std::process::id().to_string());
@@ -103,7 +102,8 @@ mod tests {
 
     #[test]
     fn a_panic_removes_it() {
-        let path = place("panic");
+        let directory = directory();
+        let path = directory.path().join("health");
         let inner = path.clone();
         let thread = std::thread::spawn(move || {
             let _file = HealthFile::create(&inner).expect("created");
@@ -115,7 +115,8 @@ mod tests {
 
     #[test]
     fn replaces_a_left_over_and_a_link_without_touching_its_target() {
-        let (target, path) = (place("target"), place("link"));
+        let directory = directory();
+        let (target, path) = (directory.path().join("target"), directory.path().join("link"));
         fs::write(&target, "precious").expect("target");
         std::os::unix::fs::symlink(&target, &path).expect("link");
         drop(HealthFile::create(&path).expect("created"));
@@ -125,7 +126,8 @@ mod tests {
 
     #[test]
     fn leaves_the_file_of_a_successor_alone() {
-        let path = place("successor");
+        let directory = directory();
+        let path = directory.path().join("health");
         let file = HealthFile::create(&path).expect("created");
         fs::write(&path, "1\n").expect("another process writes its id");
         drop(file);
@@ -134,7 +136,8 @@ mod tests {
 
     #[test]
     fn says_which_path_cannot_be_written() {
-        let path = place("missing-directory").join("health");
+        let directory = directory();
+        let path = directory.path().join("missing-directory/health");
         let message = HealthFile::create(&path).expect_err("no such directory").to_string();
         assert!(message.contains("missing-directory/health"), "{message}");
     }

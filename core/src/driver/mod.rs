@@ -42,7 +42,8 @@ use crate::transaction::{Output, Workbench};
 use anyhow::Context as _;
 use broker::{Broker, MemorySink, MemorySource};
 use nubium_host::Stop;
-use serde::{Serialize, de::DeserializeOwned};
+use crate::codec::Encode;
+use serde::de::DeserializeOwned;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -158,7 +159,7 @@ impl<P: Pattern> Driver<P> {
     ///
     /// # Errors
     /// The topic is no input, or the value does not fit its schema.
-    pub fn send<V: Serialize + ?Sized>(
+    pub fn send<V: Encode + ?Sized>(
         &mut self,
         topic: &str,
         partition: i32,

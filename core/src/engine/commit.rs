@@ -15,8 +15,14 @@ pub enum Outcome {
     Initialized,
     /// Records and offsets are committed.
     Committed,
-    /// Nothing of it will ever be read: rewind and replay.
-    Aborted(SinkError),
+    /// It was aborted: rewind and replay.
+    Aborted {
+        /// Why.
+        error: SinkError,
+        /// The failure came from the commit call itself. Whether that call had taken effect is for the group's
+        /// committed offsets to say; before it, nothing can have been committed.
+        committing: bool,
+    },
     /// Its fate is for the broker to tell: make a new producer, which settles it, and ask for the committed offsets.
     Unknown {
         /// What happened.
@@ -115,14 +121,16 @@ impl<S: Sink> Steps<S> {
             return unknown(error);
         }
         // 2. to 4. Offsets, records, commit.
-        let failure = match self.fill(batch).and_then(|()| self.end(began)) {
+        let filled = self.fill(batch);
+        let committing = filled.is_ok();
+        let failure = match filled.and_then(|()| self.end(began)) {
             Ok(()) => return Outcome::Committed,
             Err(failure) => failure,
         };
         // 5. Abort what can be aborted.
         match failure {
             Failure::Abort(error) => match self.abort(Instant::now()) {
-                Ok(()) => Outcome::Aborted(error),
+                Ok(()) => Outcome::Aborted { error, committing },
                 Err(abort) => {
                     let overdue = began.elapsed() >= self.limit;
                     let text = format!("{error}; and the abort failed: {abort}");

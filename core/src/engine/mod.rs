@@ -22,6 +22,7 @@ pub(crate) use commit::{CommitThread, Committer, InlineCommitter, Steps};
 pub use commit::{Done, Outcome, Work};
 pub(crate) use observer::{ClientReporter, Observer, millis_since};
 
+use crate::codec::SchemaId;
 use crate::error::LoopError;
 use crate::kafka::Source;
 use crate::message::Message;
@@ -30,7 +31,7 @@ use crate::topic::{Offsets, TopicPartition};
 use crate::transaction::{Batch, Workbench};
 use nubium_host::Stop;
 use bounds::Filling;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 /// How long the loop waits at most before it looks around again.
@@ -108,7 +109,8 @@ pub(crate) struct Engine<'e, S, C, P> {
     epoch: u64,
     /// The memory of the last unit.
     unit: Vec<Message>,
-    last_schema: Option<u32>,
+    last_schema: Option<SchemaId>,
+    unknown_schemas: HashMap<SchemaId, Instant>,
     /// Nothing is consumed before this moment: the back-off after an abort.
     hold_off: Option<Instant>,
     aborts: u32,
@@ -145,6 +147,7 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
             epoch: 0,
             unit: Vec::new(),
             last_schema: None,
+            unknown_schemas: HashMap::new(),
             hold_off: None,
             aborts: 0,
             last_fencing: None,

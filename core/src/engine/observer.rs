@@ -113,7 +113,7 @@ impl Observer {
                     self.counts.seconds_behind(behind as f64 / 1000.0);
                 }
             }
-            Outcome::Aborted(_) => self.counts.aborted("abort"),
+            Outcome::Aborted { .. } => self.counts.aborted("abort"),
             Outcome::Unknown { .. } => self.counts.aborted("unknown"),
             Outcome::Initialized => return,
         }

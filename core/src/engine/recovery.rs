@@ -24,10 +24,13 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                 self.aborts = 0;
                 Ok(true)
             }
-            Outcome::Aborted(error) => {
+            Outcome::Aborted { error, committing } => {
                 tracing::warn!(%error, first = %in_flight, "transaction aborted, replaying");
+                let mut plan = self.drop_in_hand(&in_flight);
                 self.count_abort("transaction", &error)?;
-                let plan = self.drop_in_hand(&in_flight);
+                if committing {
+                    plan = rewind::to_committed(&plan, &self.committed_of(&plan)?);
+                }
                 self.seek(&plan)?;
                 Ok(false)
             }

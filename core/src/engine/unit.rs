@@ -3,7 +3,7 @@
 use super::commit::Committer;
 use super::drive::Driven;
 use super::{Engine, ErrorPolicy, Held, due_in, now_millis};
-use crate::codec::{self, DecodeError};
+use crate::codec::{DecodeError, RegistryError, wire};
 use crate::error::{Exception, LoopError, MessageError};
 use crate::headers::{GUID, given};
 use crate::kafka::Source;
@@ -14,7 +14,10 @@ use futures::FutureExt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long the registry's word counts that it does not know a schema: each question takes its grace time.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
 
 /// How one run of the app function ended.
 enum Ran {
@@ -132,9 +135,12 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     /// waited out here; an id that the registry does not know is left to the decoder to report.
     fn fetch_schemas(&mut self, unit: &[Message]) -> Result<Driven<()>, LoopError> {
         for message in unit {
-            let Some(id) = message.value_bytes().and_then(codec::schema_id) else { continue };
-            if self.last_schema == Some(id) || self.bench.codec.is_cached(id) {
+            let Some(Ok((id, _))) = message.value_bytes().map(wire::split) else { continue };
+            if self.last_schema == Some(id) || self.bench.codec.cached(id).is_some() {
                 self.last_schema = Some(id);
+                continue;
+            }
+            if self.unknown_schemas.get(&id).is_some_and(|asked| asked.elapsed() < ASK_AGAIN) {
                 continue;
             }
             let codec = self.bench.codec.clone();
@@ -142,7 +148,9 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             match self.drive(fetch, unit)? {
                 Driven::Cancelled => return Ok(Driven::Cancelled),
                 Driven::Ready(Ok(())) => self.last_schema = Some(id),
-                Driven::Ready(Err(error)) if error.is_unknown_schema() => {}
+                Driven::Ready(Err(RegistryError::UnknownSchema { .. })) => {
+                    self.unknown_schemas.insert(id, Instant::now());
+                }
                 Driven::Ready(Err(error)) => {
                     let error = anyhow::Error::from(error)
                         .context(format!("schema {id} of the value could not be fetched"));

@@ -175,7 +175,7 @@ pub trait Sink {
 }
 
 /// Passes librdkafka's log on.
-fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     use RDKafkaLogLevel as L;
     match level {
         L::Emerg | L::Alert | L::Critical | L::Error => {

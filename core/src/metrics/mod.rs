@@ -1,6 +1,6 @@
 //! Counts what the app does. The only home of the prometheus crate.
 //!
-//! [`Metrics`] is made once per process and cloned; [`names`] lists what it holds. The loop resolves
+//! [`Metrics`] is made once per process and cloned; [`names`] lists what it holds. A loop resolves
 //! its handles at start-up ([`TopicCounters`], [`LoopMetrics`]) and bumps them once a batch, which
 //! is an atomic addition: no lock, no allocation, no look-up by label.
 

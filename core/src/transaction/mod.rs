@@ -5,14 +5,14 @@ mod outbox;
 pub use outbox::{Batch, OutRecord};
 pub(crate) use outbox::{HeaderSource, Outbox};
 
-use crate::codec::{Codec, TopicEncoder};
+use crate::codec::{Codec, DecodeError, Encode, TopicEncoder, wire};
 use crate::error::{Exception, MessageError};
 use crate::headers::{self, GUID, Headers, LAST_UPDATED_BY};
 use crate::message::Message;
 use crate::record::{Key, Record, Value};
 use crate::retry::{self, RetryRoute, RetryRoutes};
 use crate::topic::Topic;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::cell::{Cell, RefCell};
 use std::ffi::CStr;
 use std::future::poll_fn;
@@ -107,7 +107,7 @@ impl<'a> Transaction<'a> {
     /// # Errors
     /// The topic is not declared, the value does not fit its schema, a required header is missing, or the record is
     /// too large.
-    pub fn produce<V: Serialize + ?Sized>(&self, record: Record<'_, V>) -> anyhow::Result<()> {
+    pub fn produce<V: Encode + ?Sized>(&self, record: Record<'_, V>) -> anyhow::Result<()> {
         self.produce_from(0, record)
     }
 
@@ -115,7 +115,7 @@ impl<'a> Transaction<'a> {
     ///
     /// # Errors
     /// As [`Self::produce`].
-    pub fn produce_from<V: Serialize + ?Sized>(
+    pub fn produce_from<V: Encode + ?Sized>(
         &self,
         index: usize,
         record: Record<'_, V>,
@@ -295,7 +295,7 @@ fn write_key(
     })
 }
 
-fn write_value<V: Serialize + ?Sized>(
+fn write_value<V: Encode + ?Sized>(
     outbox: &mut Outbox,
     message: &Message,
     value: &Value<'_, V>,
@@ -306,7 +306,11 @@ fn write_value<V: Serialize + ?Sized>(
         Value::Bytes(bytes) => Some(append(outbox, bytes)),
         Value::Null => None,
         Value::Encode(value) => Some(outbox.write(|arena| encoder.encode_value(*value, arena))?),
-        Value::Datum(datum) => Some(outbox.write(|arena| encoder.put_datum(datum, arena))?),
+        Value::Datum(datum) => Some(outbox.write(|arena| {
+            wire::put_header(encoder.value_id(), arena);
+            arena.extend_from_slice(datum);
+            Ok::<(), std::convert::Infallible>(())
+        })?),
     })
 }
 
@@ -365,7 +369,10 @@ impl<'a> Consumed<'a> {
     /// # Errors
     /// The key is not an Avro string in the wire format; use [`Self::key_bytes`] then.
     pub fn key(self) -> anyhow::Result<Option<&'a str>> {
-        Ok(self.message.key_bytes().map(crate::codec::decode_key).transpose()?)
+        let Some(bytes) = self.message.key_bytes() else { return Ok(None) };
+        // The schema of a key in the wire format is a string by convention; looking it up would tell no more.
+        let (_, body) = wire::split(bytes).map_err(DecodeError::from)?;
+        Ok(Some(wire::read_string(body).map_err(DecodeError::from)?))
     }
 
     /// The key as it is on the wire.

@@ -1,1 +1,11 @@
-//! Nubium.
+//! Runs a Kafka broker and a schema registry inside the process, for demos, development and tests.
+//!
+//! [`Broker`] is librdkafka's mock cluster, [`Registry`] an in-memory server with the Confluent
+//! API. Both listen on a free port of 127.0.0.1, need nothing installed and are gone when dropped.
+//! What the mock broker does not prove is said at [`Broker`]: read it before trusting a green test.
+
+mod broker;
+mod registry;
+
+pub use broker::Broker;
+pub use registry::{Fault, Registry};

@@ -1,0 +1,74 @@
+//! Decodes one datum with the schema it was written with.
+
+use std::io::BufRead as _;
+
+use serde::de::DeserializeSeed;
+use serde_avro_fast::de::read::SliceRead;
+use serde_avro_fast::de::{DeserializerConfig, DeserializerState};
+
+use super::schema::Schema;
+use super::wire::{SchemaId, WireError};
+
+/// Says why bytes could not be decoded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// The bytes are not in the registry's wire format.
+    #[error("cannot decode: {0}")]
+    Wire(#[from] WireError),
+    /// The schema is not in the cache: call [`Codec::ensure`](super::Codec::ensure) and try again.
+    #[error("cannot decode: schema {0} has not been fetched from the registry yet")]
+    NotFetched(SchemaId),
+    /// The bytes do not fit the schema, or the schema does not fit the type asked for.
+    #[error("cannot decode with schema {schema}: {reason}")]
+    Invalid {
+        /// The schema that the message names.
+        schema: SchemaId,
+        /// What does not fit.
+        reason: String,
+    },
+    /// There are bytes after the datum, so it was written with another schema than it names.
+    #[error("cannot decode with schema {schema}: {count} bytes are left over after the value")]
+    Trailing {
+        /// The schema that the message names.
+        schema: SchemaId,
+        /// Number of bytes left over.
+        count: usize,
+    },
+}
+
+impl DecodeError {
+    /// Returns the schema that has to be fetched before decoding can succeed.
+    #[must_use]
+    pub fn not_fetched(&self) -> Option<SchemaId> {
+        match self {
+            Self::NotFetched(id) => Some(*id),
+            _ => None,
+        }
+    }
+}
+
+/// Bounds arrays whose items take no bytes (`null`, empty records), so that a few bad bytes cannot
+/// ask for a billion items. Other arrays are bounded by the bytes there are.
+const MAX_EMPTY_ITEMS: usize = 65_536;
+
+/// Decodes a datum that takes up the whole of `body`.
+#[inline]
+pub(super) fn decode_body<'a, S: DeserializeSeed<'a>>(
+    seed: S,
+    id: SchemaId,
+    schema: &Schema,
+    body: &'a [u8],
+) -> Result<S::Value, DecodeError> {
+    let mut config = DeserializerConfig::new(schema.fast());
+    config.max_seq_size = body.len().max(MAX_EMPTY_ITEMS);
+    let mut state = DeserializerState::with_config(SliceRead::new(body), config);
+    let value = seed
+        .deserialize(state.deserializer())
+        .map_err(|error| DecodeError::Invalid { schema: id, reason: error.to_string() })?;
+    match state.into_reader().fill_buf() {
+        Ok(rest) if !rest.is_empty() => {
+            Err(DecodeError::Trailing { schema: id, count: rest.len() })
+        }
+        _ => Ok(value),
+    }
+}
