@@ -78,8 +78,13 @@ impl Worker {
         match self.map(message) {
             Ok(Verdict::Drop(reason)) => {
                 funnel.dropped.with(&[message.topic()])?.inc();
-                tracing::debug!(topic = message.topic(), partition = message.partition(),
-                    offset = message.offset(), reason, "dropped by the mapping program");
+                tracing::debug!(
+                    topic = message.topic(),
+                    partition = message.partition(),
+                    offset = message.offset(),
+                    reason,
+                    "dropped by the mapping program"
+                );
                 Ok(())
             }
             Ok(Verdict::Produce) => {

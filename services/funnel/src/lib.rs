@@ -3,12 +3,12 @@
 //! [`mapping`] is the language and its types, [`avro`] the data beneath it, [`funnel`] the app function, [`settings`] its file.
 //! [`commands`] has what the binary does, one file each.
 
+pub mod avro;
 pub mod cli;
 pub mod commands;
-pub mod start;
-pub mod settings;
+pub mod demo;
 pub mod funnel;
 pub mod mapping;
-pub mod avro;
-pub mod demo;
+pub mod settings;
+pub mod start;
 pub mod terminal;

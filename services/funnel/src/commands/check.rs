@@ -59,10 +59,8 @@ pub fn run(file: &ConfigFile) -> ExitCode {
         }
     };
     start.warnings.iter().for_each(|warning| terminal::tell(format!("warning: {warning}")));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
