@@ -18,7 +18,8 @@ use crate::transaction::{Output, Transaction, Workbench};
 use anyhow::Context as _;
 use nubium_host::http::{ProbeServer, Probes};
 use nubium_host::{Exit, HealthFile, Stop, StopHook, Watchdog, exit, logging, signals};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Aborted transactions in a row after which an app ends: with the default back-off about a minute of trying.
@@ -429,11 +430,16 @@ impl Running {
                 .collect();
             judge(&snapshots, now, &limits)
         };
-        let (live, ready, metrics) = (health.clone(), health, self.metrics.clone());
+        let (live, ready) = (health.clone(), health);
+        let scrape = Scrape {
+            metrics: self.metrics.clone(),
+            codec: self.codec.clone(),
+            counted: Mutex::default(),
+        };
         let probes = Probes::new(
             move || live().live.into(),
             move || ready().ready.into(),
-            move || metrics.text(),
+            move || scrape.text(),
         );
         Ok(Some(ProbeServer::start(address, &probes, nubium_host::http::Limits::probes())?))
     }
@@ -454,6 +460,34 @@ impl Running {
             };
             let _ = std::thread::Builder::new().name("nubium-stop-limit".into()).spawn(wait);
         }))
+    }
+}
+
+/// Answers `/metrics`: the registry client counts for itself, and what is new is added at each scrape.
+struct Scrape {
+    metrics: Metrics,
+    codec: Codec,
+    counted: Mutex<BTreeMap<(&'static str, &'static str, u16), u64>>,
+}
+
+impl Scrape {
+    fn text(&self) -> String {
+        let requests = self.codec.registry().map(Registry::requests).unwrap_or_default();
+        let mut counted = self.counted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for request in requests {
+            let key = (request.endpoint, request.method, request.status);
+            let before = std::mem::replace(counted.entry(key).or_default(), request.count);
+            let outcome = match request.status {
+                0 => "no_answer",
+                200..300 => "ok",
+                400..500 => "refused",
+                _ => "failed",
+            };
+            for _ in before..request.count {
+                self.metrics.registry_request(request.endpoint, outcome);
+            }
+        }
+        self.metrics.text()
     }
 }
 

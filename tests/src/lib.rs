@@ -1,1 +1,26 @@
-//! Nubium.
+//! Holds the vocabulary of Nubium's end-to-end tests: real services, real processes, a ledger of
+//! what went in, and a checker of what came out.
+//!
+//! A test reads as a story: start a [`broker`] and a [`registry`], write a [`ledger`], run the app
+//! as a [`process`] and hurt it (by signal, or at an exact request through [`kproxy`]), read the
+//! output with the independent [`reader`], and let the [`checker`] compare both, record by record.
+//!
+//! Nothing here shares code with the product, so that a fault cannot hide on both sides.
+
+pub mod broker;
+pub mod checker;
+pub mod faulty;
+pub mod install;
+pub mod kproxy;
+pub mod ledger;
+pub mod outage;
+pub mod ports;
+pub mod process;
+pub mod reader;
+mod reaper;
+pub mod registry;
+pub mod scenario;
+pub mod services;
+pub mod topics;
+pub mod wait;
+pub mod wire;

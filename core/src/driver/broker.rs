@@ -279,10 +279,10 @@ impl Source for MemorySource {
         broker.events.pop_front()
     }
 
-    fn fetch(&mut self, inbox: &mut VecDeque<Message>, _: Duration) {
+    fn fetch(&mut self, inbox: &mut VecDeque<Message>, _: Duration) -> bool {
         let mut broker = self.broker.borrow_mut();
         if broker.step(Step::Fetch) == Some(Fault::Crash) {
-            return;
+            return false;
         }
         let Broker { logs, positions, paused, .. } = &mut *broker;
         for (at, next) in positions.iter_mut().filter(|(at, _)| !paused.contains(at)) {
@@ -293,6 +293,7 @@ impl Source for MemorySource {
             }
             *next = log.len() as i64;
         }
+        false
     }
 
     fn accept(&mut self, event: &Event, starts: &Offsets) -> Result<(), SourceError> {

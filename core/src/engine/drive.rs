@@ -70,7 +70,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             if self.epoch != epoch {
                 return Ok(Driven::Cancelled);
             }
-            if self.in_flight.is_none() && !self.bench.outbox.borrow().batch().is_empty() {
+            if self.can_submit() {
                 self.submit();
             }
             let wait = if self.in_flight.is_some() { 5 } else { 100 };

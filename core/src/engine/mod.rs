@@ -85,8 +85,9 @@ struct Held {
 
 /// One loop: a consumer, a committer and the app's pattern.
 pub(crate) struct Engine<'e, S, C, P> {
-    source: S,
+    // Dropped before the source: the commit thread shares the consumer, and a waker holds its queue.
     committer: C,
+    source: S,
     pattern: &'e P,
     bench: &'e Workbench,
     settings: LoopSettings,
@@ -215,13 +216,14 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
         }
         self.hold_off = None;
         let before = self.inbox.len();
-        self.source.fetch(&mut self.inbox, wait);
+        let more = self.source.fetch(&mut self.inbox, wait);
         if before == 0 && !self.inbox.is_empty() {
             self.waiting_since = Instant::now();
         }
         self.work()?;
         self.observer.rested();
-        self.hand_over()
+        self.hand_over(!more && self.inbox.is_empty());
+        Ok(())
     }
 
     /// Says whether nothing is in hand or on its way.
@@ -235,6 +237,10 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
 
     /// How long there is nothing to do without a message, an outcome or an event.
     fn wait(&self) -> Duration {
+        if self.can_submit() {
+            // Only a look whether more has come: the commit thread is free for what is complete.
+            return Duration::ZERO;
+        }
         if self.inbox.is_empty() {
             return self.held.iter().map(|h| due_in(h.until)).min().map_or(LOOK_AROUND, |due| {
                 due.clamp(Duration::from_millis(1), LOOK_AROUND)
@@ -288,14 +294,14 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
     }
 
     /// Hands the outbox over if the committer is free and it is time.
-    fn hand_over(&mut self) -> Result<(), LoopError> {
-        if self.in_flight.is_some() || self.bench.outbox.borrow().batch().is_empty() {
-            return Ok(());
-        }
-        if self.settings.bounds.due(self.filling(), self.age(), self.inbox.is_empty()) {
+    fn hand_over(&mut self, drained: bool) {
+        if self.can_submit() && self.settings.bounds.due(self.filling(), self.age(), drained) {
             self.submit();
         }
-        Ok(())
+    }
+
+    fn can_submit(&self) -> bool {
+        self.in_flight.is_none() && !self.bench.outbox.borrow().batch().is_empty()
     }
 
     fn submit(&mut self) {
@@ -309,7 +315,7 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
     /// Waits for the batch in flight and hands the full outbox over.
     fn make_room(&mut self) -> Result<(), LoopError> {
         self.await_outcome()?;
-        if self.in_flight.is_none() && !self.bench.outbox.borrow().batch().is_empty() {
+        if self.can_submit() {
             self.submit();
         }
         Ok(())

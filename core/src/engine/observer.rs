@@ -11,7 +11,7 @@ use rdkafka::Statistics;
 use rdkafka::types::RDKafkaErrorCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Counts per topic until the batch they belong to is committed.
 struct Tally {
@@ -67,9 +67,10 @@ impl Observer {
         self.pulse.app_finished(self.now());
     }
 
-    /// The loop waits on purpose until a moment in milliseconds since the epoch.
-    pub(crate) fn waits(&self, millis: u64) {
-        self.pulse.wait_until(self.now() + millis);
+    /// The loop waits on purpose.
+    pub(crate) fn waits(&self, wait: Duration) {
+        let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        self.pulse.wait_until(self.now().saturating_add(wait));
     }
 
     pub(crate) fn ended(&mut self) {

@@ -68,6 +68,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         }
         let wait = self.settings.wait_before(self.aborts);
         self.hold_off = Some(Instant::now() + wait);
+        self.observer.waits(wait);
         Ok(())
     }
 

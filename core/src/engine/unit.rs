@@ -184,6 +184,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             tracing::warn!(%error, %at, "could not pause a partition for a young message");
         }
         tracing::debug!(%at, offset, wait = ?due_in(until), "too young, waiting");
+        self.observer.waits(due_in(until));
         self.held.push(Held { at, until });
         true
     }

@@ -169,9 +169,9 @@ impl Source for KafkaSource {
         self.event().or(polled)
     }
 
-    fn fetch(&mut self, inbox: &mut VecDeque<Message>, wait: Duration) {
+    fn fetch(&mut self, inbox: &mut VecDeque<Message>, wait: Duration) -> bool {
         let topics = &mut self.topics;
-        self.queue.receive(wait, |message| {
+        let received = self.queue.receive(wait, |message| {
             if let Some(code) = message.error() {
                 tracing::warn!(topic = message.topic(), partition = message.partition(), %code,
                     "librdkafka reports an error of a partition");
@@ -180,6 +180,7 @@ impl Source for KafkaSource {
             let topic = topic_of(topics, &message);
             inbox.push_back(Message::native(topic, message));
         });
+        received >= AT_ONCE
     }
 
     fn accept(&mut self, event: &Event, starts: &Offsets) -> Result<(), SourceError> {
@@ -265,13 +266,6 @@ impl Source for KafkaSource {
             if !matches!(event, Event::Assigned(_)) {
                 let _ = self.accept(&event, &Offsets::default());
             }
-        }
-        if let Err(error) = self.consumer.close_queue() {
-            tracing::warn!(%error, "could not leave the group");
-            return;
-        }
-        while !self.consumer.closed() {
-            let _ = self.consumer.poll(Duration::from_millis(10));
         }
     }
 }

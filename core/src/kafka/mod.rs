@@ -58,8 +58,8 @@ pub trait Source {
     fn serve(&mut self) -> Option<Event>;
 
     /// Waits up to `wait` for messages of the accepted partitions and appends those that are there. Counts as a poll.
-    /// Messages from before a seek never come after it.
-    fn fetch(&mut self, inbox: &mut VecDeque<Message>, wait: Duration);
+    /// Messages from before a seek never come after it. Answers whether more may be there already.
+    fn fetch(&mut self, inbox: &mut VecDeque<Message>, wait: Duration) -> bool;
 
     /// Carries an assignment out, from the given offsets on, or gives partitions up.
     ///
@@ -104,7 +104,7 @@ pub trait Source {
     /// Makes the handle that ends a wait.
     fn waker(&self) -> Waker;
 
-    /// Leaves the group.
+    /// Gives everything up; the group is left when this is dropped.
     fn close(&mut self);
 }
 

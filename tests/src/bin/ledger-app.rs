@@ -1,0 +1,120 @@
+//! The app under test: copies every ledger input to the output, with where it came from.
+//!
+//! Written as a user would write it, against the public API alone. What an input's `fate` and the
+//! `LEDGER_*` variables ask for goes wrong on purpose.
+
+use std::env;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use nubium_core::{App, Exception, Record, Transaction};
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+
+#[derive(Deserialize)]
+struct Input<'a> {
+    seq: i64,
+    fate: &'a str,
+}
+
+#[derive(Serialize)]
+struct Output<'a> {
+    source_topic: &'a str,
+    source_partition: i32,
+    source_offset: i64,
+    seq: i64,
+}
+
+/// What goes wrong, and how often.
+struct Faults {
+    fail_one_in: u32,
+    panic_one_in: u32,
+    commit_one_in: u32,
+    /// The function does not return from this message until this file exists.
+    block_at: Option<(i64, String)>,
+    /// These messages fail the first time this process sees them.
+    fail_once: Mutex<Vec<i64>>,
+}
+
+impl Faults {
+    fn from_env() -> Self {
+        Self {
+            fail_one_in: number("LEDGER_FAIL_ONE_IN").unwrap_or(0),
+            panic_one_in: number("LEDGER_PANIC_ONE_IN").unwrap_or(0),
+            commit_one_in: number("LEDGER_COMMIT_ONE_IN").unwrap_or(0),
+            block_at: number("LEDGER_BLOCK_AT").zip(env::var("LEDGER_BLOCK_FILE").ok()),
+            fail_once: Mutex::new(number("LEDGER_FAIL_ONCE").into_iter().collect()),
+        }
+    }
+
+    /// Fails, panics or blocks, when it is this message's turn.
+    fn strike(&self, seq: i64) -> anyhow::Result<()> {
+        if let Some((at, file)) = &self.block_at
+            && *at == seq
+        {
+            tracing::info!(seq, "blocking");
+            while !std::path::Path::new(file).exists() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+        if hits(self.panic_one_in) {
+            panic!("the function panics at {seq}, as it was told");
+        }
+        let mut once = self.fail_once.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let first = once.iter().position(|planned| *planned == seq).map(|at| once.remove(at));
+        if first.is_some() || hits(self.fail_one_in) {
+            return Err(Exception::new("Planned", format!("fails at {seq}, as told")).into());
+        }
+        Ok(())
+    }
+}
+
+fn number<T: std::str::FromStr>(name: &str) -> Option<T> {
+    env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+fn hits(one_in: u32) -> bool {
+    one_in > 0 && rand::rng().random_range(0..one_in) == 0
+}
+
+fn main() -> ExitCode {
+    let inputs = env::var("LEDGER_INPUTS").unwrap_or_default();
+    let output = env::var("LEDGER_OUTPUT").unwrap_or_default();
+    let schema = env::var("LEDGER_OUTPUT_SCHEMA").unwrap_or_default();
+    let faults = Faults::from_env();
+    App::from_env()
+        .consume(inputs.split(','))
+        .produce(output.clone(), schema)
+        .run(async move |tx: &Transaction<'_>| copy(tx, &output, &faults).await)
+}
+
+async fn copy(tx: &Transaction<'_>, output: &str, faults: &Faults) -> anyhow::Result<()> {
+    let input: Input<'_> = tx.value()?;
+    let message = tx.message();
+    let copied = Output {
+        source_topic: message.topic(),
+        source_partition: message.partition(),
+        source_offset: message.offset(),
+        seq: input.seq,
+    };
+    match input.fate {
+        "drop" => {}
+        "retry" => tx.produce_retry(Some(&Exception::new("Later", "asked to be retried")))?,
+        "failure" => tx.produce_failure(Some(&Exception::new("Broken", "asked to fail")))?,
+        "headers" => tx.produce(
+            Record::to(output)
+                .value(&copied)
+                .header("last_updated_by", "ledger-app")
+                .header("added", "by the app")
+                .drop_header("unwanted"),
+        )?,
+        _ => tx.produce(Record::to(output).value(&copied))?,
+    }
+    // After producing, so that something is there to be taken back.
+    faults.strike(input.seq)?;
+    if hits(faults.commit_one_in) {
+        tx.commit().await?;
+    }
+    Ok(())
+}

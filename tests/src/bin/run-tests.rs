@@ -1,0 +1,184 @@
+//! Runs every check and test of the workspace, and adds up the results.
+//!
+//! `scripts/test` builds the tests and calls this. The last line of its output is the sum over
+//! all that ran: `N passed, N failed`.
+
+use std::env;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use nubium_tests::services::{BOOTSTRAP, REGISTRY, Services};
+
+// Tests share one broker and two cores: more at once makes transactions time out by themselves.
+const TEST_THREADS: &str = "2";
+const RESULT: &str = "test result: ";
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+fn main() -> ExitCode {
+    let mut tally = Tally::default();
+    let cargo: [(&str, &[&str]); 2] = [
+        ("format", &["fmt", "--all", "--check"]),
+        (
+            "lints",
+            &[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--locked",
+                "--quiet",
+                "--",
+                "-D",
+                "warnings",
+            ],
+        ),
+    ];
+    for (name, arguments) in cargo {
+        tally.step(name, || run(Command::new("cargo").args(arguments)));
+    }
+    let mut services = None;
+    tally.step("services", || {
+        services = Some(Services::start()?);
+        Ok(())
+    });
+    // Without services the tests that need them fail by name; the others still run.
+    if let Err(error) = test(services.as_ref(), &mut tally) {
+        say(&format!("tests: {error:#}"));
+        tally.failed += 1;
+    }
+    drop(services);
+    tally.judge_ignored(env::var_os("CI").is_some());
+    say(&format!("{} passed, {} failed", tally.passed, tally.failed));
+    if tally.failed == 0 && tally.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn test(services: Option<&Services>, tally: &mut Tally) -> Result<()> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["test", "--workspace", "--locked", "--no-fail-fast"]).args(env::args_os().skip(1));
+    cargo.env("RUST_TEST_THREADS", TEST_THREADS).stdout(Stdio::piped());
+    if let Some(services) = services {
+        cargo.env(BOOTSTRAP, &services.bootstrap).env(REGISTRY, &services.registry);
+    }
+    let mut child = cargo.spawn().context("cannot run cargo")?;
+    let output = child.stdout.take().context("cargo has no output")?;
+    let mut ran = Tally::default();
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        ran.add_line(&line);
+        say(&line);
+    }
+    let status = child.wait()?;
+    tally.add(ran);
+    // A test program that crashed or was not built leaves no line to count.
+    if !status.success() && ran.failed == 0 {
+        bail!("cargo test ended with {status} though no test failed");
+    }
+    Ok(())
+}
+
+impl Tally {
+    fn step(&mut self, name: &str, action: impl FnOnce() -> Result<()>) {
+        let start = Instant::now();
+        let outcome = action();
+        let seconds = start.elapsed().as_secs();
+        match outcome {
+            Ok(()) => {
+                self.passed += 1;
+                say(&format!("{name}: ok ({seconds} s)"));
+            }
+            Err(error) => {
+                self.failed += 1;
+                say(&format!("{name}: FAILED ({seconds} s): {error:#}"));
+            }
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.ignored += other.ignored;
+    }
+
+    /// Adds one test program's result line; any other line is ignored.
+    fn add_line(&mut self, line: &str) {
+        let Some(result) = line.trim().strip_prefix(RESULT) else { return };
+        let Some((_, counts)) = result.split_once(". ") else { return };
+        for count in counts.split("; ") {
+            let Some((number, what)) = count.split_once(' ') else { continue };
+            let Ok(number) = number.parse::<u64>() else { continue };
+            match what {
+                "passed" => self.passed += number,
+                "failed" => self.failed += number,
+                "ignored" => self.ignored += number,
+                _ => {}
+            }
+        }
+    }
+
+    /// A test that did not run is a failure in CI and told elsewhere.
+    fn judge_ignored(&mut self, ci: bool) {
+        if self.ignored == 0 {
+            return;
+        }
+        say(&format!("{} tests were skipped", self.ignored));
+        if ci {
+            self.failed += self.ignored;
+        }
+    }
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().context("cannot run cargo")?;
+    if !status.success() {
+        bail!("ended with {status}");
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the output of a command line tool")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adds_up_result_lines_alone() {
+        let mut tally = Tally::default();
+        for line in [
+            "running 3 tests",
+            "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 7 filtered out; finished",
+            "test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; x",
+            "test x::result: ok. 5 passed",
+        ] {
+            tally.add_line(line);
+        }
+        assert_eq!(tally, Tally { passed: 15, failed: 2, ignored: 1 });
+    }
+
+    #[test]
+    fn a_skipped_test_is_a_failure_in_ci() {
+        let mut tally = Tally { passed: 1, failed: 0, ignored: 2 };
+        tally.judge_ignored(false);
+        assert_eq!(tally.failed, 0);
+        tally.judge_ignored(true);
+        assert_eq!(tally.failed, 2);
+    }
+
+    #[test]
+    fn a_failed_step_counts() {
+        let mut tally = Tally::default();
+        tally.step("good", || Ok(()));
+        tally.step("bad", || bail!("why"));
+        assert_eq!(tally, Tally { passed: 1, failed: 1, ignored: 0 });
+    }
+}

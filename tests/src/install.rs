@@ -1,0 +1,182 @@
+//! Gets what the real services need: Java, and the jars of Kafka and Apicurio through Maven.
+//!
+//! The jars are kept in `$NUBIUM_CACHE` (`~/.cache/nubium` by default) and fetched once.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use anyhow::{Context, Result, bail, ensure};
+
+// Raise the last number when the list of artifacts changes: the name is the cache's key.
+const KAFKA: &str = "kafka-4.1.1-2";
+const KAFKA_POM: &str = include_str!("../services/kafka.pom.xml");
+const APICURIO: &str = "apicurio-registry-app-3.0.9";
+const APICURIO_ARTIFACT: &str = "io.apicurio:apicurio-registry-app:3.0.9:tar.gz:all";
+const JAVA_AT_LEAST: u32 = 17;
+const PACKAGES: [&str; 2] = ["default-jre-headless", "maven"];
+
+/// Where the parts of the real services are.
+#[derive(Debug, Clone)]
+pub struct Installed {
+    /// The `java` program.
+    pub java: PathBuf,
+    /// The directory with Kafka's jars.
+    pub kafka: PathBuf,
+    /// Apicurio's runnable jar.
+    pub apicurio: PathBuf,
+}
+
+/// Returns the parts of the real services; fetches what is missing.
+///
+/// # Errors
+/// Java 17 or Maven is missing and cannot be installed here (says what to install), or Maven
+/// cannot fetch an artifact (shows its output).
+pub fn ensure_installed() -> Result<Installed> {
+    let cache = cache_dir()?;
+    fs::create_dir_all(&cache).with_context(|| cache.display().to_string())?;
+    let java = match find_java() {
+        Ok(java) => java,
+        Err(missing) => {
+            install_packages(&missing)?;
+            find_java()?
+        }
+    };
+    let kafka = cached(&cache, KAFKA, fetch_kafka)?;
+    let apicurio = cached(&cache, APICURIO, fetch_apicurio)?;
+    Ok(Installed { java, kafka, apicurio: apicurio.join(format!("{APICURIO}-runner.jar")) })
+}
+
+fn cache_dir() -> Result<PathBuf> {
+    if let Some(dir) = env::var_os("NUBIUM_CACHE") {
+        return Ok(dir.into());
+    }
+    let home = env::home_dir().context("no home directory: set NUBIUM_CACHE to a directory")?;
+    Ok(home.join(".cache/nubium"))
+}
+
+fn find_java() -> Result<PathBuf> {
+    let java = match env::var_os("JAVA_HOME") {
+        Some(home) => Path::new(&home).join("bin/java"),
+        None => PathBuf::from("java"),
+    };
+    let found = run(Command::new(&java).arg("-version"))?;
+    let text = String::from_utf8_lossy(&found.stderr);
+    let version = java_version(&text).with_context(|| format!("no Java version in: {text}"))?;
+    ensure!(version >= JAVA_AT_LEAST, "{} is Java {version}", java.display());
+    Ok(java)
+}
+
+/// Reads the major version from `java -version`, also of the old form `1.8.0`.
+fn java_version(text: &str) -> Option<u32> {
+    let quoted = text.split('"').nth(1)?;
+    let mut numbers = quoted.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    match numbers.next()?.ok()? {
+        1 => numbers.next()?.ok(),
+        major => Some(major),
+    }
+}
+
+/// Returns `{cache}/{name}`, filled by `fetch` if it is not there.
+///
+/// It is fetched beside its place and renamed, so that a fetch that was cut off leaves nothing
+/// behind that looks complete, and two test runs may fetch at once.
+fn cached(cache: &Path, name: &str, fetch: fn(&Path) -> Result<()>) -> Result<PathBuf> {
+    let place = cache.join(name);
+    if place.is_dir() {
+        return Ok(place);
+    }
+    let work = tempfile::Builder::new().prefix("fetch-").tempdir_in(cache)?;
+    fetch(work.path()).with_context(|| format!("cannot fetch {name}"))?;
+    let work = work.keep();
+    if fs::rename(&work, &place).is_err() && !place.is_dir() {
+        bail!("cannot move {} to {}", work.display(), place.display());
+    }
+    let _ = fs::remove_dir_all(&work);
+    Ok(place)
+}
+
+fn fetch_kafka(dir: &Path) -> Result<()> {
+    let pom = dir.join("pom.xml");
+    fs::write(&pom, KAFKA_POM)?;
+    let libs = format!("-DoutputDirectory={}", dir.display());
+    maven(Command::new("mvn").arg("-f").arg(pom).args(["dependency:copy-dependencies", &libs]))
+}
+
+fn fetch_apicurio(dir: &Path) -> Result<()> {
+    let to = format!("-DoutputDirectory={}", dir.display());
+    let artifact = format!("-Dartifact={APICURIO_ARTIFACT}");
+    maven(Command::new("mvn").current_dir(dir).args(["dependency:copy", &artifact, &to]))?;
+    let archive = dir.join(format!("{APICURIO}-all.tar.gz"));
+    run(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(dir))?;
+    fs::remove_file(archive)?;
+    let jar = dir.join(format!("{APICURIO}-runner.jar"));
+    ensure!(jar.is_file(), "the archive holds no {}", jar.display());
+    Ok(())
+}
+
+fn maven(command: &mut Command) -> Result<()> {
+    if let Err(missing) = run(Command::new("mvn").arg("--version")) {
+        install_packages(&missing)?;
+    }
+    run(command.args(["-q", "-B"])).map(drop)
+}
+
+/// Installs Java and Maven where that is possible without asking: as root, with apt.
+fn install_packages(missing: &anyhow::Error) -> Result<()> {
+    let packages = PACKAGES.join(" ");
+    let remedy = format!(
+        "the tests on a real broker need Java {JAVA_AT_LEAST} or later and Maven: \
+         `apt-get install {packages}`, or set JAVA_HOME"
+    );
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root || !Path::new("/etc/debian_version").exists() {
+        bail!("{missing:#}; {remedy}");
+    }
+    let mut apt = Command::new("apt-get");
+    apt.arg("update");
+    run(&mut apt).with_context(|| remedy.clone())?;
+    let mut apt = Command::new("apt-get");
+    apt.env("DEBIAN_FRONTEND", "noninteractive");
+    apt.args(["install", "-y", "--no-install-recommends"]).args(PACKAGES);
+    run(&mut apt).context(remedy).map(drop)
+}
+
+/// Runs a command to its end; a failure shows what it printed.
+pub(crate) fn run(command: &mut Command) -> Result<Output> {
+    let program = command.get_program().display().to_string();
+    let output = command.output().with_context(|| format!("cannot run {program}"))?;
+    if !output.status.success() {
+        let (out, err) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        bail!("{program} ended with {}: {out}{err}", output.status);
+    }
+    Ok(output)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_new_and_old_java_versions() {
+        assert_eq!(java_version("openjdk version \"17.0.15\" 2025-04-15"), Some(17));
+        assert_eq!(java_version("openjdk version \"21\" 2023-09-19"), Some(21));
+        assert_eq!(java_version("java version \"1.8.0_292\""), Some(8));
+        assert_eq!(java_version("command not found"), None);
+    }
+
+    #[test]
+    fn a_fetch_that_fails_leaves_nothing_behind() {
+        let cache = tempfile::tempdir().unwrap();
+        let failed = cached(cache.path(), "thing", |dir| {
+            fs::write(dir.join("half"), "x")?;
+            bail!("cut off")
+        });
+        assert!(failed.unwrap_err().to_string().contains("thing"));
+        assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 0);
+        let place = cached(cache.path(), "thing", |dir| Ok(fs::write(dir.join("all"), "x")?));
+        assert!(place.unwrap().join("all").is_file());
+    }
+}

@@ -1,0 +1,229 @@
+//! A TCP proxy that understands enough of Kafka's protocol to act at an exact request.
+//!
+//! The broker advertises the proxy's port on a listener of its own, so every connection of a
+//! client that bootstraps here goes through here. A [`Rule`] names a frame (`EndTxn`, request
+//! side, second one of this client) and what happens at it: it is held, dropped, its connection
+//! closed, or a process is killed or stopped at that very moment. The product needs no hooks.
+//!
+//! The frames of one connection stay in order: a frame that is held holds those behind it.
+
+mod frame;
+mod rule;
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+pub use frame::{ApiKey, Frame, Side};
+pub use rule::{Gate, Rule, Target, Verdict, answer_error, hold, kill, kill_after, stop};
+
+use frame::{RequestHeader, correlation, read_frame, write_frame};
+
+use crate::wait::until;
+
+/// A running proxy; connections are cut on drop.
+#[derive(Debug)]
+pub struct Proxy {
+    port: u16,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    upstream: Mutex<Option<u16>>,
+    rules: Mutex<Vec<Rule>>,
+    counts: Mutex<HashMap<(ApiKey, Side), usize>>,
+    streams: Mutex<Vec<TcpStream>>,
+    acted: AtomicUsize,
+    refusing: AtomicBool,
+    closed: AtomicBool,
+}
+
+/// What answers are due on a connection: the request's kind and client, by correlation id.
+type Pending = Arc<Mutex<HashMap<i32, (ApiKey, String)>>>;
+
+impl Proxy {
+    /// Listens on a free port. Until [`Proxy::forward_to`], connections are refused.
+    ///
+    /// # Errors
+    /// There is no free port.
+    pub fn listen() -> Result<Self> {
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port for a proxy")?;
+        let port = listener.local_addr()?.port();
+        let shared = Arc::new(Shared::default());
+        let accepting = Arc::clone(&shared);
+        thread::Builder::new().name("kproxy".into()).spawn(move || accepting.accept(&listener))?;
+        Ok(Self { port, shared })
+    }
+
+    /// The port to advertise, and to bootstrap from.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The address to bootstrap from.
+    pub fn bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Names the broker's own port.
+    pub fn forward_to(&self, port: u16) {
+        *lock(&self.shared.upstream) = Some(port);
+    }
+
+    /// Adds a rule. Of several that match a frame the one added first acts; all count it.
+    pub fn add(&self, rule: Rule) {
+        lock(&self.shared.rules).push(rule);
+    }
+
+    /// Removes every rule and forgets what they did. A frame that is held stays held until its
+    /// gate opens.
+    pub fn clear(&self) {
+        lock(&self.shared.rules).clear();
+        self.shared.acted.store(0, Ordering::Release);
+    }
+
+    /// How often a rule has acted.
+    pub fn acted(&self) -> usize {
+        self.shared.acted.load(Ordering::Acquire)
+    }
+
+    /// How many frames of this kind have come, also those that were dropped.
+    pub fn count(&self, api: ApiKey, side: Side) -> usize {
+        lock(&self.shared.counts).get(&(api, side)).copied().unwrap_or(0)
+    }
+
+    /// Waits until so many frames of this kind have come in all.
+    ///
+    /// # Errors
+    /// They have not when the deadline passes.
+    pub fn wait_for(&self, api: ApiKey, side: Side, at_least: usize, by: Duration) -> Result<()> {
+        until(&format!("{at_least} of {api:?} {side:?}"), by, || self.count(api, side) >= at_least)
+    }
+
+    /// Cuts every connection, and refuses new ones until [`Proxy::mend`].
+    pub fn sever(&self) {
+        self.shared.refusing.store(true, Ordering::Release);
+        self.cut();
+    }
+
+    /// Takes connections again.
+    pub fn mend(&self) {
+        self.shared.refusing.store(false, Ordering::Release);
+    }
+
+    /// Cuts every connection; clients may connect again at once.
+    pub fn cut(&self) {
+        for stream in lock(&self.shared.streams).drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.shared.closed.store(true, Ordering::Release);
+        self.cut();
+        // Wakes the thread that accepts, so that it sees the end.
+        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+    }
+}
+
+impl Shared {
+    fn accept(self: &Arc<Self>, listener: &TcpListener) {
+        for client in listener.incoming() {
+            if self.closed.load(Ordering::Acquire) {
+                return;
+            }
+            // A client that is gone again, or a broker that is down: the connection just ends.
+            let _ = client.and_then(|client| self.connect(client));
+        }
+    }
+
+    fn connect(self: &Arc<Self>, client: TcpStream) -> io::Result<()> {
+        let upstream = *lock(&self.upstream);
+        let (Some(port), false) = (upstream, self.refusing.load(Ordering::Acquire)) else {
+            return client.shutdown(Shutdown::Both);
+        };
+        let broker = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        client.set_nodelay(true)?;
+        broker.set_nodelay(true)?;
+        lock(&self.streams).extend([client.try_clone()?, broker.try_clone()?]);
+        let pending = Pending::default();
+        let pumps = [
+            (client.try_clone()?, broker.try_clone()?, Side::Request),
+            (broker, client, Side::Response),
+        ];
+        for (from, to, side) in pumps {
+            let (shared, pending) = (Arc::clone(self), Arc::clone(&pending));
+            thread::Builder::new().name("kproxy-pump".into()).spawn(move || {
+                // An error ends the connection, as the end of the stream does.
+                let _ = shared.pump(&from, &to, side, &pending);
+                let _ = from.shutdown(Shutdown::Both);
+                let _ = to.shutdown(Shutdown::Both);
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Moves frames until the stream ends or a rule closes it.
+    fn pump(
+        &self,
+        mut from: &TcpStream,
+        to: &TcpStream,
+        side: Side,
+        pending: &Pending,
+    ) -> io::Result<()> {
+        while let Some(bytes) = read_frame(&mut from)? {
+            let Some(frame) = identify(bytes, side, pending) else {
+                return Err(io::Error::other("a frame that is no request or answer"));
+            };
+            let verdict = self.judge(&frame);
+            match &verdict {
+                Verdict::Forward | Verdict::ForwardThen(..) => write_frame(to, &frame.bytes)?,
+                Verdict::Replace(bytes) => write_frame(to, bytes)?,
+                Verdict::Drop => {}
+                Verdict::Close => return Ok(()),
+            }
+            verdict.follow();
+        }
+        Ok(())
+    }
+
+    fn judge(&self, frame: &Frame) -> Verdict {
+        *lock(&self.counts).entry((frame.api, frame.side)).or_default() += 1;
+        let hits: Vec<_> =
+            lock(&self.rules).iter_mut().filter_map(|rule| rule.hit(frame)).collect();
+        // Outside the lock: an action may wait, and other connections go on meanwhile.
+        let Some(act) = hits.first() else { return Verdict::Forward };
+        self.acted.fetch_add(1, Ordering::AcqRel);
+        lock(act)(frame)
+    }
+}
+
+fn identify(bytes: Vec<u8>, side: Side, pending: &Pending) -> Option<Frame> {
+    let (api, client) = match side {
+        Side::Request => {
+            let header = RequestHeader::read(&bytes)?;
+            let known = (header.api, header.client.clone());
+            lock(pending).insert(header.correlation, known);
+            (header.api, header.client)
+        }
+        Side::Response => lock(pending).remove(&correlation(&bytes)?)?,
+    };
+    Some(Frame { api, side, client, bytes })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

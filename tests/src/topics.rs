@@ -1,0 +1,57 @@
+//! Creates topics with names of their own, so that tests share one broker.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+
+use crate::wait::{Look, eventually};
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Makes a name that no other test uses, now or in an earlier run on the same cluster.
+pub fn unique(stem: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("{stem}-{:x}-{number}-{:06x}", std::process::id(), rand::random::<u32>() >> 8)
+}
+
+/// Creates topics, given by name and partition count, and waits until each has its leaders.
+///
+/// # Errors
+/// The cluster refuses, or has no leaders for them in time.
+pub fn create(bootstrap: &str, topics: &[(&str, i32)]) -> Result<()> {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
+    let new: Vec<_> = topics
+        .iter()
+        .map(|(name, partitions)| NewTopic::new(name, *partitions, TopicReplication::Fixed(1)))
+        .collect();
+    let options = AdminOptions::new().operation_timeout(Some(DEADLINE));
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    for outcome in
+        runtime.block_on(admin.create_topics(&new, &options)).context("cannot create topics")?
+    {
+        if let Err((topic, code)) = outcome {
+            bail!("cannot create topic {topic}: {code}");
+        }
+    }
+    for (name, partitions) in topics {
+        eventually(&format!("leaders of {name}"), DEADLINE, || match leaders(&admin, name) {
+            Ok(count) if count == *partitions => Look::Ready(()),
+            Ok(count) => Look::NotYet(format!("{count} of {partitions} leaders")),
+            Err(error) => Look::NotYet(format!("{error:#}")),
+        })?;
+    }
+    Ok(())
+}
+
+fn leaders(admin: &AdminClient<DefaultClientContext>, topic: &str) -> Result<i32> {
+    let metadata = admin.inner().fetch_metadata(Some(topic), Duration::from_secs(5))?;
+    let topic = metadata.topics().first().context("the topic is not known yet")?;
+    let led = topic.partitions().iter().filter(|p| p.error().is_none() && p.leader() >= 0);
+    Ok(i32::try_from(led.count())?)
+}
