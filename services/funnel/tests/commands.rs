@@ -91,8 +91,11 @@ fn check_says_what_is_missing_and_then_that_all_is_well() {
     assert!(row(&text, "topic forms").contains("3 partitions"), "{text}");
     assert!(row(&text, "schema of contacts").contains("will be registered"), "{text}");
     let subjects = place.registry.requests();
-    let changes: Vec<_> = subjects.iter().filter(|request| request.contains("versions"))
-        .filter(|request| request.starts_with("POST")).collect();
+    let changes: Vec<_> = subjects
+        .iter()
+        .filter(|request| request.contains("versions"))
+        .filter(|request| request.starts_with("POST"))
+        .collect();
     assert!(changes.is_empty(), "check changes nothing, but: {changes:?}");
     assert!(!text.contains("do-not-print-me"));
 }
@@ -113,7 +116,10 @@ fn check_shows_where_a_program_is_wrong() {
 #[test]
 fn check_names_a_registry_and_brokers_that_do_not_answer() {
     let mut place = Place::new();
-    place.write("funnel.yaml", &SETTINGS.replace("topic: forms", "topic: forms\n    schema: contact.avsc"));
+    place.write(
+        "funnel.yaml",
+        &SETTINGS.replace("topic: forms", "topic: forms\n    schema: contact.avsc"),
+    );
     place.registry = Registry::start().expect("another");
     place.registry.break_down(nubium_local::Fault::status(500));
     let (code, text) = place.run(&["check"]);
