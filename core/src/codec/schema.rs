@@ -116,6 +116,12 @@ impl Schema {
         &self.text
     }
 
+    /// Returns the texts of the schemas whose named types it refers to.
+    #[must_use]
+    pub fn references(&self) -> &[String] {
+        &self.references
+    }
+
     /// Tells whether a datum is nothing but one string.
     #[must_use]
     pub fn is_plain_string(&self) -> bool {

@@ -5,7 +5,7 @@ mod outbox;
 pub use outbox::{Batch, OutRecord};
 pub(crate) use outbox::{HeaderSource, Outbox};
 
-use crate::codec::{Codec, DecodeError, Encode, TopicEncoder, wire};
+use crate::codec::{Codec, DecodeError, Encode, Schema, SchemaId, TopicEncoder, wire};
 use crate::error::{Exception, MessageError};
 use crate::headers::{self, GUID, Headers, LAST_UPDATED_BY};
 use crate::message::Message;
@@ -356,6 +356,24 @@ impl<'a> Consumed<'a> {
     pub fn value<T: Deserialize<'a>>(self) -> anyhow::Result<T> {
         let bytes = self.message.value_bytes().ok_or(MessageError::NullValue)?;
         Ok(self.codec.decode(bytes)?)
+    }
+
+    /// Splits the value into the id of the schema it was written with and its Avro datum, for a decoder of one's own.
+    ///
+    /// # Errors
+    /// The value is null or not in the wire format.
+    pub fn datum(self) -> anyhow::Result<(SchemaId, &'a [u8])> {
+        let bytes = self.message.value_bytes().ok_or(MessageError::NullValue)?;
+        Ok(wire::split(bytes).map_err(DecodeError::from)?)
+    }
+
+    /// Finds the schema the value was written with; the engine has fetched it before the function is called.
+    ///
+    /// # Errors
+    /// As [`Self::datum`], or the registry does not know the schema.
+    pub fn schema(self) -> anyhow::Result<&'static Schema> {
+        let (id, _) = self.datum()?;
+        Ok(self.codec.cached(id).ok_or(DecodeError::NotFetched(id))?)
     }
 
     /// Says whether the value is null.

@@ -1,0 +1,13 @@
+//! `funnel completions`: a script for the shell.
+
+use std::process::ExitCode;
+
+use clap::CommandFactory as _;
+
+use crate::cli::Cli;
+
+/// Prints the completions of a shell.
+pub fn run(shell: clap_complete::Shell) -> ExitCode {
+    clap_complete::generate(shell, &mut Cli::command(), "funnel", &mut std::io::stdout());
+    ExitCode::SUCCESS
+}

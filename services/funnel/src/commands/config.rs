@@ -1,0 +1,40 @@
+//! `funnel config`: the settings in force.
+
+use std::process::ExitCode;
+
+use nubium_host::Exit;
+
+use crate::cli::ConfigFile;
+use crate::start::Start;
+use crate::terminal;
+
+/// Prints every setting with where its value comes from, secrets redacted, then the funnel's own.
+pub fn run(file: &ConfigFile) -> ExitCode {
+    let start = match Start::load(&file.config) {
+        Ok(start) => start,
+        Err(problems) => {
+            terminal::tell(problems);
+            return Exit::BadSettings.into();
+        }
+    };
+    let mut table = terminal::table(&["Setting", "Value", "From"]);
+    for setting in start.config.effective() {
+        let source = setting.source.to_string();
+        table.add_row([setting.name, setting.value.as_str(), source.as_str()]);
+    }
+    terminal::show(table);
+    let mut table = terminal::table(&["Topic", "Direction", "Schema", "Program"]);
+    for input in &start.settings.inputs {
+        let schema = input.schema.as_ref().map_or("latest of the registry", |file| &file.name);
+        table.add_row([input.topic.as_str(), "in", schema, input.source.name.as_str()]);
+    }
+    for (index, output) in start.settings.outputs.iter().enumerate() {
+        let out = match start.settings.default_output == Some(index) {
+            true => "out (default)",
+            false => "out",
+        };
+        table.add_row([output.topic.as_str(), out, output.schema.name.as_str(), ""]);
+    }
+    terminal::show(table);
+    Exit::Ok.into()
+}

@@ -1,0 +1,406 @@
+//! Runs a mapping on messages, one after the other.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use vrl::compiler::runtime::{Runtime, Terminate};
+use vrl::compiler::{ExpressionError, TargetValueRef, TimeZone};
+use vrl::diagnostic::Span;
+use vrl::value::{ObjectMap, Secrets, Value};
+
+use super::envelope::{self, Envelope};
+use super::plan::{Plan, Put, Read, Write};
+use super::program::{Program, Source};
+use super::{Mapping, emit};
+use crate::avro::encode::{AsBytesRef, EncodeError};
+use crate::avro::{DecodeError, Encoder, Reader, Schema, decode, skip};
+
+/// Says why a message could not be mapped: it belongs on the failure topic.
+#[derive(Debug, thiserror::Error)]
+pub enum MappingError {
+    /// The bytes are not what their schema says.
+    #[error("the value cannot be decoded: {0}")]
+    Decode(#[from] DecodeError),
+    /// The value does not resolve to the input's schema.
+    #[error("the value does not fit the input's schema: {0}")]
+    Resolve(EncodeError),
+    /// The program failed.
+    #[error("{program}: {message}")]
+    Program {
+        /// Name of the program, with the line where it is known.
+        program: String,
+        /// What it said.
+        message: String,
+    },
+    /// The program chose a topic that is no output.
+    #[error("`%topic` is {0}, which is not an output topic of the settings")]
+    UnknownTopic(String),
+    /// The program chose no topic, and there is no default.
+    #[error("the program assigned no `%topic`, and the settings have no default output")]
+    Unrouted,
+    /// What the program made does not fit the output's schema.
+    #[error("the record for {topic} does not fit its schema: {error}")]
+    Encode {
+        /// Output topic.
+        topic: String,
+        /// What does not fit.
+        error: EncodeError,
+    },
+    /// A key or header that is no text.
+    #[error("{0}")]
+    Envelope(String),
+}
+
+/// Says what became of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// [`Mapper::made`] has the records, perhaps none.
+    Produce,
+    /// The program dropped it with `abort`, perhaps saying why.
+    Drop(Option<String>),
+}
+
+/// Says which key a record has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Key {
+    /// The message's, byte for byte.
+    Keep,
+    /// This text.
+    Text(String),
+    /// None.
+    None,
+}
+
+/// Describes one record that a message became.
+#[derive(Debug)]
+pub struct Made {
+    /// Index of the output.
+    pub output: usize,
+    /// Key.
+    pub key: Key,
+    value: Range<usize>,
+}
+
+/// Runs a mapping; one for each thread, as it keeps its buffers from message to message.
+#[derive(Debug)]
+pub struct Mapper {
+    mapping: Arc<Mapping>,
+    runtime: Runtime,
+    secrets: Secrets,
+    timezone: TimeZone,
+    /// Where each field of the writer's lies in the datum.
+    ranges: Vec<Range<usize>>,
+    made: Vec<Made>,
+    values: Vec<u8>,
+    headers: Vec<(String, Option<Vec<u8>>)>,
+    scratch: Vec<u8>,
+}
+
+impl Mapper {
+    /// Makes a mapper.
+    pub fn new(mapping: Arc<Mapping>) -> Self {
+        Self {
+            mapping,
+            runtime: Runtime::default(),
+            secrets: Secrets::new(),
+            // Times without a zone are UTC, wherever the process runs.
+            timezone: TimeZone::parse("UTC").unwrap_or_default(),
+            ranges: Vec::new(),
+            made: Vec::new(),
+            values: Vec::new(),
+            headers: Vec::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Maps one message; its records are then in [`Self::made`], until the next call.
+    ///
+    /// Nothing is kept from message to message. All records are encoded before this returns, so a message has all
+    /// of its records or none.
+    ///
+    /// # Errors
+    /// When the message cannot be mapped, now or later: it belongs on the failure topic.
+    pub fn map(&mut self, plan: &Plan, message: &impl Envelope) -> Result<Verdict, MappingError> {
+        self.made.clear();
+        self.values.clear();
+        self.headers.clear();
+        let mapping = Arc::clone(&self.mapping);
+        let program = &mapping.inputs[plan.input].1;
+
+        let mut value = self.read(plan, message.datum())?;
+        let metadata =
+            envelope::build(message, &program.envelope).map_err(MappingError::Envelope)?;
+        let mut metadata = Value::Object(metadata);
+        if let Some(dropped) = self.run(program, &mut value, &mut metadata)? {
+            return Ok(dropped);
+        }
+        let Value::Object(mut metadata) = metadata else {
+            return Err(MappingError::Envelope("`%` is no object any more".into()));
+        };
+        let key = new_key(program, &metadata, message)?;
+        for (output, value, emitted_key) in emit::take(&mut metadata) {
+            let key = match emitted_key {
+                Value::Null => key.clone(),
+                text => Key::Text(key_text(&text)?),
+            };
+            self.made_whole(output, key, &value)?;
+        }
+        if let Some(output) = route(&mapping, program, &metadata, message)? {
+            self.made_by_plan(plan, output, key, &value, message.datum())?;
+        }
+        if program.sets_headers {
+            self.change_headers(program, &metadata, message)?;
+        }
+        Ok(Verdict::Produce)
+    }
+
+    /// Gives the records of the last message, in the order in which the program made them; `.` is the last.
+    pub fn made(&self) -> &[Made] {
+        &self.made
+    }
+
+    /// Gives the Avro datum of one of them.
+    pub fn value(&self, made: &Made) -> &[u8] {
+        &self.values[made.value.clone()]
+    }
+
+    /// Gives the headers that differ from the message's; `None` drops one. All others pass through.
+    pub fn headers(&self) -> &[(String, Option<Vec<u8>>)] {
+        &self.headers
+    }
+
+    fn read(&mut self, plan: &Plan, datum: &[u8]) -> Result<Value, MappingError> {
+        let mut reader = Reader::new(datum);
+        let (steps, absent) = match &plan.read {
+            Read::Whole => {
+                let value = decode(&plan.writer, plan.writer.root(), &mut reader)?;
+                reader.finish()?;
+                return match &plan.reader {
+                    Some(schema) => resolve(schema, schema.root(), &value, &mut self.scratch),
+                    None => Ok(value),
+                };
+            }
+            Read::Fields(steps, absent) => (steps, absent),
+        };
+        self.ranges.clear();
+        let mut map = ObjectMap::new();
+        for step in steps {
+            let start = reader.at();
+            match &step.decode {
+                None => skip(&plan.writer, step.node, &mut reader)?,
+                Some(name) => {
+                    let mut value = decode(&plan.writer, step.node, &mut reader)?;
+                    if let (Some(node), Some(schema)) = (step.resolve, &plan.reader) {
+                        value = resolve(schema, node, &value, &mut self.scratch)?;
+                    }
+                    map.insert(name.clone(), value);
+                }
+            }
+            self.ranges.push(start..reader.at());
+        }
+        reader.finish()?;
+        map.extend(absent.iter().cloned());
+        Ok(Value::Object(map))
+    }
+
+    fn run(
+        &mut self,
+        program: &Program,
+        value: &mut Value,
+        metadata: &mut Value,
+    ) -> Result<Option<Verdict>, MappingError> {
+        self.runtime.clear();
+        let mut target = TargetValueRef { value, metadata, secrets: &mut self.secrets };
+        match self.runtime.resolve(&mut target, &program.vrl, &self.timezone) {
+            Ok(_) => Ok(None),
+            Err(Terminate::Abort(ExpressionError::Abort { message, .. })) => {
+                Ok(Some(Verdict::Drop(message)))
+            }
+            Err(stop) => Err(program_error(&program.source, stop.get_expression_error())),
+        }
+    }
+
+    fn made_whole(&mut self, output: usize, key: Key, value: &Value) -> Result<(), MappingError> {
+        let start = self.values.len();
+        let described = &self.mapping.outputs[output];
+        Encoder::new(&described.schema)
+            .encode(described.schema.root(), value, &mut self.values)
+            .map_err(|error| MappingError::Encode { topic: described.topic.clone(), error })?;
+        self.made.push(Made { output, key, value: start..self.values.len() });
+        Ok(())
+    }
+
+    fn made_by_plan(
+        &mut self,
+        plan: &Plan,
+        output: usize,
+        key: Key,
+        value: &Value,
+        datum: &[u8],
+    ) -> Result<(), MappingError> {
+        let (Write::Fields(puts), Value::Object(map)) = (&plan.write[output], value) else {
+            return self.made_whole(output, key, value);
+        };
+        let start = self.values.len();
+        let described = &self.mapping.outputs[output];
+        let encoder = Encoder::new(&described.schema);
+        for put in puts {
+            match put {
+                Put::Copy { first, last } => {
+                    let bytes = self.ranges[*first].start..self.ranges[*last].end;
+                    self.values.extend_from_slice(&datum[bytes]);
+                }
+                Put::Bytes(bytes) => self.values.extend_from_slice(bytes),
+                Put::Field { name, node, absent } => {
+                    let encoded = match (map.get(name), absent) {
+                        (Some(value), _) => encoder.encode(*node, value, &mut self.values),
+                        (None, Some(bytes)) => {
+                            self.values.extend_from_slice(bytes);
+                            Ok(())
+                        }
+                        (None, None) => {
+                            Err(EncodeError::new("the field is missing and has no default"))
+                        }
+                    };
+                    encoded.map_err(|error| MappingError::Encode {
+                        topic: described.topic.clone(),
+                        error: error.within(name.as_str()),
+                    })?;
+                }
+            }
+        }
+        self.made.push(Made { output, key, value: start..self.values.len() });
+        Ok(())
+    }
+
+    fn change_headers(
+        &mut self,
+        program: &Program,
+        metadata: &ObjectMap,
+        message: &impl Envelope,
+    ) -> Result<(), MappingError> {
+        let before = match program.envelope.contain("headers") {
+            true => envelope::headers(message),
+            false => ObjectMap::new(),
+        };
+        let nothing = ObjectMap::new();
+        let after = match metadata.get("headers") {
+            Some(Value::Object(map)) => map,
+            None | Some(Value::Null) => &nothing,
+            Some(_) => {
+                return Err(MappingError::Envelope("`%headers` is no object any more".into()));
+            }
+        };
+        for (name, value) in after {
+            if before.get(name) == Some(value) {
+                continue;
+            }
+            let bytes = match value {
+                Value::Bytes(_) | Value::String(_) => Some(value.as_bytes_ref().to_vec()),
+                Value::Null => None,
+                other => {
+                    let what = format!("`%headers.{name}` is {}, not a string", other.kind_str());
+                    return Err(MappingError::Envelope(what));
+                }
+            };
+            self.headers.push((name.to_string(), bytes));
+        }
+        for name in before.keys().filter(|name| !after.contains_key(*name)) {
+            self.headers.push((name.to_string(), None));
+        }
+        Ok(())
+    }
+}
+
+/// Brings a value that was written with another schema into the reader's: defaults, wider numbers, aliases.
+///
+/// Only schemas that have changed come here, so writing it by the reader's schema and reading it back is fast enough.
+fn resolve(
+    schema: &Schema,
+    node: usize,
+    value: &Value,
+    scratch: &mut Vec<u8>,
+) -> Result<Value, MappingError> {
+    scratch.clear();
+    Encoder::resolving(schema).encode(node, value, scratch).map_err(MappingError::Resolve)?;
+    Ok(decode(schema, node, &mut Reader::new(scratch))?)
+}
+
+/// Finds the output of `.`; `None` when the program wants none.
+fn route(
+    mapping: &Mapping,
+    program: &Program,
+    metadata: &ObjectMap,
+    message: &impl Envelope,
+) -> Result<Option<usize>, MappingError> {
+    let default = || mapping.default_output.map(Some).ok_or(MappingError::Unrouted);
+    if !program.sets_topic {
+        return default();
+    }
+    match metadata.get("topic") {
+        // It was not there before either: no assignment was reached.
+        None if !program.envelope.contain("topic") => default(),
+        None | Some(Value::Null) => Ok(None),
+        Some(topic @ (Value::Bytes(_) | Value::String(_))) => {
+            let topic = topic.as_bytes_ref();
+            let known = |output: &super::Output| output.topic.as_bytes() == topic;
+            match mapping.outputs.iter().position(known) {
+                Some(output) => Ok(Some(output)),
+                // It still has the consumed topic: nobody routed it.
+                None if topic == message.topic().as_bytes() => default(),
+                None => {
+                    Err(MappingError::UnknownTopic(String::from_utf8_lossy(topic).into_owned()))
+                }
+            }
+        }
+        Some(other) => Err(MappingError::UnknownTopic(other.to_string())),
+    }
+}
+
+fn new_key(
+    program: &Program,
+    metadata: &ObjectMap,
+    message: &impl Envelope,
+) -> Result<Key, MappingError> {
+    if !program.sets_key {
+        return Ok(Key::Keep);
+    }
+    let read = program.envelope.contain("key");
+    match metadata.get("key") {
+        None if !read => Ok(Key::Keep),
+        None | Some(Value::Null) => Ok(Key::None),
+        Some(text) => {
+            let text = key_text(text)?;
+            // The same key keeps its bytes, and with them its partition.
+            let same = read && message.key().is_ok_and(|key| key == Some(text.as_str()));
+            Ok(if same { Key::Keep } else { Key::Text(text) })
+        }
+    }
+}
+
+fn key_text(value: &Value) -> Result<String, MappingError> {
+    let text = match value {
+        Value::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
+        Value::String(text) => Some(&**text),
+        _ => None,
+    };
+    let wrong = || MappingError::Envelope(format!("the key is {value}, not a string"));
+    text.map(str::to_owned).ok_or_else(wrong)
+}
+
+fn program_error(source: &Source, error: ExpressionError) -> MappingError {
+    let ExpressionError::Error { message, labels, .. } = error else {
+        return MappingError::Program { program: source.name.clone(), message: error.to_string() };
+    };
+    // A call's label has the place; the message has it as offsets, which help nobody.
+    let line = labels.first().map(|label| line(&source.text, label.span));
+    let program = match line {
+        Some(line) => format!("{}:{line}", source.name),
+        None => source.name.clone(),
+    };
+    MappingError::Program { program, message }
+}
+
+fn line(text: &str, span: Span) -> usize {
+    text.get(..span.start()).map_or(1, |before| before.matches('\n').count() + 1)
+}
