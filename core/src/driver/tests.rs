@@ -1,4 +1,5 @@
-//! The loop under faults, in memory: whatever goes wrong at whatever step, every input counts once and in order.
+//! The loop under faults, in memory: whatever goes wrong at whatever step, every input counts once
+//! and in order.
 
 use super::{Driver, Fault, Step};
 use crate::engine::ErrorPolicy;
@@ -229,7 +230,11 @@ fn retry_goes_to_the_same_topic_then_the_next_then_to_failure() {
         failure_topics: vec!["failed".into()],
     };
     driver.run().unwrap();
-    let counts: Vec<_> = driver.delivered("in").iter().map(|d| d.header("kafka_retry_count").map(str::to_owned)).collect();
+    let counts: Vec<_> = driver
+        .delivered("in")
+        .iter()
+        .map(|d| d.header("kafka_retry_count").map(str::to_owned))
+        .collect();
     assert_eq!(counts, [None, Some("1".into()), Some("2".into())]);
     assert_eq!(driver.delivered("later")[0].header("kafka_retry_count"), Some("0"));
     driver.retry.retry_topics.clear();
@@ -323,7 +328,7 @@ fn latest_without_a_commit_loses_nothing_after_the_first_assignment() {
     driver.run().unwrap();
     assert!(driver.values::<i64>("out").unwrap().is_empty());
     assert_eq!(driver.committed("in", 0), Some(2), "the start is committed though nothing came");
-    for n in [10, 11] {
+    for n in [10_i64, 11] {
         driver.send("in", (n % 2) as i32, "key", &n).unwrap();
     }
     driver.fail(Step::Send, 1, Fault::Crash);

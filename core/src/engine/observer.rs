@@ -1,4 +1,5 @@
-//! Tells metrics and liveness what the loop does. The hot path touches plain counters; they are flushed once a batch.
+//! Tells metrics and liveness what the loop does. The hot path touches plain counters; they are
+//! flushed once a batch.
 
 use super::commit::{Done, Outcome};
 use crate::kafka::ClientObserver;
@@ -213,7 +214,8 @@ impl ClientReporter {
         let mut total = 0;
         for (topic, statistics) in &statistics.topics {
             for (partition, p) in statistics.partitions.iter().filter(|(_, p)| p.desired) {
-                // The end as read_committed sees it. Both count control records, so that lag is 0 when caught up.
+                // The end as read_committed sees it. Both count control records, so that lag is 0
+                // when caught up.
                 if p.ls_offset >= 0 && p.app_offset >= 0 {
                     let lag = (p.ls_offset - p.app_offset).max(0);
                     self.metrics.lag(topic, *partition).set(lag as f64);

@@ -17,6 +17,10 @@ use nubium_funnel::avro::{Encoder, Reader, Schema, decode, json};
 use nubium_funnel::mapping::{Envelope, Input, Mapper, Mapping, Output, Source};
 use serde::{Deserialize, Serialize};
 
+/// As in the binary: most of the time of a value is its memory.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const FIELDS: &str = r#"
   {"name": "seq", "type": "long"},
   {"name": "sent_ns", "type": "long"},

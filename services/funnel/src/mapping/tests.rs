@@ -6,6 +6,7 @@ use super::*;
 use crate::avro::{Encoder, Reader, decode, json};
 
 mod check;
+mod docs;
 mod run;
 
 /// A consumed message with everything a program can look at.
