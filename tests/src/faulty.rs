@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::broker::{Broker, Options};
 use crate::kproxy::Proxy;
+use crate::reaper;
 use crate::scenario::Cluster;
 use crate::services::{installed, shared};
 
@@ -28,6 +29,7 @@ impl Faulty {
     /// As [`Broker::start`].
     pub fn start() -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("nubium-faulty-").tempdir()?;
+        reaper::clean(dir.path())?;
         let proxy = Proxy::listen()?;
         let options = Options { advertise: Some(proxy.port()), ..Options::default() };
         let broker = Broker::start(&installed()?, dir.path(), &options)?;

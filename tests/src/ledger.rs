@@ -270,6 +270,7 @@ impl Ledger {
         }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "not in a transaction, and in no hurry")]
     fn flush(&self) -> Result<()> {
         self.producer.flush(FLUSH_DEADLINE).context("the broker does not take the inputs")?;
         for (partition, rows) in &self.rows {

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::broker::{Broker, Options, answers};
 use crate::install::{Installed, ensure_installed};
+use crate::reaper;
 use crate::registry::{Registry, RegistryClient};
 
 /// Names an existing cluster to test against.
@@ -91,7 +92,14 @@ impl Services {
 /// They cannot be started: a test without its broker fails, it is never skipped.
 pub fn shared() -> &'static Services {
     static SHARED: OnceLock<Services> = OnceLock::new();
-    SHARED.get_or_init(|| Services::start().unwrap_or_else(|error| panic!("{error:#}")))
+    SHARED.get_or_init(|| {
+        let services = Services::start().unwrap_or_else(|error| panic!("{error:#}"));
+        if let Some(own) = &services.own {
+            // Without it a directory is left behind, no more.
+            let _ = reaper::clean(own.dir.path());
+        }
+        services
+    })
 }
 
 /// Returns the parts that private brokers and registries are started from.

@@ -3,6 +3,8 @@
 //! It shows that the end-to-end tests pass for an app that is right, and fail for each of the
 //! classic ways of getting it wrong (`LEDGER_MUTANT`). It is slow and simple on purpose.
 
+#![expect(clippy::disallowed_methods, reason = "rdkafka as it is: slow, but right")]
+
 use std::collections::BTreeMap;
 use std::env;
 use std::sync::Arc;

@@ -4,11 +4,12 @@
 //! all that ran: `N passed, N failed`.
 
 use std::env;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, ExitCode, Stdio};
+use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use nubium_tests::services::{BOOTSTRAP, REGISTRY, Services};
 
 // Tests share one broker and two cores: more at once makes transactions time out by themselves.
@@ -62,25 +63,36 @@ fn main() -> ExitCode {
 fn test(services: Option<&Services>, tally: &mut Tally) -> Result<()> {
     let mut cargo = Command::new("cargo");
     cargo.args(["test", "--workspace", "--locked", "--no-fail-fast"]).args(env::args_os().skip(1));
-    cargo.env("RUST_TEST_THREADS", TEST_THREADS).stdout(Stdio::piped());
+    cargo.env("RUST_TEST_THREADS", TEST_THREADS).stdout(Stdio::piped()).stderr(Stdio::piped());
     if let Some(services) = services {
         cargo.env(BOOTSTRAP, &services.bootstrap).env(REGISTRY, &services.registry);
     }
     let mut child = cargo.spawn().context("cannot run cargo")?;
     let output = child.stdout.take().context("cargo has no output")?;
-    let mut ran = Tally::default();
+    let errors = child.stderr.take().context("cargo has no errors")?;
+    let failed_programs = thread::spawn(move || count_failed_programs(errors));
+    let (mut ran, mut told) = (Tally::default(), 0);
     for line in BufReader::new(output).lines() {
         let line = line?;
         ran.add_line(&line);
+        told += u64::from(line.starts_with("test result: FAILED"));
         say(&line);
     }
     let status = child.wait()?;
+    let programs = failed_programs.join().map_err(|_| anyhow!("reading cargo's errors"))?;
+    // A test program that crashed, or has a harness of its own, leaves no line to count.
+    ran.failed += programs.saturating_sub(told);
     tally.add(ran);
-    // A test program that crashed or was not built leaves no line to count.
     if !status.success() && ran.failed == 0 {
         bail!("cargo test ended with {status} though no test failed");
     }
     Ok(())
+}
+
+/// Passes cargo's errors on, and counts the test programs that it lists as failed at the end.
+fn count_failed_programs(errors: impl Read) -> u64 {
+    let lines = BufReader::new(errors).lines().map_while(Result::ok);
+    lines.inspect(|line| complain(line)).filter(|line| line.starts_with("    `-p ")).count() as u64
 }
 
 impl Tally {
@@ -147,6 +159,11 @@ fn say(line: &str) {
     println!("{line}");
 }
 
+#[expect(clippy::print_stderr, reason = "the errors of a command line tool")]
+fn complain(line: &str) {
+    eprintln!("{line}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,6 +180,13 @@ mod tests {
             tally.add_line(line);
         }
         assert_eq!(tally, Tally { passed: 15, failed: 2, ignored: 1 });
+    }
+
+    #[test]
+    fn counts_programs_that_failed() {
+        let errors = "   Compiling x\nerror: test failed, to rerun pass `-p x --lib`\n\
+                      error: 2 targets failed:\n    `-p x --lib`\n    `-p y --test process`\n";
+        assert_eq!(count_failed_programs(errors.as_bytes()), 2);
     }
 
     #[test]

@@ -20,11 +20,7 @@ struct Run {
 }
 
 /// Makes a copier with a planted bug, if any, whose function fails once in 1,000 messages.
-fn prepare(mutant: &str) -> Result<Run> {
-    prepare_with(mutant, INPUTS)
-}
-
-fn prepare_with(mutant: &str, inputs: u32) -> Result<Run> {
+fn prepare(mutant: &str, inputs: u32) -> Result<Run> {
     let cluster = Cluster::shared();
     let ledger = write_ledger(&cluster, "harness", inputs)?;
     let mut scenario = scenario_on(&cluster, "harness", &ledger)?;
@@ -50,15 +46,27 @@ impl Run {
         second.process().kill()
     }
 
-    fn violations(&self) -> Result<Vec<Violation>> {
+    fn violations(&self, extent: Extent) -> Result<Vec<Violation>> {
         let (evidence, _) = self.scenario.evidence(self.ledger.partitions())?;
-        Ok(check(self.ledger.rows(), &evidence, Extent::Complete))
+        Ok(check(self.ledger.rows(), &evidence, extent))
     }
 }
 
-fn catches(run: &Run) -> Result<()> {
-    run.go()?;
-    let broken = run.violations()?;
+/// Runs a mutant on inputs that come while it runs, so that a batch holds several partitions, and
+/// what it leaves out is followed, and covered, by later offsets.
+fn catches(mutant: &str) -> Result<()> {
+    const PORTIONS: u32 = 30;
+    let mut run = prepare(mutant, 0)?;
+    run.scenario.set("LEDGER_FAIL_ONE_IN", "400");
+    let app = run.scenario.start(COPIER, "one")?;
+    let progress = run.scenario.progress()?;
+    for _ in 0..PORTIONS {
+        let before = progress.now()?;
+        run.ledger.write(300)?;
+        progress.reach(before + 1, DEADLINE, || Ok(()))?;
+    }
+    app.kill()?;
+    let broken = run.violations(Extent::UpToCommitted)?;
     assert!(
         broken.iter().any(|violation| matches!(violation, Violation::Lost(_))),
         "the mutant got away: {}",
@@ -69,42 +77,26 @@ fn catches(run: &Run) -> Result<()> {
 
 #[test]
 fn passes_an_app_that_is_right() -> Result<()> {
-    let run = prepare("")?;
+    let run = prepare("", INPUTS)?;
     run.go()?;
-    let broken = run.violations()?;
+    let broken = run.violations(Extent::Complete)?;
     assert!(broken.is_empty(), "{}", describe(&broken));
     Ok(())
 }
 
 #[test]
 fn catches_an_app_that_does_not_rewind() -> Result<()> {
-    catches(&prepare("no-rewind")?)
+    catches("no-rewind")
 }
 
 #[test]
 fn catches_an_app_that_rewinds_one_partition_alone() -> Result<()> {
-    const PORTIONS: u32 = 30;
-    let mut run = prepare_with("rewinds-one-partition", 0)?;
-    run.scenario.set("LEDGER_FAIL_ONE_IN", "400");
-    let app = run.scenario.start(COPIER, "one")?;
-    // Inputs that come while it runs, so that a batch holds several partitions and what a
-    // rewind leaves out is followed, and covered, by later offsets.
-    let progress = run.scenario.progress()?;
-    for _ in 0..PORTIONS {
-        let before = progress.now()?;
-        run.ledger.write(300)?;
-        progress.reach(before + 1, DEADLINE, || Ok(()))?;
-    }
-    app.kill()?;
-    let (evidence, _) = run.scenario.evidence(run.ledger.partitions())?;
-    let broken = check(run.ledger.rows(), &evidence, Extent::UpToCommitted);
-    assert!(broken.iter().any(|v| matches!(v, Violation::Lost(_))), "{}", describe(&broken));
-    Ok(())
+    catches("rewinds-one-partition")
 }
 
 #[test]
 fn catches_an_app_that_commits_after_an_error() -> Result<()> {
-    catches(&prepare("swallowed-error")?)
+    catches("swallowed-error")
 }
 
 #[test]
