@@ -1,6 +1,8 @@
-//! The funnel of the benchmark as a typed app: decode an event, count a click, say who processed it, pass it on.
+//! The funnel of the benchmark as a typed app: decode an event, count a click, say who processed
+//! it, pass it on.
 //!
-//! It is a peer of `scripts/bench`, which names topics and brokers in `BENCH_*`; an app of your own would call
+//! It is a peer of `scripts/bench`, which names topics and brokers in `BENCH_*`; an app of your own
+//! would call
 //! `App::from_env()` and have no other `main`.
 
 use nubium_core::{App, Config, Record, Transaction};
@@ -29,8 +31,8 @@ struct Address<'a> {
     country: &'a str,
 }
 
-/// The input; text is borrowed from the message. With `processed_by` it is the output too: that field is not in the
-/// input's schema and gets its default.
+/// The input; text is borrowed from the message. With `processed_by` it is the output too: that
+/// field is not in the input's schema and gets its default.
 #[derive(Deserialize, Serialize)]
 struct Event<'a> {
     seq: i64,

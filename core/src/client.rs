@@ -1,4 +1,5 @@
-//! Plain clients, for apps that own their loop: the same settings, codec and counters, without transactions.
+//! Plain clients, for apps that own their loop: the same settings, codec and counters, without
+//! transactions.
 //!
 //! At least once: an offset is stored when the next message is asked for, and committed every
 //! `NU_CONSUMER_AUTO_COMMIT_INTERVAL_SECONDS`, so after a crash some messages come again.
@@ -101,8 +102,8 @@ impl PlainConsumer {
         Ok(Self { consumer, codec, metrics: metrics.clone(), last: Mutex::default() })
     }
 
-    /// Waits for a message and counts it; its schema is at hand when it is handed out. The message handed out before
-    /// counts as done.
+    /// Waits for a message and counts it; its schema is at hand when it is handed out. The message
+    /// handed out before counts as done.
     ///
     /// # Errors
     /// [`ConsumeError::NoMessage`] when none came in time.
@@ -175,8 +176,8 @@ pub struct PlainProducer {
 }
 
 impl PlainProducer {
-    /// Makes a producer for topics with their schemas, which are registered or looked up first. Call it inside a tokio
-    /// runtime.
+    /// Makes a producer for topics with their schemas, which are registered or looked up first.
+    /// Call it inside a tokio runtime.
     ///
     /// # Errors
     /// The topics are on several clusters, a property is wrong, or the registry refuses a schema.
@@ -200,7 +201,8 @@ impl PlainProducer {
         Ok(Self { producer, encoders: Mutex::new(encoders), metrics: metrics.clone() })
     }
 
-    /// Produces a record and waits until all in-sync replicas have it; answers partition and offset.
+    /// Produces a record and waits until all in-sync replicas have it; answers partition and
+    /// offset.
     ///
     /// # Errors
     /// The topic was not declared, the value does not fit, or Kafka did not take it within `limit`.
@@ -223,7 +225,9 @@ impl PlainProducer {
             record = record.key(key);
         }
         let delivery = self.producer.send(record, limit).await;
-        let delivery = delivery.map_err(|(error, _)| error).with_context(|| format!("producing to {topic}"))?;
+        let delivery = delivery
+            .map_err(|(error, _)| error)
+            .with_context(|| format!("producing to {topic}"))?;
         self.metrics.topic(topic).produced(1);
         Ok((delivery.partition, delivery.offset))
     }
@@ -235,7 +239,8 @@ impl PlainProducer {
         value: &V,
     ) -> anyhow::Result<(Option<Vec<u8>>, Vec<u8>)> {
         let mut encoders = self.encoders.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let encoder = encoders.get_mut(topic).with_context(|| format!("{topic} was not declared"))?;
+        let encoder =
+            encoders.get_mut(topic).with_context(|| format!("{topic} was not declared"))?;
         let key = key.map(|text| {
             let mut bytes = Vec::new();
             encoder.encode_key(text, &mut bytes);

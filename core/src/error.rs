@@ -3,9 +3,11 @@
 use crate::topic::TopicPartition;
 use std::fmt;
 
-/// A name and a description for a failed message: the value of the `exception` header and the `exception` label.
+/// A name and a description for a failed message: the value of the `exception` header and the
+/// `exception` label.
 ///
-/// Return one from the app function to choose the name yourself: `Err(Exception::new("NoSuchPerson", "…").into())`.
+/// Return one from the app function to choose the name yourself:
+/// `Err(Exception::new("NoSuchPerson", "…").into())`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exception {
     /// A short name without spaces, one of few: it becomes a metric label.
@@ -20,8 +22,9 @@ impl Exception {
         Self { name: name.into(), description: description.into() }
     }
 
-    /// Finds the name and description of an error: an [`Exception`] in its chain speaks for itself, otherwise the
-    /// type name that most errors' `Debug` begins with is taken, and `Error` where there is none.
+    /// Finds the name and description of an error: an [`Exception`] in its chain speaks for itself,
+    /// otherwise the type name that most errors' `Debug` begins with is taken, and `Error` where
+    /// there is none.
     #[must_use]
     pub fn of(error: &anyhow::Error) -> Self {
         let description = format!("{error:#}");
@@ -56,8 +59,9 @@ fn named_by_library(cause: &(dyn std::error::Error + 'static)) -> Option<&'stati
     decode.or_else(|| cause.downcast_ref::<crate::codec::EncodeError>().map(|_| "EncodeError"))
 }
 
-/// Reads the type name at the start of a `Debug` text: `ParseIntError { … }`. A name is short, begins with a capital
-/// and ends where a type's fields begin, so that no free text becomes a metric label.
+/// Reads the type name at the start of a `Debug` text: `ParseIntError { … }`. A name is short,
+/// begins with a capital and ends where a type's fields begin, so that no free text becomes a
+/// metric label.
 fn type_name(debug: &str) -> Option<String> {
     let end = debug.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(debug.len());
     let (name, rest) = debug.split_at(end);
@@ -81,7 +85,9 @@ pub enum MessageError {
         name: &'static str,
     },
     /// A record goes to a topic that was not declared.
-    #[error("{topic} is not among the app's output topics ({declared}); declare it with .produce(…)")]
+    #[error(
+        "{topic} is not among the app's output topics ({declared}); declare it with .produce(…)"
+    )]
     UndeclaredTopic {
         /// The record's topic.
         topic: String,
@@ -141,7 +147,8 @@ pub enum LoopError {
     },
     /// Another producer with the same `transactional.id` took over.
     #[error(
-        "fenced: another instance uses transactional.id {id}. Each instance needs a NU_HOSTNAME of its own; \
+        "fenced: another instance uses transactional.id {id}. Each instance needs a NU_HOSTNAME of \
+         its own; \
          stop the other one, or let this one stay down. ({error})"
     )]
     Fenced {
@@ -150,6 +157,9 @@ pub enum LoopError {
         /// Kafka's words.
         error: String,
     },
+    /// It was asked to stop while it waited for an answer; no failure.
+    #[error("stopped while waiting for {0}")]
+    Stopped(&'static str),
     /// Kafka refuses for good, or too often.
     #[error("{step} failed {what}: {error}")]
     Kafka {

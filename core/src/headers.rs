@@ -3,7 +3,8 @@
 use crate::raw::NativeHeaders;
 use std::ffi::{CStr, CString};
 
-/// Identifies a record across every app it passes; each consumed and each produced message carries it.
+/// Identifies a record across every app it passes; each consumed and each produced message carries
+/// it.
 pub const GUID: &CStr = c"guid";
 /// Names the app that wrote a record last; each produced message carries it.
 pub const LAST_UPDATED_BY: &CStr = c"last_updated_by";
@@ -28,7 +29,8 @@ impl Header {
     }
 }
 
-/// The headers of a record on its way out: librdkafka's own list where it came from a message, ours otherwise.
+/// The headers of a record on its way out: librdkafka's own list where it came from a message, ours
+/// otherwise.
 #[derive(Debug)]
 pub enum Headers {
     /// A list in librdkafka's memory.
@@ -155,13 +157,12 @@ mod tests {
 
     #[test]
     fn an_empty_or_null_value_does_not_count_as_given() {
-        let list = vec![
-            Header { name: "guid".into(), value: None },
-            Header::new("last_updated_by", ""),
-        ];
-        for headers in
-            [Headers::Native(Headers::List(list.clone()).into_native().unwrap()), Headers::List(list)]
-        {
+        let list =
+            vec![Header { name: "guid".into(), value: None }, Header::new("last_updated_by", "")];
+        for headers in [
+            Headers::Native(Headers::List(list.clone()).into_native().unwrap()),
+            Headers::List(list),
+        ] {
             assert!(!headers.has(GUID) && !headers.has(LAST_UPDATED_BY));
             assert_eq!(headers.at(0), Some(("guid", None)));
         }

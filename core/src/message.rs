@@ -105,7 +105,8 @@ impl Message {
         })
     }
 
-    /// Reads the last header of a name. The outer `None`: there is none; the inner one: its value is null.
+    /// Reads the last header of a name. The outer `None`: there is none; the inner one: its value
+    /// is null.
     #[must_use]
     pub fn last_header(&self, name: &CStr) -> Option<Option<&[u8]>> {
         match &self.body {

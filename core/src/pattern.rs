@@ -1,4 +1,5 @@
-//! Consumption patterns: how many messages make one unit of work, and how the app function is called with them.
+//! Consumption patterns: how many messages make one unit of work, and how the app function is
+//! called with them.
 
 use crate::message::Message;
 use crate::transaction::Transaction;
@@ -15,15 +16,19 @@ pub enum Take {
     Wait(Duration),
 }
 
-/// Decides what a unit of work is. The original's `transaction_type`; implement it for a pattern of your own.
+/// Decides what a unit of work is. The original's `transaction_type`; implement it for a pattern of
+/// your own.
 ///
-/// A unit is all or nothing: its messages' offsets and everything produced from it are committed together.
+/// A unit is all or nothing: its messages' offsets and everything produced from it are committed
+/// together.
 pub trait Pattern: Send + Sync + 'static {
     /// Decides how many of `waiting` make the next unit; `since` is when the first of them began to
-    /// wait. Called with at least one message; it is asked again whenever messages have come or time has passed.
+    /// wait. Called with at least one message; it is asked again whenever messages have come or
+    /// time has passed.
     fn take(&self, waiting: &VecDeque<Message>, since: Instant) -> Take;
 
-    /// Handles one unit, usually by calling the app function. `Err` drops what the unit has produced.
+    /// Handles one unit, usually by calling the app function. `Err` drops what the unit has
+    /// produced.
     fn run(&self, transaction: &Transaction<'_>) -> impl Future<Output = anyhow::Result<()>>;
 }
 

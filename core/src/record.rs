@@ -30,8 +30,8 @@ pub(crate) enum Value<'a, V: ?Sized> {
     Null,
 }
 
-/// Describes one record to produce. Made by [`Record::to`]; unless told otherwise it takes key, value and headers of
-/// the consumed message along, and leaves the partition to the key.
+/// Describes one record to produce. Made by [`Record::to`]; unless told otherwise it takes key,
+/// value and headers of the consumed message along, and leaves the partition to the key.
 #[derive(Debug)]
 #[must_use]
 pub struct Record<'a, V: ?Sized = ()> {

@@ -43,8 +43,8 @@ impl RetryRoutes {
     }
 }
 
-/// Reads a `kafka_retry_count` header. Absent is 0; what is no number counts as 0 too, so that a bad header costs
-/// retries and never the message.
+/// Reads a `kafka_retry_count` header. Absent is 0; what is no number counts as 0 too, so that a
+/// bad header costs retries and never the message.
 #[must_use]
 pub fn count_of(header: Option<Option<&[u8]>>) -> u32 {
     header

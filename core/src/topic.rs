@@ -6,7 +6,8 @@ use std::sync::Mutex;
 
 static NAMES: Mutex<Option<HashSet<&'static str>>> = Mutex::new(None);
 
-/// The name of a topic, one copy a process, so that it can be handed around without counting references.
+/// The name of a topic, one copy a process, so that it can be handed around without counting
+/// references.
 ///
 /// The copy is never freed: a process meets few topics, and they come from its settings.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,8 +1,10 @@
-//! A broker in memory: topics, one consumer group with one member, transactions, and faults at any step.
+//! A broker in memory: topics, one consumer group with one member, transactions, and faults at any
+//! step.
 //!
-//! It keeps Kafka's rules as far as the loop can notice them: records of an open transaction are not read, an abort
-//! drops them, offsets become visible with the records, a newer producer fences the older one and ends its
-//! transaction. It proves the app function and the loop's logic, and nothing about a real broker.
+//! It keeps Kafka's rules as far as the loop can notice them: records of an open transaction are
+//! not read, an abort drops them, offsets become visible with the records, a newer producer fences
+//! the older one and ends its transaction. It proves the app function and the loop's logic, and
+//! nothing about a real broker.
 
 use crate::headers::Header;
 use crate::kafka::{Class, Event, Sent, Sink, SinkError, Source, SourceError, Waker};
@@ -122,7 +124,8 @@ impl Broker {
         self.events.is_empty() && self.positions.iter().all(|(at, next)| *next >= end(at))
     }
 
-    /// Counts a step and answers the fault that is due at it, carrying out what concerns the broker itself.
+    /// Counts a step and answers the fault that is due at it, carrying out what concerns the broker
+    /// itself.
     fn step(&mut self, step: Step) -> Option<Fault> {
         if self.crashed {
             return Some(Fault::Crash);
@@ -234,7 +237,8 @@ impl Sink for MemorySink {
     }
 
     fn commit(&mut self) -> Result<(), SinkError> {
-        // A repeated commit finds the transaction gone if the first request arrived: it is confirmed then.
+        // A repeated commit finds the transaction gone if the first request arrived: it is
+        // confirmed then.
         self.step(Step::Commit)?;
         {
             let mut broker = self.broker.borrow_mut();
@@ -310,7 +314,11 @@ impl Source for MemorySource {
         Ok(())
     }
 
-    fn committed(&mut self, partitions: &[TopicPartition], _: Duration) -> Result<Offsets, SourceError> {
+    fn committed(
+        &mut self,
+        partitions: &[TopicPartition],
+        _: Duration,
+    ) -> Result<Offsets, SourceError> {
         let broker = self.broker.borrow();
         let found = |at: &TopicPartition| broker.committed.get(at).map(|offset| (*at, *offset));
         Ok(partitions.iter().filter_map(found).collect())

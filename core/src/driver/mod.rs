@@ -1,8 +1,8 @@
-//! Runs an app in memory, without a broker: feed messages, read outputs, committed offsets and errors, and inject an
-//! abort, a fencing, a rebalance or a crash at any step.
+//! Runs an app in memory, without a broker: feed messages, read outputs, committed offsets and
+//! errors, and inject an abort, a fencing, a rebalance or a crash at any step.
 //!
-//! The loop is the real one; only Kafka behind it is played. Everything happens on the calling thread, step by step,
-//! so a test with faults is as repeatable as one without.
+//! The loop is the real one; only Kafka behind it is played. Everything happens on the calling
+//! thread, step by step, so a test with faults is as repeatable as one without.
 //!
 //! ```
 //! use nubium_core::driver::{Driver, Fault, Step};
@@ -28,12 +28,13 @@ mod tests;
 
 pub use broker::{Fault, Step};
 
+use crate::codec::Encode;
 use crate::codec::{Codec, TopicEncoder};
 use crate::engine::{Bounds, Engine, ErrorPolicy, InlineCommitter, LoopSettings, Observer, Steps};
 use crate::error::LoopError;
 use crate::headers::Header;
-use crate::message::MessageBody;
 use crate::liveness::Pulse;
+use crate::message::MessageBody;
 use crate::metrics::Metrics;
 use crate::pattern::Pattern;
 use crate::retry::RetryRoutes;
@@ -42,7 +43,6 @@ use crate::transaction::{Output, Workbench};
 use anyhow::Context as _;
 use broker::{Broker, MemorySink, MemorySource};
 use nubium_host::Stop;
-use crate::codec::Encode;
 use serde::de::DeserializeOwned;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -50,7 +50,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Turns without anything left to do are the end; this many with something left are a loop without progress.
+/// Turns without anything left to do are the end; this many with something left are a loop without
+/// progress.
 const TURNS: usize = 100_000;
 
 /// A record as it lies in an output topic after its transaction was committed.
@@ -150,7 +151,8 @@ impl<P: Pattern> Driver<P> {
         prepared.with_context(|| format!("schema of {topic}"))
     }
 
-    /// Starts where nothing is committed at the end of the topics, as `auto.offset.reset=latest` does.
+    /// Starts where nothing is committed at the end of the topics, as `auto.offset.reset=latest`
+    /// does.
     pub fn start_at_latest(&mut self) {
         self.latest = true;
     }
@@ -190,8 +192,8 @@ impl<P: Pattern> Driver<P> {
         self.broker.borrow_mut().inject(step, nth, fault);
     }
 
-    /// Starts the app and lets it run until everything is handled, then stops it. A crash that was injected ends it
-    /// early; the next call starts it anew, as a restart does.
+    /// Starts the app and lets it run until everything is handled, then stops it. A crash that was
+    /// injected ends it early; the next call starts it anew, as a restart does.
     ///
     /// # Errors
     /// The app ended with an error, or makes no progress.

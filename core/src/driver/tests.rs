@@ -1,4 +1,5 @@
-//! The loop under faults, in memory: whatever goes wrong at whatever step, every input counts once and in order.
+//! The loop under faults, in memory: whatever goes wrong at whatever step, every input counts once
+//! and in order.
 
 use super::{Driver, Fault, Step};
 use crate::engine::ErrorPolicy;
@@ -229,7 +230,11 @@ fn retry_goes_to_the_same_topic_then_the_next_then_to_failure() {
         failure_topics: vec!["failed".into()],
     };
     driver.run().unwrap();
-    let counts: Vec<_> = driver.delivered("in").iter().map(|d| d.header("kafka_retry_count").map(str::to_owned)).collect();
+    let counts: Vec<_> = driver
+        .delivered("in")
+        .iter()
+        .map(|d| d.header("kafka_retry_count").map(str::to_owned))
+        .collect();
     assert_eq!(counts, [None, Some("1".into()), Some("2".into())]);
     assert_eq!(driver.delivered("later")[0].header("kafka_retry_count"), Some("0"));
     driver.retry.retry_topics.clear();
@@ -323,7 +328,7 @@ fn latest_without_a_commit_loses_nothing_after_the_first_assignment() {
     driver.run().unwrap();
     assert!(driver.values::<i64>("out").unwrap().is_empty());
     assert_eq!(driver.committed("in", 0), Some(2), "the start is committed though nothing came");
-    for n in [10, 11] {
+    for n in [10_i64, 11] {
         driver.send("in", (n % 2) as i32, "key", &n).unwrap();
     }
     driver.fail(Step::Send, 1, Fault::Crash);
@@ -359,4 +364,21 @@ fn produce_names_undeclared_topics_and_too_large_records() {
     driver.run().unwrap();
     assert!(driver.delivered("out").is_empty());
     assert_eq!(driver.committed("in", 0), Some(1));
+}
+
+#[test]
+fn a_message_waits_until_it_is_old_enough_and_nothing_else_waits_for_it() {
+    let mut driver = driver(copy(), 2);
+    driver.settings.message_age = Duration::from_millis(30);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let young = driver.broker.borrow().log("in").next().map(|(_, body)| body.clone()).unwrap();
+    let timestamp = Some(i64::try_from(now.as_millis()).unwrap());
+    for _ in 0..2 {
+        driver.send_raw("in", 1, MessageBody { timestamp, ..young.clone() });
+    }
+    driver.run().unwrap();
+    let waited = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap() - now;
+    assert!(waited >= Duration::from_millis(30), "handled after {waited:?}");
+    assert_eq!(driver.values::<i64>("out").unwrap(), [0, 1, 0, 0]);
+    assert_eq!(driver.committed("in", 1), Some(3));
 }

@@ -25,15 +25,16 @@ pub struct Filling {
 }
 
 impl Bounds {
-    /// Says whether nothing more may be added. Records count as messages do, so that a function that produces many
-    /// for one message cannot outgrow the producer's queue.
+    /// Says whether nothing more may be added. Records count as messages do, so that a function
+    /// that produces many for one message cannot outgrow the producer's queue.
     #[must_use]
     pub fn full(&self, filling: Filling) -> bool {
         filling.count.max(filling.records) >= self.count || filling.bytes >= self.bytes
     }
 
-    /// Says whether to hand over to a commit thread that is free. With nothing more at hand (`drained`) at once, for
-    /// the lowest latency; under load later, since a transaction costs about 2 ms whatever is in it.
+    /// Says whether to hand over to a commit thread that is free. With nothing more at hand
+    /// (`drained`) at once, for the lowest latency; under load later, since a transaction costs
+    /// about 2 ms whatever is in it.
     #[must_use]
     pub fn due(&self, filling: Filling, age: Duration, drained: bool) -> bool {
         drained || age >= self.age || self.full(filling)

@@ -1,4 +1,5 @@
-//! The commit thread: owns the producer, turns one batch into one Kafka transaction, and says what became of it.
+//! The commit thread: owns the producer, turns one batch into one Kafka transaction, and says what
+//! became of it.
 
 use crate::kafka::{Class, Sent, Sink, SinkError, Waker};
 use crate::transaction::Batch;
@@ -19,15 +20,17 @@ pub enum Outcome {
     Aborted {
         /// Why.
         error: SinkError,
-        /// The failure came from the commit call itself. Whether that call had taken effect is for the group's
-        /// committed offsets to say; before it, nothing can have been committed.
+        /// The failure came from the commit call itself. Whether that call had taken effect is for
+        /// the group's committed offsets to say; before it, nothing can have been committed.
         committing: bool,
     },
-    /// Its fate is for the broker to tell: make a new producer, which settles it, and ask for the committed offsets.
+    /// Its fate is for the broker to tell: make a new producer, which settles it, and ask for the
+    /// committed offsets.
     Unknown {
         /// What happened.
         error: SinkError,
-        /// The transaction outlived its time-out (the process was stopped, say), which explains a fencing.
+        /// The transaction outlived its time-out (the process was stopped, say), which explains a
+        /// fencing.
         overdue: bool,
     },
 }
@@ -71,8 +74,9 @@ pub(crate) struct Steps<S> {
     sink: S,
     /// The longest one phase may be repeated: the transaction time-out.
     limit: Duration,
-    /// A commit or abort was repeated or timed out. Its late request could still reach the broker and end the next
-    /// transaction (librdkafka has no KIP-890), so a new producer with a new epoch comes first.
+    /// A commit or abort was repeated or timed out. Its late request could still reach the broker
+    /// and end the next transaction (librdkafka has no KIP-890), so a new producer with a new epoch
+    /// comes first.
     doubtful: bool,
 }
 
@@ -143,8 +147,9 @@ impl<S: Sink> Steps<S> {
         }
     }
 
-    /// Adds offsets, then records. The offsets go first because only that call finds out with a short wait that the
-    /// previous transaction's markers are still being written; a record that comes first waits 20 ms.
+    /// Adds offsets, then records. The offsets go first because only that call finds out with a
+    /// short wait that the previous transaction's markers are still being written; a record that
+    /// comes first waits 20 ms.
     fn fill(&mut self, batch: &mut Batch) -> Result<(), Failure> {
         self.sink.send_offsets(&batch.next).map_err(not_resumable)?;
         let started = Instant::now();
@@ -196,7 +201,8 @@ impl<S: Sink> Steps<S> {
     }
 }
 
-/// Offsets and records cannot be offered twice: short of a dead producer the transaction is aborted.
+/// Offsets and records cannot be offered twice: short of a dead producer the transaction is
+/// aborted.
 fn not_resumable(error: SinkError) -> Failure {
     match error.class {
         Class::Retriable | Class::Abortable => Failure::Abort(error),

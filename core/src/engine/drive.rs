@@ -1,5 +1,6 @@
-//! Waits for an app function without leaving the group: a function that is not ready at once is polled again when it
-//! is woken, and meanwhile the loop serves the group, settles and hands over what is complete.
+//! Waits for an app function without leaving the group: a function that is not ready at once is
+//! polled again when it is woken, and meanwhile the loop serves the group, settles and hands over
+//! what is complete.
 
 use super::commit::Committer;
 use super::{Engine, rewind};
@@ -31,7 +32,8 @@ impl Wake for Unpark {
 }
 
 impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
-    /// Runs a future to its end. The first poll is all that most app functions need; it costs no allocation.
+    /// Runs a future to its end. The first poll is all that most app functions need; it costs no
+    /// allocation.
     pub(super) fn drive<T>(
         &mut self,
         mut future: Pin<&mut impl Future<Output = T>>,

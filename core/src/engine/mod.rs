@@ -1,11 +1,14 @@
-//! The loop: polls, runs the app function, fills the outbox, hands it over, and goes back when a transaction failed.
+//! The loop: polls, runs the app function, fills the outbox, hands it over, and goes back when a
+//! transaction failed.
 //!
-//! One thread runs all of this; the commit thread (`commit.rs`) is the only other one, and it knows nothing of the
-//! consumer. The rules that make every input count once:
+//! One thread runs all of this; the commit thread (`commit.rs`) is the only other one, and it knows
+//! nothing of the consumer. The rules that make every input count once:
 //!
-//! * A message's outputs and its offset go into the same batch, and a batch is one Kafka transaction.
+//! * A message's outputs and its offset go into the same batch, and a batch is one Kafka
+//!   transaction.
 //! * At most one batch is in flight; the next one is handed over only after its outcome is known.
-//! * After a failed batch everything consumed since its first message is dropped and sought back to.
+//! * After a failed batch everything consumed since its first message is dropped and sought back
+//!   to.
 //! * A revocation is accepted only with nothing in flight and nothing of those partitions in hand.
 
 mod bounds;
@@ -29,8 +32,8 @@ use crate::message::Message;
 use crate::pattern::{Pattern, Take};
 use crate::topic::{Offsets, TopicPartition};
 use crate::transaction::{Batch, Workbench};
-use nubium_host::Stop;
 use bounds::Filling;
+use nubium_host::Stop;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -85,7 +88,8 @@ struct Held {
 
 /// One loop: a consumer, a committer and the app's pattern.
 pub(crate) struct Engine<'e, S, C, P> {
-    // Dropped before the source: the commit thread shares the consumer, and a waker holds its queue.
+    // Dropped before the source: the commit thread shares the consumer, and a waker holds its
+    // queue.
     committer: C,
     source: S,
     pattern: &'e P,
@@ -106,7 +110,8 @@ pub(crate) struct Engine<'e, S, C, P> {
     held: Vec<Held>,
     /// First offsets of the unit whose function is waiting; empty where none is.
     current: Offsets,
-    /// Raised when what is in hand is dropped, so that a waiting function learns that it is too late.
+    /// Raised when what is in hand is dropped, so that a waiting function learns that it is too
+    /// late.
     epoch: u64,
     /// The memory of the last unit.
     unit: Vec<Message>,
@@ -170,13 +175,13 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
             Err(error) => {
                 self.source.close();
                 self.observer.ended();
-                Err(error)
+                unless_stopped(Err(error))
             }
         }
     }
 
-    /// Runs until asked to stop. Then, and also when the app function has failed for good, what is complete is
-    /// committed and the group is left.
+    /// Runs until asked to stop. Then, and also when the app function has failed for good, what is
+    /// complete is committed and the group is left.
     pub(crate) fn run(mut self) -> Result<(), LoopError> {
         let ended = self.turns();
         let flushed = match &ended {
@@ -187,9 +192,11 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
         self.source.close();
         self.observer.ended();
         if let Ok(false) | Err(_) = &flushed {
-            tracing::warn!("the last transaction failed; its messages are handled after the restart");
+            tracing::warn!(
+                "the last transaction failed; its messages are handled after the restart"
+            );
         }
-        ended
+        unless_stopped(ended)
     }
 
     fn turns(&mut self) -> Result<(), LoopError> {
@@ -242,9 +249,12 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
             return Duration::ZERO;
         }
         if self.inbox.is_empty() {
-            return self.held.iter().map(|h| due_in(h.until)).min().map_or(LOOK_AROUND, |due| {
-                due.clamp(Duration::from_millis(1), LOOK_AROUND)
-            });
+            return self
+                .held
+                .iter()
+                .map(|h| due_in(h.until))
+                .min()
+                .map_or(LOOK_AROUND, |due| due.clamp(Duration::from_millis(1), LOOK_AROUND));
         }
         match self.pattern.take(&self.inbox, self.waiting_since) {
             Take::Now(_) => Duration::ZERO,
@@ -254,12 +264,15 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
 
     /// Handles the units that are at hand.
     ///
-    /// The clock is read only now and then: every unit while they are slow, every 32 while they are quick.
+    /// The clock is read only now and then: every unit while they are slow, every 32 while they are
+    /// quick.
     fn work(&mut self) -> Result<(), LoopError> {
         let (mut clock, mut units) = (Instant::now(), 0);
         self.observer.working();
         while !self.inbox.is_empty() && self.hold_off.is_none() && !self.stopping() {
-            let Take::Now(count) = self.pattern.take(&self.inbox, self.waiting_since) else { break };
+            let Take::Now(count) = self.pattern.take(&self.inbox, self.waiting_since) else {
+                break;
+            };
             if self.settings.bounds.full(self.filling()) {
                 self.make_room()?;
                 continue;
@@ -269,9 +282,11 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
             if self.committer.finished() {
                 self.settle()?;
             }
-            if units % self.stride == 0 {
+            if units >= self.stride {
                 let now = Instant::now();
+                self.observer.ran(units, now - clock);
                 let quick = now - clock < Duration::from_millis(1);
+                units = 0;
                 self.stride = if quick { (self.stride * 2).min(32) } else { 1 };
                 (clock, self.waiting_since) = (now, now);
                 self.observer.working();
@@ -280,6 +295,7 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
                 }
             }
         }
+        self.observer.ran(units, clock.elapsed());
         Ok(())
     }
 
@@ -321,7 +337,8 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
         Ok(())
     }
 
-    /// Takes the outcome of the batch in flight if there is one. Answers whether that batch was committed.
+    /// Takes the outcome of the batch in flight if there is one. Answers whether that batch was
+    /// committed.
     fn settle(&mut self) -> Result<(), LoopError> {
         if self.in_flight.is_some() && self.committer.finished() {
             self.await_outcome()?;
@@ -329,7 +346,8 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
         Ok(())
     }
 
-    /// Waits for the batch in flight. `Ok(false)`: it was not committed, and what was in hand is dropped.
+    /// Waits for the batch in flight. `Ok(false)`: it was not committed, and what was in hand is
+    /// dropped.
     fn await_outcome(&mut self) -> Result<bool, LoopError> {
         if self.in_flight.is_none() {
             return Ok(true);
@@ -352,6 +370,17 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
         }
         self.submit();
         self.await_outcome()
+    }
+}
+
+/// A stop that interrupted a wait is an orderly end.
+fn unless_stopped(ended: Result<(), LoopError>) -> Result<(), LoopError> {
+    match ended {
+        Err(LoopError::Stopped(what)) => {
+            tracing::info!(what, "stopped while waiting");
+            Ok(())
+        }
+        ended => ended,
     }
 }
 

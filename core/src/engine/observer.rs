@@ -1,10 +1,11 @@
-//! Tells metrics and liveness what the loop does. The hot path touches plain counters; they are flushed once a batch.
+//! Tells metrics and liveness what the loop does. The hot path touches plain counters; they are
+//! flushed once a batch.
 
 use super::commit::{Done, Outcome};
 use crate::kafka::ClientObserver;
 use crate::liveness::{Group, Pulse};
 use crate::message::Message;
-use crate::metrics::{LoopMetrics, Metrics, RebalanceEvent, TopicCounters};
+use crate::metrics::{AppTimer, LoopMetrics, Metrics, RebalanceEvent, TopicCounters};
 use crate::topic::{Offsets, Topic, TopicPartition};
 use crate::transaction::Batch;
 use rdkafka::Statistics;
@@ -25,6 +26,7 @@ struct Tally {
 pub(crate) struct Observer {
     metrics: Metrics,
     counts: LoopMetrics,
+    timer: AppTimer,
     pulse: Arc<Pulse>,
     clock: Instant,
     consumed: Vec<Tally>,
@@ -36,9 +38,11 @@ pub(crate) struct Observer {
 impl Observer {
     /// Makes one; `clock` is the zero of all times in the pulse.
     pub(crate) fn new(metrics: &Metrics, pulse: Arc<Pulse>, clock: Instant) -> Self {
+        let counts = metrics.for_loop();
         Self {
             metrics: metrics.clone(),
-            counts: metrics.for_loop(),
+            timer: counts.app_timer(),
+            counts,
             pulse,
             clock,
             consumed: Vec::new(),
@@ -62,8 +66,15 @@ impl Observer {
         self.pulse.app_started(self.now());
     }
 
+    /// So many units were handled in this time; each counts with their mean.
+    pub(crate) fn ran(&self, units: u32, took: Duration) {
+        let mean = took / units.max(1);
+        (0..units).for_each(|_| self.timer.observe(mean));
+    }
+
     /// No app function is running.
     pub(crate) fn rested(&self) {
+        self.timer.flush();
         self.pulse.app_finished(self.now());
     }
 
@@ -203,7 +214,8 @@ impl ClientReporter {
         let mut total = 0;
         for (topic, statistics) in &statistics.topics {
             for (partition, p) in statistics.partitions.iter().filter(|(_, p)| p.desired) {
-                // The end as read_committed sees it. Both count control records, so that lag is 0 when caught up.
+                // The end as read_committed sees it. Both count control records, so that lag is 0
+                // when caught up.
                 if p.ls_offset >= 0 && p.app_offset >= 0 {
                     let lag = (p.ls_offset - p.app_offset).max(0);
                     self.metrics.lag(topic, *partition).set(lag as f64);

@@ -28,17 +28,14 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         Ok(())
     }
 
-    /// Takes partitions on from their committed offsets. One that has none starts where `auto.offset.reset` says; with
-    /// `latest` that place is committed at once, or a crash before the first commit would skip what came meanwhile.
-    fn assigned(
-        &mut self,
-        event: &Event,
-        partitions: &[TopicPartition],
-    ) -> Result<(), LoopError> {
+    /// Takes partitions on from their committed offsets. One that has none starts where
+    /// `auto.offset.reset` says; with
+    /// `latest` that place is committed at once, or a crash before the first commit would skip what
+    /// came meanwhile.
+    fn assigned(&mut self, event: &Event, partitions: &[TopicPartition]) -> Result<(), LoopError> {
         let mut starts = Offsets::default();
         if !partitions.is_empty() {
-            let committed =
-                self.ask("committed offsets", |s| s.committed(partitions, QUESTION))?;
+            let committed = self.ask("committed offsets", |s| s.committed(partitions, QUESTION))?;
             for &at in partitions {
                 let start = match committed.get(at) {
                     Some(offset) => offset,
@@ -53,12 +50,15 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         }
         tracing::info!(partitions = %starts, "assigned");
         self.observer.assigned(&starts);
-        self.assigned.extend(partitions.iter().filter(|at| !self.assigned.contains(at)).copied().collect::<Vec<_>>());
+        self.assigned.extend(
+            partitions.iter().filter(|at| !self.assigned.contains(at)).copied().collect::<Vec<_>>(),
+        );
         self.accept(event, &starts);
         Ok(())
     }
 
-    /// Gives partitions up after committing what is complete. If that fails, they are replayed by their new owner.
+    /// Gives partitions up after committing what is complete. If that fails, they are replayed by
+    /// their new owner.
     fn revoked(&mut self, event: &Event, partitions: &[TopicPartition]) -> Result<(), LoopError> {
         if !self.flush()? {
             tracing::warn!("could not commit before giving partitions up; their new owner replays");
@@ -66,8 +66,9 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         self.give_up(event, partitions)
     }
 
-    /// Drops what is in hand of partitions that are gone. The batch in flight may have held some: the broker refuses
-    /// it by its member id, and its outcome is awaited first so that no later generation can carry it.
+    /// Drops what is in hand of partitions that are gone. The batch in flight may have held some:
+    /// the broker refuses it by its member id, and its outcome is awaited first so that no later
+    /// generation can carry it.
     fn lost(&mut self, event: &Event, partitions: &[TopicPartition]) -> Result<(), LoopError> {
         let before = std::mem::take(&mut self.assigned);
         self.assigned = before.into_iter().filter(|at| !partitions.contains(at)).collect();
@@ -94,7 +95,8 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         let affected = self.current.iter().any(|(at, _)| partitions.contains(&at));
         self.accept(event, &Offsets::default());
         if affected {
-            // The waiting function's unit is void; of its partitions those that stay are read again.
+            // The waiting function's unit is void; of its partitions those that stay are read
+            // again.
             self.epoch += 1;
             self.current.retain(|at| !partitions.contains(&at));
             let mut plan = rewind::plan(&[&self.current], &self.inbox, |_| true);

@@ -8,7 +8,8 @@ use crate::pattern::Pattern;
 use crate::topic::{Offsets, TopicPartition};
 use std::time::{Duration, Instant};
 
-/// Two fencings within this time mean another instance with the same id, and not a pause of our own.
+/// Two fencings within this time mean another instance with the same id, and not a pause of our
+/// own.
 const FENCING_WINDOW: Duration = Duration::from_secs(300);
 /// How long one question to the group may take; it is asked again.
 const QUESTION: Duration = Duration::from_secs(5);
@@ -72,7 +73,8 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         Ok(())
     }
 
-    /// Makes a new producer after a fatal error or an unknown outcome; the second fencing in a row ends the app.
+    /// Makes a new producer after a fatal error or an unknown outcome; the second fencing in a row
+    /// ends the app.
     fn renew(&mut self, error: SinkError, overdue: bool) -> Result<(), LoopError> {
         if error.class == Class::Fenced && !overdue {
             let again = self.last_fencing.is_some_and(|at| at.elapsed() < FENCING_WINDOW);
@@ -103,7 +105,10 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                     let id = self.settings.transactional_id.clone();
                     return Err(LoopError::Fenced { id, error: error.to_string() });
                 }
-                Class::Retriable if !self.stopping() => {
+                Class::Retriable if self.stopping() => {
+                    return Err(LoopError::Stopped("init_transactions"));
+                }
+                Class::Retriable => {
                     self.count_abort("init_transactions", &error)?;
                     std::thread::sleep(self.settings.wait_before(self.aborts));
                 }
@@ -133,8 +138,11 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             match question(&mut self.source) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
+                    if self.stopping() {
+                        return Err(LoopError::Stopped(step));
+                    }
                     attempt += 1;
-                    if error.permanent || self.stopping() || attempt >= self.settings.aborts_max {
+                    if error.permanent || attempt >= self.settings.aborts_max {
                         let what = format!("{attempt} times in a row");
                         return Err(LoopError::Kafka { step, what, error: error.to_string() });
                     }
@@ -145,8 +153,9 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         }
     }
 
-    /// Moves the consumer back. A partition that cannot be moved (its fetcher has not started, or it was just taken
-    /// away) is tried again while the group is served; being revoked settles it too.
+    /// Moves the consumer back. A partition that cannot be moved (its fetcher has not started, or
+    /// it was just taken away) is tried again while the group is served; being revoked settles it
+    /// too.
     pub(super) fn seek(&mut self, plan: &Offsets) -> Result<(), LoopError> {
         // A partition may have been paused for a young message; after the move that is judged anew.
         let paused: Vec<TopicPartition> =

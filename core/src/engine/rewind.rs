@@ -10,8 +10,8 @@ pub(crate) fn lower_to<'m>(plan: &mut Offsets, messages: impl IntoIterator<Item 
     }
 }
 
-/// Plans a rewind: for each partition that is still ours, the first offset of all that was consumed and is not
-/// committed, wherever it lies.
+/// Plans a rewind: for each partition that is still ours, the first offset of all that was consumed
+/// and is not committed, wherever it lies.
 pub(crate) fn plan<'m>(
     parts: &[&Offsets],
     inbox: impl IntoIterator<Item = &'m Message>,
@@ -26,8 +26,8 @@ pub(crate) fn plan<'m>(
     plan
 }
 
-/// Plans a rewind to what the group has committed: the truth when the fate of a transaction is unknown. A partition
-/// with nothing committed starts where its first uncommitted message was.
+/// Plans a rewind to what the group has committed: the truth when the fate of a transaction is
+/// unknown. A partition with nothing committed starts where its first uncommitted message was.
 pub(crate) fn to_committed(plan: &Offsets, committed: &Offsets) -> Offsets {
     plan.iter().map(|(at, first)| (at, committed.get(at).unwrap_or(first))).collect()
 }
@@ -48,8 +48,8 @@ mod tests {
     #[test]
     fn the_earliest_of_all_places_for_every_partition_still_ours() {
         let (in_flight, outbox) = (offsets(&[(0, 5), (1, 7)]), offsets(&[(0, 9), (2, 3)]));
-        let inbox = [(2, 8), (3, 1), (3, 2)]
-            .map(|(p, o)| Message::owned(at(p), o, MessageBody::default()));
+        let inbox =
+            [(2, 8), (3, 1), (3, 2)].map(|(p, o)| Message::owned(at(p), o, MessageBody::default()));
         let plan = plan(&[&in_flight, &outbox], &inbox, |tp| tp.partition != 1);
         assert_eq!(plan, offsets(&[(0, 5), (2, 3), (3, 1)]));
     }

@@ -16,7 +16,8 @@ use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-/// How long the registry's word counts that it does not know a schema: each question takes its grace time.
+/// How long the registry's word counts that it does not know a schema: each question takes its
+/// grace time.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 
 /// How one run of the app function ended.
@@ -85,8 +86,8 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         }
     }
 
-    /// Follows the error policy. What cannot be decoded goes to the failure topic whenever there is one: trying again
-    /// cannot help, and stopping would stop at the same message for ever.
+    /// Follows the error policy. What cannot be decoded goes to the failure topic whenever there is
+    /// one: trying again cannot help, and stopping would stop at the same message for ever.
     fn give_in(
         &mut self,
         unit: &mut [Message],
@@ -131,8 +132,9 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         })
     }
 
-    /// Sees to it that the values' schemas are at hand, so that decoding never waits. An outage of the registry is
-    /// waited out here; an id that the registry does not know is left to the decoder to report.
+    /// Sees to it that the values' schemas are at hand, so that decoding never waits. An outage of
+    /// the registry is waited out here; an id that the registry does not know is left to the
+    /// decoder to report.
     fn fetch_schemas(&mut self, unit: &[Message]) -> Result<Driven<()>, LoopError> {
         for message in unit {
             let Some(Ok((id, _))) = message.value_bytes().map(wire::split) else { continue };
@@ -166,8 +168,8 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         self.drive(sleep, unit)
     }
 
-    /// Pauses the partition of the first message that is too young, and lets go of what was fetched from it: the
-    /// pause would drop the rest of it anyway. Answers whether the unit must wait.
+    /// Pauses the partition of the first message that is too young, and lets go of what was fetched
+    /// from it: the pause would drop the rest of it anyway. Answers whether the unit must wait.
     fn hold_young(&mut self, count: usize) -> bool {
         let age = i64::try_from(self.settings.message_age.as_millis()).unwrap_or(i64::MAX);
         let now = now_millis();
@@ -177,9 +179,10 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         });
         let Some((at, offset, until)) = young else { return false };
         self.inbox.retain(|message| message.topic_partition() != at);
-        let paused = self.source.pause(at).and_then(|()| {
-            self.source.seek(&std::iter::once((at, offset)).collect())
-        });
+        let paused = self
+            .source
+            .pause(at)
+            .and_then(|()| self.source.seek(&std::iter::once((at, offset)).collect()));
         if let Err(error) = paused {
             tracing::warn!(%error, %at, "could not pause a partition for a young message");
         }
@@ -214,7 +217,8 @@ fn app_error(unit: &[Message], error: anyhow::Error) -> LoopError {
     LoopError::App { at: unit[0].topic_partition(), offset: unit[0].offset(), error }
 }
 
-/// Turns a panic of the app function into its error: no unit is left half done, and the group is left in order.
+/// Turns a panic of the app function into its error: no unit is left half done, and the group is
+/// left in order.
 async fn guarded(function: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     match AssertUnwindSafe(function).catch_unwind().await {
         Ok(answer) => answer,

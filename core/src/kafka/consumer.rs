@@ -15,7 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// Messages taken from librdkafka's queue at a time: enough to make the call cheap, few enough for the cache.
+/// Messages taken from librdkafka's queue at a time: enough to make the call cheap, few enough for
+/// the cache.
 const AT_ONCE: usize = 512;
 /// How long a seek may take; it only waits for librdkafka's own threads.
 const SEEK: Duration = Duration::from_secs(5);
@@ -69,7 +70,8 @@ impl ConsumerContext for Context {
     ) {
         let assign = code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         if self.closing.load(Ordering::Relaxed) {
-            // The loop is over and everything is committed or given up: only librdkafka waits for this.
+            // The loop is over and everything is committed or given up: only librdkafka waits for
+            // this.
             if !assign && let Err(error) = unassign(consumer, partitions) {
                 tracing::debug!(%error, "unassign while closing");
             }
@@ -107,13 +109,9 @@ impl KafkaSource {
         reset: OffsetReset,
         observer: Arc<dyn ClientObserver>,
     ) -> KafkaResult<Self> {
-        let context = Context {
-            rebalances: Mutex::default(),
-            closing: AtomicBool::new(false),
-            observer,
-        };
-        let config: ClientConfig =
-            properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+        let context =
+            Context { rebalances: Mutex::default(), closing: AtomicBool::new(false), observer };
+        let config: ClientConfig = properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
         let consumer: BaseConsumer<Context> = config.create_with_context(context)?;
         let queue = MessageQueue::new(&consumer, AT_ONCE);
         let subscription = topics.iter().map(|topic| (*topic).to_owned()).collect();
@@ -127,8 +125,12 @@ impl KafkaSource {
     }
 
     fn event(&mut self) -> Option<Event> {
-        let mut waiting =
-            self.consumer.context().rebalances.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut waiting = self
+            .consumer
+            .context()
+            .rebalances
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         waiting.pop_front()
     }
 }
@@ -225,7 +227,8 @@ impl Source for KafkaSource {
     fn reset_offset(&mut self, at: TopicPartition, limit: Duration) -> Result<i64, SourceError> {
         if self.reset == OffsetReset::Error {
             let text = format!(
-                "the group has no committed offset for {at}, and NU_CONSUMER_AUTO_OFFSET_RESET=error forbids to guess; \
+                "the group has no committed offset for {at}, and \
+                 NU_CONSUMER_AUTO_OFFSET_RESET=error forbids to guess; \
                  set the group's offsets or the setting"
             );
             return Err(SourceError { step: "auto.offset.reset", text, permanent: true });

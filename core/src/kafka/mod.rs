@@ -1,4 +1,5 @@
-//! The seam between the engine and Kafka: what the engine consumes from ([`Source`]) and commits to ([`Sink`]).
+//! The seam between the engine and Kafka: what the engine consumes from ([`Source`]) and commits to
+//! ([`Sink`]).
 
 mod consumer;
 mod producer;
@@ -47,8 +48,8 @@ pub type Waker = Arc<dyn Fn() + Send + Sync>;
 
 /// A consumer in a group. All calls come from one thread.
 pub trait Source {
-    /// Joins the group. Comes after the first producer is ready: that ends a predecessor's transaction, on whose
-    /// offsets the assignment would have to wait.
+    /// Joins the group. Comes after the first producer is ready: that ends a predecessor's
+    /// transaction, on whose offsets the assignment would have to wait.
     ///
     /// # Errors
     /// A topic's name is none.
@@ -57,8 +58,9 @@ pub trait Source {
     /// Serves the group and answers what there is to tell, without blocking. Counts as a poll.
     fn serve(&mut self) -> Option<Event>;
 
-    /// Waits up to `wait` for messages of the accepted partitions and appends those that are there. Counts as a poll.
-    /// Messages from before a seek never come after it. Answers whether more may be there already.
+    /// Waits up to `wait` for messages of the accepted partitions and appends those that are there.
+    /// Counts as a poll. Messages from before a seek never come after it. Answers whether more may
+    /// be there already.
     fn fetch(&mut self, inbox: &mut VecDeque<Message>, wait: Duration) -> bool;
 
     /// Carries an assignment out, from the given offsets on, or gives partitions up.
@@ -67,7 +69,8 @@ pub trait Source {
     /// The group moved on meanwhile; another event follows.
     fn accept(&mut self, event: &Event, starts: &Offsets) -> Result<(), SourceError>;
 
-    /// Asks the group for committed offsets, waiting for transactions that are about to commit some (KIP-447).
+    /// Asks the group for committed offsets, waiting for transactions that are about to commit some
+    /// (KIP-447).
     ///
     /// # Errors
     /// The broker did not answer within `limit`, or refused.
@@ -115,7 +118,8 @@ pub enum Class {
     Retriable,
     /// Abort, rewind, replay.
     Abortable,
-    /// Another producer took the `transactional.id`, or the transaction outlived its time-out: the two look the same.
+    /// Another producer took the `transactional.id`, or the transaction outlived its time-out: the
+    /// two look the same.
     Fenced,
     /// This producer is dead.
     Fatal,

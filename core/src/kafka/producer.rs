@@ -45,7 +45,8 @@ impl ProducerContext for Context {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PurgeQueue) {
             return;
         }
-        let mut first = self.first_failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut first =
+            self.first_failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         first.get_or_insert_with(|| {
             let size = message.payload_len() + message.key_len();
             format!("{}[{}]: {error} ({size} bytes)", message.topic(), message.partition())
@@ -87,14 +88,14 @@ impl KafkaSink {
     }
 
     fn live(&self) -> Result<&Live, SinkError> {
-        self.live.as_ref().ok_or_else(|| SinkError {
-            class: Class::Fatal,
-            text: "there is no producer".into(),
-        })
+        self.live
+            .as_ref()
+            .ok_or_else(|| SinkError { class: Class::Fatal, text: "there is no producer".into() })
     }
 
     fn explain(&self, error: RawError) -> SinkError {
-        let failure = self.first_failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let failure =
+            self.first_failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         let mut made = classify(&error);
         if let Some(failure) = failure {
             made.text = format!("{}; first failed record: {failure}", made.text);
@@ -102,8 +103,9 @@ impl KafkaSink {
         made
     }
 
-    /// Gives a call twice its own limit before the watchdog takes the process down: librdkafka's offset call can
-    /// forget its limit when the group coordinator is gone (librdkafka #5456, #5511).
+    /// Gives a call twice its own limit before the watchdog takes the process down: librdkafka's
+    /// offset call can forget its limit when the group coordinator is gone (librdkafka #5456,
+    /// #5511).
     fn guarded<T>(
         &self,
         name: &'static str,
@@ -201,7 +203,8 @@ impl Sink for KafkaSink {
             return Err(SinkError { class: Class::Abortable, text });
         }
         let fatal = live.calls.producer().client().fatal_error();
-        let fenced = matches!(fatal, Some((RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced, _)));
+        let fenced =
+            matches!(fatal, Some((RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced, _)));
         let class = if fenced { Class::Fenced } else { Class::Fatal };
         let cause = fatal.map_or_else(String::new, |(_, reason)| format!(" ({reason})"));
         Err(SinkError { class, text: format!("{text}{cause}") })

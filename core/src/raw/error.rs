@@ -21,7 +21,8 @@ pub struct RawError {
 }
 
 impl RawError {
-    /// Makes an error from what a call answered, or `Ok` where it answered none. Takes ownership of it.
+    /// Makes an error from what a call answered, or `Ok` where it answered none. Takes ownership of
+    /// it.
     ///
     /// # Safety
     /// `error` is null or an `rd_kafka_error_t` that nobody else destroys.
@@ -29,7 +30,8 @@ impl RawError {
         if error.is_null() {
             return Ok(());
         }
-        // SAFETY: not null, and ours by the contract above; its text is copied before it is destroyed.
+        // SAFETY: not null, and ours by the contract above; its text is copied before it is
+        // destroyed.
         let made = unsafe {
             let made = RawError {
                 code: sys::rd_kafka_error_code(error).into(),

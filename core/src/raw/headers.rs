@@ -5,18 +5,21 @@ use rdkafka_sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR as OK;
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr::{self, NonNull};
 
-/// Owns a `rd_kafka_headers_t`, so that headers travel from a consumed to a produced message without a copy.
+/// Owns a `rd_kafka_headers_t`, so that headers travel from a consumed to a produced message
+/// without a copy.
 #[derive(Debug)]
 pub struct NativeHeaders(NonNull<sys::rd_kafka_headers_t>);
 
-// SAFETY: a header list is plain memory without thread affinity; it is owned here and has no interior sharing.
+// SAFETY: a header list is plain memory without thread affinity; it is owned here and has no
+// interior sharing.
 unsafe impl Send for NativeHeaders {}
 
 impl NativeHeaders {
     /// Makes an empty list with room for `capacity` headers.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        // SAFETY: no preconditions; librdkafka aborts the process where memory is out, so the result is not null.
+        // SAFETY: no preconditions; librdkafka aborts the process where memory is out, so the
+        // result is not null.
         Self(unsafe { NonNull::new_unchecked(sys::rd_kafka_headers_new(capacity)) })
     }
 

@@ -7,7 +7,8 @@ use rdkafka_sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR as OK;
 use std::ffi::CStr;
 use std::ptr::{self, NonNull};
 
-/// Owns one `rd_kafka_message_t`. It pins the fetch buffer it lies in, so it should not be kept for long.
+/// Owns one `rd_kafka_message_t`. It pins the fetch buffer it lies in, so it should not be kept for
+/// long.
 #[derive(Debug)]
 pub struct NativeMessage(NonNull<sys::rd_kafka_message_t>);
 

@@ -1,8 +1,10 @@
-//! Wraps the parts of librdkafka that rdkafka's safe API lacks or makes slow. The only `unsafe` of the workspace.
+//! Wraps the parts of librdkafka that rdkafka's safe API lacks or makes slow. The only `unsafe` of
+//! the workspace.
 //!
-//! Why each is here: rdkafka 0.39's `commit_transaction` takes at least 100 ms because its flush polls to a deadline;
-//! its `abort_transaction` does not serve delivery reports; its messages cost two reference counts and an event each;
-//! its headers are copied twice on their way from a consumed to a produced message.
+//! Why each is here: rdkafka 0.39's `commit_transaction` takes at least 100 ms because its flush
+//! polls to a deadline; its `abort_transaction` does not serve delivery reports; its messages cost
+//! two reference counts and an event each; its headers are copied twice on their way from a
+//! consumed to a produced message.
 #![allow(unsafe_code)]
 
 mod error;

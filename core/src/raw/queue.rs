@@ -24,14 +24,15 @@ impl Drop for Handle {
 
 /// Receives the messages of the partitions forwarded to it, many at a call.
 ///
-/// The consumer's own queue must not be read this way: librdkafka would answer rebalances found there by itself.
-/// It must be dropped, with every message from it, before the consumer.
+/// The consumer's own queue must not be read this way: librdkafka would answer rebalances found
+/// there by itself. It must be dropped, with every message from it, before the consumer.
 pub struct MessageQueue {
     handle: Arc<Handle>,
     slots: Vec<*mut sys::rd_kafka_message_t>,
 }
 
-/// Ends a wait in [`MessageQueue::receive`] early, from any thread; a wake with nobody waiting ends the next wait.
+/// Ends a wait in [`MessageQueue::receive`] early, from any thread; a wake with nobody waiting ends
+/// the next wait.
 #[derive(Clone)]
 pub struct QueueWaker(Arc<Handle>);
 
@@ -44,10 +45,12 @@ impl QueueWaker {
 }
 
 impl MessageQueue {
-    /// Makes a queue for a consumer; one call to [`Self::receive`] yields at most `at_once` messages.
+    /// Makes a queue for a consumer; one call to [`Self::receive`] yields at most `at_once`
+    /// messages.
     #[must_use]
     pub fn new<C: ConsumerContext>(consumer: &BaseConsumer<C>, at_once: usize) -> Self {
-        // SAFETY: the client is live; librdkafka aborts where memory is out, so the queue is not null.
+        // SAFETY: the client is live; librdkafka aborts where memory is out, so the queue is not
+        // null.
         let handle = unsafe {
             NonNull::new_unchecked(sys::rd_kafka_queue_new(consumer.client().native_ptr()))
         };
@@ -60,8 +63,9 @@ impl MessageQueue {
         QueueWaker(Arc::clone(&self.handle))
     }
 
-    /// Forwards a partition's messages here (`on`), or stops that. Must precede every assign of the partition:
-    /// an un-assign clears the forwarding, and a partition not forwarded again stays silent (librdkafka #1335).
+    /// Forwards a partition's messages here (`on`), or stops that. Must precede every assign of the
+    /// partition: an un-assign clears the forwarding, and a partition not forwarded again stays
+    /// silent (librdkafka #1335).
     pub fn forward<C: ConsumerContext>(
         &self,
         consumer: &BaseConsumer<C>,
@@ -70,7 +74,8 @@ impl MessageQueue {
         on: bool,
     ) {
         let Ok(name) = CString::new(topic) else { return };
-        // SAFETY: the client is live, the name NUL-terminated; the reference we get is destroyed again.
+        // SAFETY: the client is live, the name NUL-terminated; the reference we get is destroyed
+        // again.
         unsafe {
             let from = sys::rd_kafka_queue_get_partition(
                 consumer.client().native_ptr(),
@@ -85,9 +90,11 @@ impl MessageQueue {
         }
     }
 
-    /// Waits up to `wait` for a message, then takes all that lie there, up to the limit, without waiting more.
+    /// Waits up to `wait` for a message, then takes all that lie there, up to the limit, without
+    /// waiting more.
     ///
-    /// Two calls, since `rd_kafka_consume_batch_queue` waits until the array is full or the time is over.
+    /// Two calls, since `rd_kafka_consume_batch_queue` waits until the array is full or the time is
+    /// over.
     pub fn receive(&mut self, wait: Duration, mut each: impl FnMut(NativeMessage)) -> usize {
         let first = if wait.is_zero() { 0 } else { self.consume(wait, 1, &mut each) };
         if !wait.is_zero() && first == 0 {

@@ -33,8 +33,9 @@ pub struct Unsent {
     pub headers: Option<NativeHeaders>,
 }
 
-/// Offers the calls on a producer whose delivery reports another thread serves ([`ThreadedProducer`] has one).
-/// Each blocks for up to its limit; none may run beside another of the same producer.
+/// Offers the calls on a producer whose delivery reports another thread serves
+/// ([`ThreadedProducer`] has one). Each blocks for up to its limit; none may run beside another of
+/// the same producer.
 pub struct TransactionCalls<C: ProducerContext + 'static>(ThreadedProducer<C>);
 
 impl<C: ProducerContext + 'static> TransactionCalls<C> {
@@ -45,7 +46,6 @@ impl<C: ProducerContext + 'static> TransactionCalls<C> {
     }
 
     /// The producer itself.
-    #[must_use]
     pub fn producer(&self) -> &ThreadedProducer<C> {
         &self.0
     }
@@ -54,7 +54,8 @@ impl<C: ProducerContext + 'static> TransactionCalls<C> {
         self.0.client().native_ptr()
     }
 
-    /// Gets a producer id and epoch, fences older producers of the same `transactional.id` and ends their transaction.
+    /// Gets a producer id and epoch, fences older producers of the same `transactional.id` and ends
+    /// their transaction.
     ///
     /// # Errors
     /// Retriable: call again.
@@ -72,8 +73,8 @@ impl<C: ProducerContext + 'static> TransactionCalls<C> {
         unsafe { RawError::check(sys::rd_kafka_begin_transaction(self.rk())) }
     }
 
-    /// Adds offsets to the transaction, with the group's metadata of this moment (KIP-447): a cached one is refused
-    /// after the next rebalance.
+    /// Adds offsets to the transaction, with the group's metadata of this moment (KIP-447): a
+    /// cached one is refused after the next rebalance.
     ///
     /// # Errors
     /// Not resumable: after a time-out the transaction must be aborted.
@@ -130,12 +131,14 @@ impl<C: ProducerContext + 'static> TransactionCalls<C> {
     /// The name is no topic's name.
     pub fn topic(&self, name: &str) -> Result<ProducerTopic, RDKafkaErrorCode> {
         let name = CString::new(name).map_err(|_| RDKafkaErrorCode::InvalidTopic)?;
-        // SAFETY: the client is live and the name NUL-terminated; null configuration means the client's defaults.
+        // SAFETY: the client is live and the name NUL-terminated; null configuration means the
+        // client's defaults.
         let topic = unsafe { sys::rd_kafka_topic_new(self.rk(), name.as_ptr(), ptr::null_mut()) };
         NonNull::new(topic).map(ProducerTopic).ok_or(RDKafkaErrorCode::InvalidTopic)
     }
 
-    /// Queues a copy of a record. Never blocks. A negative partition leaves the choice to the partitioner.
+    /// Queues a copy of a record. Never blocks. A negative partition leaves the choice to the
+    /// partitioner.
     ///
     /// # Errors
     /// `QueueFull`: try again in a moment; anything else: this record cannot be sent.
@@ -152,9 +155,9 @@ impl<C: ProducerContext + 'static> TransactionCalls<C> {
         let (key_at, key_len) = parts(key);
         let (value_at, value_len) = parts(value);
         let list = headers.map_or(ptr::null_mut(), NativeHeaders::into_raw);
-        // SAFETY: every argument has the type librdkafka documents for the tag before it, and END closes the list.
-        // Key and value are copied (F_COPY). On success librdkafka owns the header list, otherwise it stays ours;
-        // a null list means no headers.
+        // SAFETY: every argument has the type librdkafka documents for the tag before it, and END
+        // closes the list. Key and value are copied (F_COPY). On success librdkafka owns the header
+        // list, otherwise it stays ours; a null list means no headers.
         let code = unsafe {
             sys::rd_kafka_producev(
                 self.rk(),

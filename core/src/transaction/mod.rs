@@ -1,11 +1,14 @@
-//! What the app function is handed: the consumed message or messages, and ways to produce. No Kafka call here.
+//! What the app function is handed: the consumed message or messages, and ways to produce. No Kafka
+//! call here.
 
+mod consumed;
 mod outbox;
 
+pub use consumed::Consumed;
 pub use outbox::{Batch, OutRecord};
 pub(crate) use outbox::{HeaderSource, Outbox};
 
-use crate::codec::{Codec, DecodeError, Encode, Schema, SchemaId, TopicEncoder, wire};
+use crate::codec::{Codec, Encode, TopicEncoder, wire};
 use crate::error::{Exception, MessageError};
 use crate::headers::{self, GUID, Headers, LAST_UPDATED_BY};
 use crate::message::Message;
@@ -61,8 +64,9 @@ pub(crate) enum Request {
 
 /// One unit of work: the message (or messages) at hand and the way to produce.
 ///
-/// Everything produced is kept only if the app function answers `Ok`; then it is committed in one Kafka transaction
-/// with the offset of the message. Nothing is sent to Kafka while the function runs.
+/// Everything produced is kept only if the app function answers `Ok`; then it is committed in one
+/// Kafka transaction with the offset of the message. Nothing is sent to Kafka while the function
+/// runs.
 pub struct Transaction<'a> {
     bench: &'a Workbench,
     messages: &'a [Message],
@@ -76,13 +80,13 @@ impl<'a> Transaction<'a> {
     /// The consumed message; of several, the first.
     #[must_use]
     pub fn message(&self) -> Consumed<'a> {
-        Consumed { message: &self.messages[0], codec: &self.bench.codec }
+        Consumed::new(&self.messages[0], &self.bench.codec)
     }
 
     /// All consumed messages of this unit.
     pub fn messages(&self) -> impl Iterator<Item = Consumed<'a>> + use<'a> {
         let codec = &self.bench.codec;
-        self.messages.iter().map(move |message| Consumed { message, codec })
+        self.messages.iter().map(move |message| Consumed::new(message, codec))
     }
 
     /// Decodes the consumed message's value; see [`Consumed::value`].
@@ -101,12 +105,12 @@ impl<'a> Transaction<'a> {
         self.message().key()
     }
 
-    /// Produces a record that belongs to the (first) consumed message: its headers pass through, and its key unless
-    /// the record has one.
+    /// Produces a record that belongs to the (first) consumed message: its headers pass through,
+    /// and its key unless the record has one.
     ///
     /// # Errors
-    /// The topic is not declared, the value does not fit its schema, a required header is missing, or the record is
-    /// too large.
+    /// The topic is not declared, the value does not fit its schema, a required header is missing,
+    /// or the record is too large.
     pub fn produce<V: Encode + ?Sized>(&self, record: Record<'_, V>) -> anyhow::Result<()> {
         self.produce_from(0, record)
     }
@@ -147,7 +151,8 @@ impl<'a> Transaction<'a> {
     }
 
     /// Gives the (first) message another try: on the same topic while `kafka_retry_count` is below
-    /// `NU_RETRY_COUNT_MAX`, then on the retry topic with the count at 0, else as [`Self::produce_failure`].
+    /// `NU_RETRY_COUNT_MAX`, then on the retry topic with the count at 0, else as
+    /// [`Self::produce_failure`].
     ///
     /// # Errors
     /// There is nowhere to go, or the record is too large.
@@ -175,7 +180,8 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Sends the (first) message byte for byte to the failure topic, with the retry count at 0 and the header
+    /// Sends the (first) message byte for byte to the failure topic, with the retry count at 0 and
+    /// the header
     /// `exception` saying why.
     ///
     /// # Errors
@@ -197,8 +203,9 @@ impl<'a> Transaction<'a> {
         self.forward(index, topic, 0, exception)
     }
 
-    /// Commits now: what this and earlier messages produced, with their offsets. Returns once Kafka has confirmed.
-    /// If the transaction fails instead, the function is dropped here and the message handled anew.
+    /// Commits now: what this and earlier messages produced, with their offsets. Returns once Kafka
+    /// has confirmed. If the transaction fails instead, the function is dropped here and the
+    /// message handled anew.
     ///
     /// # Errors
     /// It was committed already.
@@ -254,7 +261,8 @@ impl<'a> Transaction<'a> {
         let length = |range: &Option<Range<u32>>| range.as_ref().map_or(0, |r| r.len());
         let mut size = length(key) + length(value) + RECORD_OVERHEAD;
         if size * 2 > self.bench.record_limit {
-            size += message.headers().map(|(n, v)| n.len() + v.map_or(0, <[u8]>::len)).sum::<usize>();
+            size +=
+                message.headers().map(|(n, v)| n.len() + v.map_or(0, <[u8]>::len)).sum::<usize>();
         }
         if size > self.bench.record_limit {
             let (topic, limit) = (topic.name().to_owned(), self.bench.record_limit);
@@ -264,7 +272,8 @@ impl<'a> Transaction<'a> {
     }
 }
 
-/// What Kafka adds around key, value and headers at most, in bytes (record batch v2: 61 a batch, some a record).
+/// What Kafka adds around key, value and headers at most, in bytes (record batch v2: 61 a batch,
+/// some a record).
 const RECORD_OVERHEAD: usize = 128;
 
 fn append(outbox: &mut Outbox, bytes: &[u8]) -> Range<u32> {
@@ -332,112 +341,4 @@ fn require(topic: Topic, has: impl Fn(&CStr) -> bool) -> Result<(), MessageError
         }
     }
     Ok(())
-}
-
-/// A consumed message together with what decodes it. Small and `Copy`; borrows from the unit of work, so decoded
-/// values may borrow text from it.
-#[derive(Clone, Copy)]
-pub struct Consumed<'a> {
-    message: &'a Message,
-    codec: &'a Codec,
-}
-
-impl<'a> Consumed<'a> {
-    pub(crate) fn new(message: &'a Message, codec: &'a Codec) -> Self {
-        Self { message, codec }
-    }
-
-    /// Decodes the Avro value by the schema it was written with. `T` may borrow text (`&'a str`), name only some of
-    /// the fields, and have `#[serde(default)]` fields that the writer did not know.
-    ///
-    /// # Errors
-    /// The value is null, not in the wire format, or does not fit `T`. Answer such an error from the app function and
-    /// the message goes to the failure topic byte for byte, or stops the app where there is none.
-    pub fn value<T: Deserialize<'a>>(self) -> anyhow::Result<T> {
-        let bytes = self.message.value_bytes().ok_or(MessageError::NullValue)?;
-        Ok(self.codec.decode(bytes)?)
-    }
-
-    /// Splits the value into the id of the schema it was written with and its Avro datum, for a decoder of one's own.
-    ///
-    /// # Errors
-    /// The value is null or not in the wire format.
-    pub fn datum(self) -> anyhow::Result<(SchemaId, &'a [u8])> {
-        let bytes = self.message.value_bytes().ok_or(MessageError::NullValue)?;
-        Ok(wire::split(bytes).map_err(DecodeError::from)?)
-    }
-
-    /// Finds the schema the value was written with; the engine has fetched it before the function is called.
-    ///
-    /// # Errors
-    /// As [`Self::datum`], or the registry does not know the schema.
-    pub fn schema(self) -> anyhow::Result<&'static Schema> {
-        let (id, _) = self.datum()?;
-        Ok(self.codec.cached(id).ok_or(DecodeError::NotFetched(id))?)
-    }
-
-    /// Says whether the value is null.
-    #[must_use]
-    pub fn is_tombstone(self) -> bool {
-        self.message.value_bytes().is_none()
-    }
-
-    /// Reads an Avro `"string"` key as text; `None` where the key is null.
-    ///
-    /// # Errors
-    /// The key is not an Avro string in the wire format; use [`Self::key_bytes`] then.
-    pub fn key(self) -> anyhow::Result<Option<&'a str>> {
-        let Some(bytes) = self.message.key_bytes() else { return Ok(None) };
-        // The schema of a key in the wire format is a string by convention; looking it up would tell no more.
-        let (_, body) = wire::split(bytes).map_err(DecodeError::from)?;
-        Ok(Some(wire::read_string(body).map_err(DecodeError::from)?))
-    }
-
-    /// The key as it is on the wire.
-    #[must_use]
-    pub fn key_bytes(self) -> Option<&'a [u8]> {
-        self.message.key_bytes()
-    }
-
-    /// The value as it is on the wire.
-    #[must_use]
-    pub fn value_bytes(self) -> Option<&'a [u8]> {
-        self.message.value_bytes()
-    }
-
-    /// Goes through the headers in order.
-    pub fn headers(self) -> impl Iterator<Item = (&'a str, Option<&'a [u8]>)> {
-        self.message.headers()
-    }
-
-    /// Reads the last header of a name as text; `None` where it is absent, null or not UTF-8.
-    #[must_use]
-    pub fn header(self, name: &str) -> Option<&'a str> {
-        let found = self.message.headers().filter(|(n, _)| *n == name).last();
-        found.and_then(|(_, value)| value).and_then(|bytes| std::str::from_utf8(bytes).ok())
-    }
-
-    /// The topic.
-    #[must_use]
-    pub fn topic(self) -> &'static str {
-        self.message.topic()
-    }
-
-    /// The partition.
-    #[must_use]
-    pub fn partition(self) -> i32 {
-        self.message.partition()
-    }
-
-    /// The offset.
-    #[must_use]
-    pub fn offset(self) -> i64 {
-        self.message.offset()
-    }
-
-    /// The timestamp in milliseconds since the epoch.
-    #[must_use]
-    pub fn timestamp(self) -> Option<i64> {
-        self.message.timestamp()
-    }
 }

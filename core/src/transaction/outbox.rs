@@ -9,7 +9,8 @@ use std::time::Instant;
 /// Where a record's headers come from until the app function has returned.
 #[derive(Debug)]
 pub(crate) enum HeaderSource {
-    /// The consumed message at this place of the unit, unchanged: moved at the end, never copied when one takes them.
+    /// The consumed message at this place of the unit, unchanged: moved at the end, never copied
+    /// when one takes them.
     Message(usize),
     /// Ready.
     Ready(Headers),
@@ -103,7 +104,8 @@ pub(crate) struct Savepoint {
     records: usize,
 }
 
-/// Collects what the app function produces. Complete messages lie before the savepoint, the one at hand behind it.
+/// Collects what the app function produces. Complete messages lie before the savepoint, the one at
+/// hand behind it.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     batch: Batch,
@@ -116,7 +118,8 @@ impl Outbox {
         &self.batch
     }
 
-    /// Lets `write` append to the arena and answers what it wrote; nothing stays there when it fails.
+    /// Lets `write` append to the arena and answers what it wrote; nothing stays there when it
+    /// fails.
     pub(crate) fn write<E>(
         &mut self,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
@@ -142,8 +145,8 @@ impl Outbox {
         self.batch.arena.truncate(self.savepoint.arena);
     }
 
-    /// Keeps what the messages at hand have produced, and counts them as done. A message's headers move into the last
-    /// record that passes them on; earlier ones get a copy.
+    /// Keeps what the messages at hand have produced, and counts them as done. A message's headers
+    /// move into the last record that passes them on; earlier ones get a copy.
     pub(crate) fn keep(&mut self, unit: &mut [Message]) {
         self.settle_headers(unit.len(), |index, last| {
             if last { unit[index].take_headers() } else { unit[index].copy_headers() }
@@ -176,8 +179,8 @@ impl Outbox {
         self.batch.since.get_or_insert_with(Instant::now);
     }
 
-    /// Gives headers to the records that pass a message's on; `headers` is told which message, and whether for the
-    /// last time.
+    /// Gives headers to the records that pass a message's on; `headers` is told which message, and
+    /// whether for the last time.
     fn settle_headers(&mut self, unit: usize, mut headers: impl FnMut(usize, bool) -> Headers) {
         let records = &mut self.batch.records[self.savepoint.records..];
         let (mut one, mut many) = ([0], Vec::new());
@@ -200,8 +203,8 @@ impl Outbox {
         }
     }
 
-    /// Hands over what is complete and starts anew in the memory of `spare`. What the message at hand has produced
-    /// so far stays behind, so that this may be called while its function waits.
+    /// Hands over what is complete and starts anew in the memory of `spare`. What the message at
+    /// hand has produced so far stays behind, so that this may be called while its function waits.
     pub(crate) fn take(&mut self, mut spare: Batch) -> Batch {
         spare.clear();
         let Savepoint { arena, records } = self.savepoint;

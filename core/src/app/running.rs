@@ -1,7 +1,9 @@
-//! The app builder: settings, output topics and one function become a running, exactly-once app.
+//! A running app: what its loops share, and their life from clients to end.
 
-use crate::codec::{Codec, Registry, RegistryConfig, TopicEncoder};
-use crate::config::{self, Choice as _, Config};
+use super::scrape::Scrape;
+use super::{App, Failed, host, registry_config};
+use crate::codec::{Codec, Registry, TopicEncoder};
+use crate::config::{self, Config};
 use crate::engine::{
     Bounds, ClientReporter, CommitThread, Engine, ErrorPolicy, LoopSettings, Observer, Steps,
     millis_since,
@@ -11,190 +13,22 @@ use crate::kafka::settings::{consumer_properties, instance_name, producer_proper
 use crate::kafka::{KafkaSink, KafkaSource, OffsetReset, Source as _};
 use crate::liveness::{Limits, Pulse, judge};
 use crate::metrics::Metrics;
-use crate::pattern::{Pattern, Single};
+use crate::pattern::Pattern;
 use crate::retry::RetryRoutes;
 use crate::topic::Topic;
-use crate::transaction::{Output, Transaction, Workbench};
+use crate::transaction::{Output, Workbench};
 use anyhow::Context as _;
 use nubium_host::http::{ProbeServer, Probes};
-use nubium_host::{Exit, HealthFile, Stop, StopHook, Watchdog, exit, logging, signals};
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use nubium_host::{Exit, HealthFile, Stop, StopHook, Watchdog, exit};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Aborted transactions in a row after which an app ends: with the default back-off about a minute of trying.
+/// Aborted transactions in a row after which an app ends: with the default back-off about a minute
+/// of trying.
 const ABORTS_MAX: u32 = 20;
 
-/// An app: what it consumes, what it may produce, and its settings.
-///
-/// ```no_run
-/// use nubium_core::{App, Record, Transaction};
-///
-/// fn main() -> std::process::ExitCode {
-///     App::from_env()
-///         .consume(["people"])
-///         .produce("people-clean", r#"{"type": "record", "name": "Person", "fields": [
-///             {"name": "email", "type": "string"}]}"#)
-///         .run(async |tx: &Transaction<'_>| {
-///             #[derive(serde::Deserialize, serde::Serialize)]
-///             struct Person<'a> { email: &'a str }
-///             let person: Person<'_> = tx.value()?;
-///             tx.produce(Record::to("people-clean").value(&person))
-///         })
-/// }
-/// ```
-#[must_use]
-pub struct App {
-    config: Result<config::Loaded, config::Problems>,
-    consume: Vec<String>,
-    produce: Vec<(String, String)>,
-    require_guid: bool,
-    install_process: bool,
-    stop: Stop,
-    metrics: Option<Metrics>,
-}
-
-/// How an app ended, for programs that do more than end with it.
-#[derive(Debug)]
-pub struct Ended {
-    /// The code to leave with.
-    pub exit: Exit,
-    /// What went wrong, if anything did.
-    pub error: Option<anyhow::Error>,
-}
-
-impl App {
-    /// Starts an app from the process's environment. Bad settings are reported by [`Self::run`], all at once.
-    pub fn from_env() -> Self {
-        Self::build(Config::from_env())
-    }
-
-    /// Starts an app from settings that were loaded already.
-    pub fn new(config: Config) -> Self {
-        Self::build(Ok(config::Loaded { config, warnings: Vec::new() }))
-    }
-
-    fn build(config: Result<config::Loaded, config::Problems>) -> Self {
-        Self {
-            config,
-            consume: Vec::new(),
-            produce: Vec::new(),
-            require_guid: true,
-            install_process: true,
-            stop: Stop::new(),
-            metrics: None,
-        }
-    }
-
-    /// Names the topics to consume; without it, those of `NU_CONSUME_TOPICS`.
-    pub fn consume<T: Into<String>>(mut self, topics: impl IntoIterator<Item = T>) -> Self {
-        self.consume = topics.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// Declares an output topic with its Avro schema as JSON. Every topic the function produces to is declared, except
-    /// those for retries and failures, which take messages on as they are.
-    pub fn produce(mut self, topic: impl Into<String>, schema: impl Into<String>) -> Self {
-        self.produce.push((topic.into(), schema.into()));
-        self
-    }
-
-    /// Accepts consumed messages without a `guid` header. What is produced still needs one.
-    pub fn accept_without_guid(mut self) -> Self {
-        self.require_guid = false;
-        self
-    }
-
-    /// Leaves signals, logging and the process's exit to the caller; it stops the app through `stop`.
-    pub fn embedded(mut self, stop: Stop) -> Self {
-        (self.stop, self.install_process) = (stop, false);
-        self
-    }
-
-    /// Counts into these metrics instead of new ones, so that the app's own can be among them.
-    pub fn metrics(mut self, metrics: Metrics) -> Self {
-        self.metrics = Some(metrics);
-        self
-    }
-
-    /// Runs the function for every message until the app is stopped, and answers the process's exit code.
-    pub fn run<F>(self, function: F) -> std::process::ExitCode
-    where
-        F: AsyncFn(&Transaction<'_>) -> anyhow::Result<()> + Send + Sync + 'static,
-    {
-        self.run_pattern(Single(function))
-    }
-
-    /// Runs a consumption pattern of the app's own.
-    pub fn run_pattern<P: Pattern>(self, pattern: P) -> std::process::ExitCode {
-        let own_process = self.install_process;
-        let ended = self.run_to_end(pattern);
-        if let Some(error) = &ended.error {
-            tracing::error!("{error:#}");
-        }
-        if own_process {
-            tracing::info!(code = ended.exit.code(), "ended");
-        }
-        ended.exit.into()
-    }
-
-    /// Runs a pattern and answers how it ended, without printing.
-    pub fn run_to_end<P: Pattern>(self, pattern: P) -> Ended {
-        let loaded = match self.config {
-            Ok(ref loaded) => loaded.clone(),
-            Err(ref problems) => {
-                let error = anyhow::anyhow!("{problems}");
-                if self.install_process {
-                    // Logging has no level yet; this is for the person who starts the app.
-                    print_problems(&error);
-                    return Ended { exit: Exit::BadSettings, error: None };
-                }
-                return Ended { exit: Exit::BadSettings, error: Some(error) };
-            }
-        };
-        match self.start(loaded, pattern) {
-            Ok(()) => Ended { exit: Exit::Ok, error: None },
-            Err(Failed { exit, error }) => Ended { exit, error: Some(error) },
-        }
-    }
-
-    fn start<P: Pattern>(self, loaded: config::Loaded, pattern: P) -> Result<(), Failed> {
-        let config = loaded.config;
-        if self.install_process {
-            start_logging(&config).map_err(host)?;
-            signals::install(&self.stop).context("signal handlers").map_err(host)?;
-        }
-        for warning in &loaded.warnings {
-            tracing::warn!("{warning}");
-        }
-        let running = Running::prepare(self, config)?;
-        running.run(pattern)
-    }
-}
-
-/// Why an app ended early, with its exit code.
-struct Failed {
-    exit: Exit,
-    error: anyhow::Error,
-}
-
-fn host(error: anyhow::Error) -> Failed {
-    Failed { exit: Exit::HostFailed, error }
-}
-
-#[expect(clippy::print_stderr, reason = "settings are read before logging can start")]
-fn print_problems(error: &anyhow::Error) {
-    eprintln!("{error}");
-}
-
-fn start_logging(config: &Config) -> anyhow::Result<()> {
-    let level = config.log.level.name().parse().map_err(anyhow::Error::msg)?;
-    let format = config.log.format.name().parse().map_err(anyhow::Error::msg)?;
-    logging::init(&level, format)
-}
-
 /// Everything the loops share.
-struct Running {
+pub(super) struct Running {
     config: Config,
     consume: Vec<String>,
     produce: Vec<(String, String)>,
@@ -210,7 +44,7 @@ struct Running {
 }
 
 impl Running {
-    fn prepare(app: App, config: Config) -> Result<Self, Failed> {
+    pub(super) fn prepare(app: App, config: Config) -> Result<Self, Failed> {
         let consume =
             if app.consume.is_empty() { config.routes.consume.clone() } else { app.consume };
         if consume.is_empty() {
@@ -230,9 +64,8 @@ impl Running {
             .map_err(host)?;
         let registry = Registry::new(registry_config(&config.registry), runtime.handle().clone());
         let codec = Codec::new(registry.context("schema registry client").map_err(host)?);
-        let metrics = app
-            .metrics
-            .unwrap_or_else(|| Metrics::new(&config.app.name, &config.app.hostname));
+        let metrics =
+            app.metrics.unwrap_or_else(|| Metrics::new(&config.app.name, &config.app.hostname));
         let pulses =
             (0..config.app.threads).map(|_| Arc::new(Pulse::new(millis_since(clock)))).collect();
         Ok(Self {
@@ -251,9 +84,10 @@ impl Running {
         })
     }
 
-    fn run<P: Pattern>(self, pattern: P) -> Result<(), Failed> {
+    pub(super) fn run<P: Pattern>(self, pattern: P) -> Result<(), Failed> {
         let health = self.config.operation.health_file.clone();
-        let _health = health.map(HealthFile::create).transpose().context("health file").map_err(host)?;
+        let _health =
+            health.map(HealthFile::create).transpose().context("health file").map_err(host)?;
         let _probes = self.serve_probes().map_err(host)?;
         let _bound = self.bound_the_stop();
         let names = self.consume.iter().chain(self.produce.iter().map(|(topic, _)| topic));
@@ -312,8 +146,7 @@ impl Running {
     ) -> Result<(), Failed> {
         let refused = |error: anyhow::Error| Failed { exit: Exit::KafkaRefused, error };
         let pulse = Arc::clone(&self.pulses[number as usize]);
-        let reporter =
-            Arc::new(ClientReporter::new(&self.metrics, Arc::clone(&pulse), self.clock));
+        let reporter = Arc::new(ClientReporter::new(&self.metrics, Arc::clone(&pulse), self.clock));
         let topics: Vec<&str> = self.consume.iter().map(String::as_str).collect();
         let reset = match self.config.consumer.auto_offset_reset {
             config::AutoOffsetReset::Earliest => OffsetReset::Earliest,
@@ -326,8 +159,13 @@ impl Running {
             .map_err(refused)?;
         let properties = producer_properties(&self.config, cluster, number);
         let limit = self.config.producer.transaction_timeout;
-        let sink =
-            KafkaSink::new(properties.expose().clone(), &source, reporter, self.watchdog.clone(), limit);
+        let sink = KafkaSink::new(
+            properties.expose().clone(),
+            &source,
+            reporter,
+            self.watchdog.clone(),
+            limit,
+        );
         let committer = CommitThread::start(
             &format!("nubium-commit-{number}"),
             Steps::new(sink, limit),
@@ -348,7 +186,9 @@ impl Running {
             Engine::new(source, committer, pattern, &bench, settings, observer, self.stop.clone());
         engine.start().map_err(|error| match error {
             LoopError::App { .. } => Failed { exit: Exit::AppFailed, error: error.into() },
-            LoopError::Fenced { .. } | LoopError::Kafka { .. } => refused(error.into()),
+            LoopError::Fenced { .. } | LoopError::Kafka { .. } | LoopError::Stopped(_) => {
+                refused(error.into())
+            }
         })
     }
 
@@ -383,8 +223,8 @@ impl Running {
         }
     }
 
-    /// Registers or looks up the schemas of the outputs. While the registry is away the app waits: it has consumed
-    /// nothing yet. `None`: it was stopped meanwhile.
+    /// Registers or looks up the schemas of the outputs. While the registry is away the app waits:
+    /// it has consumed nothing yet. `None`: it was stopped meanwhile.
     fn prepare_outputs(&self) -> Result<Option<Vec<TopicEncoder>>, Failed> {
         let register = self.config.registry.auto_register;
         let mut encoders = Vec::new();
@@ -420,7 +260,8 @@ impl Running {
         let (pulses, clock, codec) = (self.pulses.clone(), self.clock, self.codec.clone());
         let health = move || {
             let now = millis_since(clock);
-            let reachable = codec.registry().is_none_or(|registry| registry.health().is_reachable());
+            let reachable =
+                codec.registry().is_none_or(|registry| registry.health().is_reachable());
             let snapshots: Vec<_> = pulses
                 .iter()
                 .map(|pulse| {
@@ -431,11 +272,7 @@ impl Running {
             judge(&snapshots, now, &limits)
         };
         let (live, ready) = (health.clone(), health);
-        let scrape = Scrape {
-            metrics: self.metrics.clone(),
-            codec: self.codec.clone(),
-            counted: Mutex::default(),
-        };
+        let scrape = Scrape::new(self.metrics.clone(), self.codec.clone());
         let probes = Probes::new(
             move || live().live.into(),
             move || ready().ready.into(),
@@ -454,53 +291,16 @@ impl Running {
             let wait = move || {
                 std::thread::sleep(limit);
                 exit::at_once(Exit::StopTimedOut.code(), move || {
-                    tracing::error!(?limit, "the stop took too long (NU_SHUTDOWN_TIMEOUT_SECONDS); \
-                        what is not committed is handled after the restart");
+                    tracing::error!(
+                        ?limit,
+                        "the stop took too long (NU_SHUTDOWN_TIMEOUT_SECONDS); \
+                        what is not committed is handled after the restart"
+                    );
                 });
             };
             let _ = std::thread::Builder::new().name("nubium-stop-limit".into()).spawn(wait);
         }))
     }
-}
-
-/// Answers `/metrics`: the registry client counts for itself, and what is new is added at each scrape.
-struct Scrape {
-    metrics: Metrics,
-    codec: Codec,
-    counted: Mutex<BTreeMap<(&'static str, &'static str, u16), u64>>,
-}
-
-impl Scrape {
-    fn text(&self) -> String {
-        let requests = self.codec.registry().map(Registry::requests).unwrap_or_default();
-        let mut counted = self.counted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        for request in requests {
-            let key = (request.endpoint, request.method, request.status);
-            let before = std::mem::replace(counted.entry(key).or_default(), request.count);
-            let outcome = match request.status {
-                0 => "no_answer",
-                200..300 => "ok",
-                400..500 => "refused",
-                _ => "failed",
-            };
-            for _ in before..request.count {
-                self.metrics.registry_request(request.endpoint, outcome);
-            }
-        }
-        self.metrics.text()
-    }
-}
-
-/// Takes the registry's settings over into its client's.
-#[must_use]
-pub fn registry_config(settings: &config::Registry) -> RegistryConfig {
-    let urls: Vec<&str> = settings.urls.iter().map(|url| url.as_str()).collect();
-    let mut made = RegistryConfig::new(&urls.join(","));
-    if let Some(auth) = &settings.auth {
-        made = made.with_login(&auth.username, auth.password.expose());
-    }
-    made.timeout = settings.timeout;
-    made
 }
 
 fn outputs(encoders: Vec<TopicEncoder>) -> Vec<Output> {

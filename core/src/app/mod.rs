@@ -1,0 +1,196 @@
+//! The app builder: settings, output topics and one function become a running, exactly-once app.
+
+mod running;
+mod scrape;
+
+use crate::codec::RegistryConfig;
+use crate::config::{self, Choice as _, Config};
+use crate::metrics::Metrics;
+use crate::pattern::{Pattern, Single};
+use crate::transaction::Transaction;
+use anyhow::Context as _;
+use nubium_host::{Exit, Stop, logging, signals};
+use running::Running;
+
+/// An app: what it consumes, what it may produce, and its settings.
+///
+/// ```no_run
+/// use nubium_core::{App, Record, Transaction};
+///
+/// fn main() -> std::process::ExitCode {
+///     App::from_env()
+///         .consume(["people"])
+///         .produce("people-clean", r#"{"type": "record", "name": "Person", "fields": [
+///             {"name": "email", "type": "string"}]}"#)
+///         .run(async |tx: &Transaction<'_>| {
+///             #[derive(serde::Deserialize, serde::Serialize)]
+///             struct Person<'a> { email: &'a str }
+///             let person: Person<'_> = tx.value()?;
+///             tx.produce(Record::to("people-clean").value(&person))
+///         })
+/// }
+/// ```
+#[must_use]
+pub struct App {
+    config: Result<config::Loaded, config::Problems>,
+    consume: Vec<String>,
+    produce: Vec<(String, String)>,
+    require_guid: bool,
+    install_process: bool,
+    stop: Stop,
+    metrics: Option<Metrics>,
+}
+
+/// How an app ended, for programs that do more than end with it.
+#[derive(Debug)]
+pub struct Ended {
+    /// The code to leave with.
+    pub exit: Exit,
+    /// What went wrong, if anything did.
+    pub error: Option<anyhow::Error>,
+}
+
+impl App {
+    /// Starts an app from the process's environment. Bad settings are reported by [`Self::run`],
+    /// all at once.
+    pub fn from_env() -> Self {
+        Self::build(Config::from_env())
+    }
+
+    /// Starts an app from settings that were loaded already.
+    pub fn new(config: Config) -> Self {
+        Self::build(Ok(config::Loaded { config, warnings: Vec::new() }))
+    }
+
+    fn build(config: Result<config::Loaded, config::Problems>) -> Self {
+        Self {
+            config,
+            consume: Vec::new(),
+            produce: Vec::new(),
+            require_guid: true,
+            install_process: true,
+            stop: Stop::new(),
+            metrics: None,
+        }
+    }
+
+    /// Names the topics to consume; without it, those of `NU_CONSUME_TOPICS`.
+    pub fn consume<T: Into<String>>(mut self, topics: impl IntoIterator<Item = T>) -> Self {
+        self.consume = topics.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Declares an output topic with its Avro schema as JSON. Every topic the function produces to
+    /// is declared, except those for retries and failures, which take messages on as they are.
+    pub fn produce(mut self, topic: impl Into<String>, schema: impl Into<String>) -> Self {
+        self.produce.push((topic.into(), schema.into()));
+        self
+    }
+
+    /// Accepts consumed messages without a `guid` header. What is produced still needs one.
+    pub fn accept_without_guid(mut self) -> Self {
+        self.require_guid = false;
+        self
+    }
+
+    /// Leaves signals, logging and the process's exit to the caller; it stops the app through
+    /// `stop`.
+    pub fn embedded(mut self, stop: Stop) -> Self {
+        (self.stop, self.install_process) = (stop, false);
+        self
+    }
+
+    /// Counts into these metrics instead of new ones, so that the app's own can be among them.
+    pub fn metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+
+    /// Runs the function for every message until the app is stopped, and answers the process's exit
+    /// code.
+    pub fn run<F>(self, function: F) -> std::process::ExitCode
+    where
+        F: AsyncFn(&Transaction<'_>) -> anyhow::Result<()> + Send + Sync + 'static,
+    {
+        self.run_pattern(Single(function))
+    }
+
+    /// Runs a consumption pattern of the app's own.
+    pub fn run_pattern<P: Pattern>(self, pattern: P) -> std::process::ExitCode {
+        let own_process = self.install_process;
+        let ended = self.run_to_end(pattern);
+        if let Some(error) = &ended.error {
+            tracing::error!("{error:#}");
+        }
+        if own_process {
+            tracing::info!(code = ended.exit.code(), "ended");
+        }
+        ended.exit.into()
+    }
+
+    /// Runs a pattern and answers how it ended, without printing.
+    pub fn run_to_end<P: Pattern>(self, pattern: P) -> Ended {
+        let loaded = match self.config {
+            Ok(ref loaded) => loaded.clone(),
+            Err(ref problems) => {
+                let error = anyhow::anyhow!("{problems}");
+                if self.install_process {
+                    // Logging has no level yet; this is for the person who starts the app.
+                    print_problems(&error);
+                    return Ended { exit: Exit::BadSettings, error: None };
+                }
+                return Ended { exit: Exit::BadSettings, error: Some(error) };
+            }
+        };
+        match self.start(loaded, pattern) {
+            Ok(()) => Ended { exit: Exit::Ok, error: None },
+            Err(Failed { exit, error }) => Ended { exit, error: Some(error) },
+        }
+    }
+
+    fn start<P: Pattern>(self, loaded: config::Loaded, pattern: P) -> Result<(), Failed> {
+        let config = loaded.config;
+        if self.install_process {
+            start_logging(&config).map_err(host)?;
+            signals::install(&self.stop).context("signal handlers").map_err(host)?;
+        }
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        let running = Running::prepare(self, config)?;
+        running.run(pattern)
+    }
+}
+
+/// Why an app ended early, with its exit code.
+struct Failed {
+    exit: Exit,
+    error: anyhow::Error,
+}
+
+fn host(error: anyhow::Error) -> Failed {
+    Failed { exit: Exit::HostFailed, error }
+}
+
+#[expect(clippy::print_stderr, reason = "settings are read before logging can start")]
+fn print_problems(error: &anyhow::Error) {
+    eprintln!("{error}");
+}
+
+fn start_logging(config: &Config) -> anyhow::Result<()> {
+    let level = config.log.level.name().parse().map_err(anyhow::Error::msg)?;
+    let format = config.log.format.name().parse().map_err(anyhow::Error::msg)?;
+    logging::init(&level, format)
+}
+
+/// Takes the registry's settings over into its client's.
+#[must_use]
+pub fn registry_config(settings: &config::Registry) -> RegistryConfig {
+    let urls: Vec<&str> = settings.urls.iter().map(|url| url.as_str()).collect();
+    let mut made = RegistryConfig::new(&urls.join(","));
+    if let Some(auth) = &settings.auth {
+        made = made.with_login(&auth.username, auth.password.expose());
+    }
+    made.timeout = settings.timeout;
+    made
+}
