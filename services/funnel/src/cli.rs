@@ -67,6 +67,7 @@ pub struct DemoOptions {
     #[arg(long, value_name = "URL", requires = "bootstrap")]
     pub registry: Option<String>,
     /// How many records to feed; the data set has 5,000 and is repeated from there on.
-    #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 5_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub records: u64,
 }

@@ -34,7 +34,8 @@ impl Funnel {
         Ok(Self { mapping, dropped })
     }
 
-    /// Handles one message: its records are produced, or it is dropped, or it goes to the failure topic.
+    /// Handles one message: its records are produced, or it is dropped, or it goes to the failure
+    /// topic.
     ///
     /// # Errors
     /// When it cannot be mapped and there is no failure topic, or a record cannot be produced.

@@ -1,4 +1,5 @@
-//! What every command begins with: the core's settings and the funnel's own, with all problems of both at once.
+//! What every command begins with: the core's settings and the funnel's own, with all problems of
+//! both at once.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -46,7 +47,8 @@ impl Start {
     }
 }
 
-/// Fetches the schemas of the inputs that name no file: for each input, the latest one of its topic.
+/// Fetches the schemas of the inputs that name no file: for each input, the latest one of its
+/// topic.
 ///
 /// # Errors
 /// When the registry does not answer, or has none.

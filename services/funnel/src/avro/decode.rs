@@ -117,14 +117,16 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Reads the head of an array's or map's block: how many items, and how many bytes if the writer says so.
+    /// Reads the head of an array's or map's block: how many items, and how many bytes if the
+    /// writer says so.
     fn block(&mut self) -> Result<(usize, Option<usize>), DecodeError> {
         let count = self.long()?;
         let (count, bytes) = match count {
             0.. => (count, None),
             _ => (count.checked_neg().unwrap_or(i64::MAX), Some(self.length()?)),
         };
-        // An item has a byte at least (an array of nulls has no use), so more of them cannot follow.
+        // An item has a byte at least (an array of nulls has no use), so more of them cannot
+        // follow.
         let left = self.bytes.len() - self.at;
         match usize::try_from(count) {
             Ok(count) if count <= left => Ok((count, bytes)),
@@ -136,8 +138,8 @@ impl<'a> Reader<'a> {
 /// Reads one value of type `node`.
 ///
 /// # Errors
-/// When the bytes are not of that type, nest deeper than 64, or hold a float that is not a number, which the mapping
-/// language has no value for.
+/// When the bytes are not of that type, nest deeper than 64, or hold a float that is not a number,
+/// which the mapping language has no value for.
 pub fn decode(
     schema: &Schema,
     node: NodeId,
@@ -250,7 +252,8 @@ fn blocks<'a>(
 /// Passes over one value of type `node`.
 ///
 /// # Errors
-/// When the bytes end early or nest deeper than 64. What lies inside is not looked at more closely than that takes.
+/// When the bytes end early or nest deeper than 64. What lies inside is not looked at more closely
+/// than that takes.
 pub fn skip(schema: &Schema, node: NodeId, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
     skip_at(schema, node, reader, MAX_DEPTH)
 }

@@ -48,8 +48,8 @@ impl EncodeError {
 #[derive(Debug, Clone, Copy)]
 pub struct Encoder<'s> {
     schema: &'s Schema,
-    /// Resolves as a reader does: a symbol that the schema does not have becomes the enum's default, and a field may
-    /// come by an alias.
+    /// Resolves as a reader does: a symbol that the schema does not have becomes the enum's
+    /// default, and a field may come by an alias.
     resolving: bool,
 }
 
@@ -59,15 +59,17 @@ impl<'s> Encoder<'s> {
         Self { schema, resolving: false }
     }
 
-    /// Writes data of an older or newer schema by this one, as schema resolution of the specification has it.
+    /// Writes data of an older or newer schema by this one, as schema resolution of the
+    /// specification has it.
     pub fn resolving(schema: &'s Schema) -> Self {
         Self { schema, resolving: true }
     }
 
     /// Appends `value` as type `node`.
     ///
-    /// An integer is taken for a float, and for a date or timestamp in its unit; a float never for an integer, and text
-    /// never for a number, as that loses digits or hides a mistake. What `out` has after an error is undefined.
+    /// An integer is taken for a float, and for a date or timestamp in its unit; a float never for
+    /// an integer, and text never for a number, as that loses digits or hides a mistake. What `out`
+    /// has after an error is undefined.
     ///
     /// # Errors
     /// When the value, or something within it, does not fit the type.
@@ -194,7 +196,8 @@ impl<'s> Encoder<'s> {
         field.aliases.iter().find_map(|alias| map.get(alias.as_str()))
     }
 
-    /// Appends what stands for a field that the value does not have: its default, else null where null is allowed.
+    /// Appends what stands for a field that the value does not have: its default, else null where
+    /// null is allowed.
     ///
     /// # Errors
     /// When it has neither.
@@ -217,7 +220,8 @@ impl<'s> Encoder<'s> {
         })
     }
 
-    /// Tells whether a value is meant for a branch of a union; the first branch that says so is taken.
+    /// Tells whether a value is meant for a branch of a union; the first branch that says so is
+    /// taken.
     fn accepts(&self, node: NodeId, value: &Value) -> bool {
         match (self.schema.node(node), value) {
             (Node::Null, Value::Null)
@@ -255,6 +259,7 @@ impl<'s> Encoder<'s> {
         let given = match value {
             Value::Object(_) => "an object".to_owned(),
             Value::Array(_) => "an array".to_owned(),
+            Value::Null => "null".to_owned(),
             other => format!("{} {}", other.kind_str(), shortened(&other.to_string())),
         };
         EncodeError::new(format!("{wanted} is wanted, not {given}"))
@@ -326,7 +331,8 @@ fn put_double(number: f64, out: &mut Vec<u8>) {
 
 /// Looks into the two values that hold bytes.
 pub(crate) trait AsBytesRef {
-    /// Gives the bytes of a text or bytes value; nothing for any other, which callers have ruled out.
+    /// Gives the bytes of a text or bytes value; nothing for any other, which callers have ruled
+    /// out.
     fn as_bytes_ref(&self) -> &[u8];
 }
 

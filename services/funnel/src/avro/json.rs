@@ -6,8 +6,8 @@ use super::schema::{Node, NodeId, Schema};
 
 /// Gives the value that `json` stands for as type `node`.
 ///
-/// Bytes are JSON text with one character a byte, as the specification writes them. What does not fit the type is kept as
-/// it is, so that the encoder can say where it lies and what was wanted.
+/// Bytes are JSON text with one character a byte, as the specification writes them. What does not
+/// fit the type is kept as it is, so that the encoder can say where it lies and what was wanted.
 pub fn value(schema: &Schema, node: NodeId, json: &serde_json::Value) -> Value {
     use serde_json::Value as Json;
     match (schema.node(node), json) {
@@ -37,7 +37,8 @@ pub fn value(schema: &Schema, node: NodeId, json: &serde_json::Value) -> Value {
                     .collect(),
             )
         }
-        // A branch with names in it changes nothing but bytes, and then the first that is an object is meant.
+        // A branch with names in it changes nothing but bytes, and then the first that is an object
+        // is meant.
         (Node::Union(variants), Json::Object(_)) => {
             let object = |id: &&NodeId| matches!(schema.node(**id), Node::Record(_) | Node::Map(_));
             match variants.iter().find(object) {

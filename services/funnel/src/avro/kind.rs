@@ -10,15 +10,16 @@ pub fn of(schema: &Schema, node: NodeId) -> Kind {
     kind(schema, node, Side::Decoded, &mut Vec::new())
 }
 
-/// Gives the type that a value needs to be encoded as `node`: wider than [`of`], as the encoder converts some.
+/// Gives the type that a value needs to be encoded as `node`: wider than [`of`], as the encoder
+/// converts some.
 pub fn accepted(schema: &Schema, node: NodeId) -> Kind {
     kind(schema, node, Side::Accepted, &mut Vec::new())
 }
 
 /// Says why no value of type `given` can be encoded as `node`; `None` when some can.
 ///
-/// Only what is sure to fail is reported: a field that is a string on one path of the program and null on another may
-/// be right for every message that comes.
+/// Only what is sure to fail is reported: a field that is a string on one path of the program and
+/// null on another may be right for every message that comes.
 pub fn conflict(schema: &Schema, node: NodeId, given: &Kind) -> Option<String> {
     if given.is_any() {
         return None;

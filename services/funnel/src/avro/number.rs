@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 
 use super::schema::Unit;
 
-/// Writes a decimal's bytes (two's complement, big endian) as text; `None` when it has more than 16 bytes.
+/// Writes a decimal's bytes (two's complement, big endian) as text; `None` when it has more than 16
+/// bytes.
 pub(super) fn decimal_text(bytes: &[u8], scale: u32) -> Option<String> {
     if bytes.len() > 16 {
         return None;
@@ -24,7 +25,8 @@ pub(super) fn decimal_text(bytes: &[u8], scale: u32) -> Option<String> {
     Some(format!("{sign}{whole}.{fraction}"))
 }
 
-/// Reads a decimal's text as its unscaled number; `None` when it is no number, too large, or finer than the scale.
+/// Reads a decimal's text as its unscaled number; `None` when it is no number, too large, or finer
+/// than the scale.
 pub(super) fn decimal_unscaled(text: &str, scale: u32) -> Option<i128> {
     let (sign, digits) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),

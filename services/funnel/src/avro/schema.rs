@@ -157,7 +157,8 @@ impl Schema {
         }
     }
 
-    /// Tells whether the bytes of `node` are those of `other_node` for every value, so that they can be copied.
+    /// Tells whether the bytes of `node` are those of `other_node` for every value, so that they
+    /// can be copied.
     pub fn same(&self, node: NodeId, other: &Self, other_node: NodeId) -> bool {
         self.same_within(node, other, other_node, &mut HashSet::new())
     }

@@ -13,7 +13,8 @@ fn encode(schema: &Schema, value: &Value) -> Result<Vec<u8>, String> {
     encoded.map(|()| bytes).map_err(|error| error.to_string())
 }
 
-/// Encodes a JSON document, decodes the bytes, and checks that skipping them ends at the same place.
+/// Encodes a JSON document, decodes the bytes, and checks that skipping them ends at the same
+/// place.
 fn round_trip(schema: &Schema, document: serde_json::Value) -> Value {
     let value = json::value(schema, schema.root(), &document);
     let bytes = encode(schema, &value).expect("encoded");

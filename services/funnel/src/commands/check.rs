@@ -7,12 +7,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use nubium_core::codec::Codec;
 use nubium_core::config::Config;
-use nubium_core::kafka::settings::plain_consumer_properties;
+use nubium_core::kafka::settings::plain_producer_properties;
 use nubium_host::Exit;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
 use crate::avro::Schema;
 use crate::cli::ConfigFile;
+use crate::cluster;
 use crate::settings::{Input, Settings};
 use crate::start::{self, Start};
 use crate::terminal;
@@ -223,19 +223,14 @@ fn topics(config: &Config, settings: &Settings, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Asks the brokers for all topics: asking for one by name may create it.
 fn partitions(config: &Config, topics: &[&str]) -> anyhow::Result<(String, Vec<(String, usize)>)> {
     let (_, cluster) = config
         .cluster_for(topics.iter().copied())
         .map_err(|problems| anyhow::anyhow!("{problems}"))?;
-    let properties = plain_consumer_properties(config, cluster, 0);
-    let consumer: BaseConsumer = properties.to_client_config().create().context("Kafka client")?;
-    let metadata = consumer
-        .fetch_metadata(None, PATIENCE)
-        .with_context(|| format!("no answer from {} within {PATIENCE:?}", cluster.url))?;
-    let known = metadata.topics().iter();
-    let known = known.map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect();
-    Ok((format!("{} of {}", metadata.brokers().len(), cluster.url), known))
+    let properties = plain_producer_properties(config, cluster, 0);
+    let found =
+        cluster::topics(properties.expose(), PATIENCE).with_context(|| cluster.url.clone())?;
+    Ok((format!("{} of {}", found.brokers, cluster.url), found.topics))
 }
 
 fn report(findings: &[Finding]) -> ExitCode {

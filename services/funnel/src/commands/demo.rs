@@ -29,10 +29,10 @@ const TICK: Duration = Duration::from_millis(100);
 const STANDSTILL: Duration = Duration::from_secs(60);
 
 const UNPROVEN: &str = "\
-The embedded broker (librdkafka's mock cluster) speaks Kafka's protocol, so this was the real client,
-engine and codec at work. It does not prove exactly-once: it keeps no transaction markers, shows records
-of open and aborted transactions to everyone, forgets committed offsets of transactions, and loses all
-with the process. For that, run it on a cluster:
+The embedded broker (librdkafka's mock cluster) speaks Kafka's protocol, so this was the real
+client, engine and codec at work. It does not prove exactly-once: it keeps no transaction markers,
+shows records of open and aborted transactions to everyone, forgets the offsets that transactions
+commit, and loses all with the process. For that, run it on a cluster:
 
   funnel demo --bootstrap host:9092 --registry http://host:8081";
 
@@ -170,7 +170,8 @@ impl<'a> Show<'a> {
         }
     }
 
-    /// Shows progress until all that was fed is mapped and read; `failed` says that somebody gave up.
+    /// Shows progress until all that was fed is mapped and read; `failed` says that somebody gave
+    /// up.
     fn watch(&self, fed: &AtomicU64, failed: &dyn Fn() -> bool) -> Result<End> {
         let begun = Instant::now();
         let bar = Bar::new(self.fed_in_all());

@@ -39,7 +39,8 @@ pub fn settings() -> Result<Settings> {
         .map_err(|problems| anyhow::anyhow!("the demo's settings are wrong: {problems:?}"))
 }
 
-/// Gives every report, in the order of the data set, then all over again from the first, without end.
+/// Gives every report, in the order of the data set, then all over again from the first, without
+/// end.
 ///
 /// # Errors
 /// When the data set is not what the schema says.

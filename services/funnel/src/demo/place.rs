@@ -1,13 +1,13 @@
 //! Where the demo runs: an embedded broker and registry, or a cluster.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use nubium_core::Config;
 use nubium_local::{Broker, Registry};
-use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
+
+use crate::cluster;
 
 /// Partitions of each topic: enough for several threads to share the work.
 const PARTITIONS: i32 = 4;
@@ -51,27 +51,15 @@ impl Place {
         topics: &[&str],
         runtime: &tokio::runtime::Runtime,
     ) -> Result<Self> {
-        let admin = admin(bootstrap)?;
-        let metadata = admin.inner().fetch_metadata(None, PATIENCE);
-        let metadata = metadata.with_context(|| format!("no answer from {bootstrap}"))?;
-        let mut taken = metadata.topics().iter().map(|topic| topic.name());
-        if let Some(topic) = taken.find(|topic| topics.contains(topic)) {
+        let taken = cluster::topics(&client(bootstrap), PATIENCE)?.topics;
+        if let Some((topic, _)) = taken.iter().find(|(name, _)| topics.contains(&name.as_str())) {
             bail!(
                 "topic {topic} exists on {bootstrap} already; the demo works on topics of its own \
                  ({}) and deletes them at the end: rename or delete it first",
                 topics.join(", ")
             );
         }
-        let new = topics.iter().map(|topic| {
-            // The broker's default replication.
-            NewTopic::new(topic, PARTITIONS, TopicReplication::Fixed(-1))
-        });
-        let new: Vec<_> = new.collect();
-        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
-        let created = runtime.block_on(admin.create_topics(&new, &options)).context("topics")?;
-        for answer in created {
-            answer.map_err(|(topic, code)| anyhow::anyhow!("creating topic {topic}: {code}"))?;
-        }
+        runtime.block_on(cluster::create(&client(bootstrap), topics, PARTITIONS, PATIENCE))?;
         Ok(Self {
             bootstrap: bootstrap.to_owned(),
             registry: registry.to_owned(),
@@ -122,20 +110,12 @@ impl Place {
             return Ok(());
         }
         let topics: Vec<_> = self.topics.iter().map(String::as_str).collect();
-        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
-        let admin = admin(&self.bootstrap)?;
-        let deleted = runtime.block_on(admin.delete_topics(&topics, &options));
-        for answer in deleted.context("deleting the demo's topics")? {
-            answer.map_err(|(topic, code)| anyhow::anyhow!("deleting topic {topic}: {code}"))?;
-        }
-        Ok(())
+        runtime.block_on(cluster::delete(&client(&self.bootstrap), &topics, PATIENCE))
     }
 }
 
-fn admin(bootstrap: &str) -> Result<AdminClient<DefaultClientContext>> {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", bootstrap);
-    config.create().context("Kafka admin client")
+fn client(bootstrap: &str) -> BTreeMap<String, String> {
+    [("bootstrap.servers".to_owned(), bootstrap.to_owned())].into()
 }
 
 fn seconds_since_1970() -> u64 {

@@ -9,7 +9,8 @@ use vrl::path::{OwnedSegment, OwnedTargetPath, OwnedValuePath};
 use super::Output;
 use crate::avro::kind as avro_kind;
 
-/// Where emitted records wait in `%` until the program has ended; no program can name it (`Program::compile` checks).
+/// Where emitted records wait in `%` until the program has ended; no program can name it
+/// (`Program::compile` checks).
 const WAITING: &str = "emitted";
 
 /// Compiles calls of `emit`.

@@ -5,51 +5,15 @@ use std::sync::Arc;
 
 use vrl::compiler::runtime::{Runtime, Terminate};
 use vrl::compiler::{ExpressionError, TargetValueRef, TimeZone};
-use vrl::diagnostic::Span;
 use vrl::value::{ObjectMap, Secrets, Value};
 
 use super::envelope::{self, Envelope};
+use super::error::MappingError;
 use super::plan::{Plan, Put, Read, Write};
-use super::program::{Program, Source};
+use super::program::Program;
 use super::{Mapping, emit};
 use crate::avro::encode::{AsBytesRef, EncodeError};
-use crate::avro::{DecodeError, Encoder, Reader, Schema, decode, skip};
-
-/// Says why a message could not be mapped: it belongs on the failure topic.
-#[derive(Debug, thiserror::Error)]
-pub enum MappingError {
-    /// The bytes are not what their schema says.
-    #[error("the value cannot be decoded: {0}")]
-    Decode(#[from] DecodeError),
-    /// The value does not resolve to the input's schema.
-    #[error("the value does not fit the input's schema: {0}")]
-    Resolve(EncodeError),
-    /// The program failed.
-    #[error("{program}: {message}")]
-    Program {
-        /// Name of the program, with the line where it is known.
-        program: String,
-        /// What it said.
-        message: String,
-    },
-    /// The program chose a topic that is no output.
-    #[error("`%topic` is {0}, which is not an output topic of the settings")]
-    UnknownTopic(String),
-    /// The program chose no topic, and there is no default.
-    #[error("the program assigned no `%topic`, and the settings have no default output")]
-    Unrouted,
-    /// What the program made does not fit the output's schema.
-    #[error("the record for {topic} does not fit its schema: {error}")]
-    Encode {
-        /// Output topic.
-        topic: String,
-        /// What does not fit.
-        error: EncodeError,
-    },
-    /// A key or header that is no text.
-    #[error("{0}")]
-    Envelope(String),
-}
+use crate::avro::{Encoder, Reader, Schema, decode, skip};
 
 /// Says what became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,8 +79,8 @@ impl Mapper {
 
     /// Maps one message; its records are then in [`Self::made`], until the next call.
     ///
-    /// Nothing is kept from message to message. All records are encoded before this returns, so a message has all
-    /// of its records or none.
+    /// Nothing is kept from message to message. All records are encoded before this returns, so a
+    /// message has all of its records or none.
     ///
     /// # Errors
     /// When the message cannot be mapped, now or later: it belongs on the failure topic.
@@ -154,7 +118,8 @@ impl Mapper {
         Ok(Verdict::Produce)
     }
 
-    /// Gives the records of the last message, in the order in which the program made them; `.` is the last.
+    /// Gives the records of the last message, in the order in which the program made them; `.` is
+    /// the last.
     pub fn made(&self) -> &[Made] {
         &self.made
     }
@@ -216,7 +181,9 @@ impl Mapper {
             Err(Terminate::Abort(ExpressionError::Abort { message, .. })) => {
                 Ok(Some(Verdict::Drop(message)))
             }
-            Err(stop) => Err(program_error(&program.source, stop.get_expression_error())),
+            Err(stop) => {
+                Err(MappingError::of_program(&program.source, stop.get_expression_error()))
+            }
         }
     }
 
@@ -312,9 +279,11 @@ impl Mapper {
     }
 }
 
-/// Brings a value that was written with another schema into the reader's: defaults, wider numbers, aliases.
+/// Brings a value that was written with another schema into the reader's: defaults, wider numbers,
+/// aliases.
 ///
-/// Only schemas that have changed come here, so writing it by the reader's schema and reading it back is fast enough.
+/// Only schemas that have changed come here, so writing it by the reader's schema and reading it
+/// back is fast enough.
 fn resolve(
     schema: &Schema,
     node: usize,
@@ -386,21 +355,4 @@ fn key_text(value: &Value) -> Result<String, MappingError> {
     };
     let wrong = || MappingError::Envelope(format!("the key is {value}, not a string"));
     text.map(str::to_owned).ok_or_else(wrong)
-}
-
-fn program_error(source: &Source, error: ExpressionError) -> MappingError {
-    let ExpressionError::Error { message, labels, .. } = error else {
-        return MappingError::Program { program: source.name.clone(), message: error.to_string() };
-    };
-    // A call's label has the place; the message has it as offsets, which help nobody.
-    let line = labels.first().map(|label| line(&source.text, label.span));
-    let program = match line {
-        Some(line) => format!("{}:{line}", source.name),
-        None => source.name.clone(),
-    };
-    MappingError::Program { program, message }
-}
-
-fn line(text: &str, span: Span) -> usize {
-    text.get(..span.start()).map_or(1, |before| before.matches('\n').count() + 1)
 }

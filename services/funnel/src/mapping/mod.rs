@@ -1,15 +1,18 @@
 //! The mapping: a program in a file that turns one consumed message into produced ones.
 //!
-//! The language is VRL. In a program, `.` is the message's value and `%` what the message carries beside it
-//! ([`envelope`]). What `.` is at the end is produced, by the schema of the output topic that `%topic` names; `emit` produces
-//! further records, `abort` drops the message, an error sends it to the failure topic. `docs/funnel.md` teaches it.
+//! The language is VRL. In a program, `.` is the message's value and `%` what the message carries
+//! beside it ([`envelope`]). What `.` is at the end is produced, by the schema of the output topic
+//! that `%topic` names; `emit` produces further records, `abort` drops the message, an error sends
+//! it to the failure topic. `docs/funnel.md` teaches it.
 //!
-//! At start-up [`Mapping::compile`] checks each input's program against the types of its schema and of the outputs'. For
-//! each schema that messages were written with, a [`Plan`] then says which bytes are decoded, which are copied and which
-//! encoded, and a [`Mapper`] follows it message by message.
+//! At start-up [`Mapping::compile`] checks each input's program against the types of its schema and
+//! of the outputs'. For each schema that messages were written with, a [`Plan`] then says which
+//! bytes are decoded, which are copied and which encoded, and a [`Mapper`] follows it message by
+//! message.
 
 mod emit;
 mod envelope;
+mod error;
 mod fields;
 mod mapper;
 mod plan;
@@ -19,7 +22,8 @@ mod syntax;
 use std::sync::Arc;
 
 pub use envelope::Envelope;
-pub use mapper::{Key, Made, Mapper, MappingError, Verdict};
+pub use error::MappingError;
+pub use mapper::{Key, Made, Mapper, Verdict};
 pub use plan::{Plan, PlanError};
 pub use program::{Program, ProgramError, Source};
 
@@ -41,8 +45,8 @@ pub struct Input {
     pub topic: String,
     /// Program.
     pub source: Arc<Source>,
-    /// Reader's schema: messages written with another are resolved to it. `None`: the program sees each message as
-    /// it was written and is checked without types.
+    /// Reader's schema: messages written with another are resolved to it. `None`: the program sees
+    /// each message as it was written and is checked without types.
     pub schema: Option<Arc<Schema>>,
 }
 
@@ -57,7 +61,8 @@ pub struct Mapping {
 impl Mapping {
     /// Compiles and checks the program of every input.
     ///
-    /// `default_output` is where `.` goes when the program assigns no `%topic`; with one output it is that one.
+    /// `default_output` is where `.` goes when the program assigns no `%topic`; with one output it
+    /// is that one.
     ///
     /// # Errors
     /// Every program's problems, each with file, line and column.
@@ -100,7 +105,8 @@ impl Mapping {
     /// Plans how messages of an input that were written with `writer` are read and written.
     ///
     /// # Errors
-    /// When the input's schema has a field without a default that the writer's schema does not have.
+    /// When the input's schema has a field without a default that the writer's schema does not
+    /// have.
     pub fn plan(&self, input: usize, writer: Arc<Schema>) -> Result<Plan, PlanError> {
         let (described, program) = &self.inputs[input];
         Plan::new(input, program, described.schema.clone(), writer, &self.outputs)

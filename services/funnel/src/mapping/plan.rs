@@ -1,7 +1,9 @@
-//! For one writer's schema: which bytes of a datum are decoded, which copied, and how the output's are put together.
+//! For one writer's schema: which bytes of a datum are decoded, which copied, and how the output's
+//! are put together.
 //!
-//! A program looks at few fields of a record and changes fewer. Only those it looks at become values. A field that it leaves
-//! as it is, and that has the same type in the output, is copied as bytes, neighbours in one go.
+//! A program looks at few fields of a record and changes fewer. Only those it looks at become
+//! values. A field that it leaves as it is, and that has the same type in the output, is copied as
+//! bytes, neighbours in one go.
 
 use std::sync::Arc;
 

@@ -111,7 +111,8 @@ impl Program {
         if syntax.functions.contains("del") {
             changes = changes.and(&reads);
         }
-        // A header that is assigned says all by itself; `%headers = …` also drops those that it does not name.
+        // A header that is assigned says all by itself; `%headers = …` also drops those that it
+        // does not name.
         let headers = envelope::path("headers");
         let whole = |path: &&OwnedTargetPath| headers.can_start_with(path);
         let envelope = Fields::of(paths(queries, PathPrefix::Metadata))
@@ -213,7 +214,8 @@ impl Checks<'_> {
             .collect()
     }
 
-    /// Holds what `.` is at the end against the schema of each topic that it is sure to be routed to.
+    /// Holds what `.` is at the end against the schema of each topic that it is sure to be routed
+    /// to.
     fn output_types(&self, default_output: Option<usize>) -> Vec<Diagnostic> {
         let info = self.program.final_type_info();
         if info.result.is_never() {
@@ -259,9 +261,10 @@ impl Checks<'_> {
 
 /// Lets a program assign to `%` whatever `.` is.
 ///
-/// The compiler (vrl 0.38, `verify_overwritable`) checks the parents of an assigned `%a.b` against the type of `.`: it wants
-/// `.` to be an object, and `.a` to be one where it is assigned to a part of it. So a value that is no record may be an
-/// object for all the compiler knows, and a record has `headers` unless it really has a field of that name.
+/// The compiler (vrl 0.38, `verify_overwritable`) checks the parents of an assigned `%a.b` against
+/// the type of `.`: it wants `.` to be an object, and `.a` to be one where it is assigned to a part
+/// of it. So a value that is no record may be an object for all the compiler knows, and a record
+/// has `headers` unless it really has a field of that name.
 fn assignable(value: Kind) -> Kind {
     let Some(fields) = value.as_object() else {
         return value.or_object(Collection::any());

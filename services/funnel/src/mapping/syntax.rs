@@ -1,4 +1,5 @@
-//! What the compiler does not tell about a program, read from its syntax tree: constant routes and called functions.
+//! What the compiler does not tell about a program, read from its syntax tree: constant routes and
+//! called functions.
 
 use std::collections::BTreeSet;
 

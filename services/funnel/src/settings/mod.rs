@@ -1,7 +1,8 @@
 //! The funnel's own settings: a YAML file that names inputs, outputs and programs.
 //!
-//! Everything about Kafka and the registry is in the `NU_*` settings of the core. The files that this one names lie beside it,
-//! unless their path is absolute. All problems are collected, as everywhere.
+//! Everything about Kafka and the registry is in the `NU_*` settings of the core. The files that
+//! this one names lie beside it, unless their path is absolute. All problems are collected, as
+//! everywhere.
 
 mod document;
 
@@ -36,7 +37,8 @@ pub struct Input {
     pub topic: String,
     /// Its mapping program.
     pub source: Arc<Source>,
-    /// What the program sees its values as; `None`: the latest schema that the registry has for the topic.
+    /// What the program sees its values as; `None`: the latest schema that the registry has for the
+    /// topic.
     pub schema: Option<SchemaFile>,
 }
 

@@ -122,7 +122,7 @@ fn a_message_is_routed_dropped_or_failed() {
         (
             "if .clicks > 3 { .email = null }",
             &[
-                "failure: the record for contacts does not fit its schema: .email: string is wanted, not null null",
+                "failure: the record for contacts does not fit its schema: .email: string is wanted, not null",
             ],
         ),
     ];
