@@ -6,6 +6,7 @@ mod harness;
 mod hundred_thousand;
 mod lifecycle;
 mod messages;
+mod protocols;
 mod registry_faults;
 mod setup;
 mod wire_points;
