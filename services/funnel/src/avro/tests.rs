@@ -112,7 +112,8 @@ fn a_misfit_is_named_with_its_path() {
     let person = schema(json!({"type": "record", "name": "Person", "fields": [
         {"name": "age", "type": "int"},
         {"name": "tags", "type": {"type": "array", "items": "string"}, "default": []},
-        {"name": "state", "type": {"type": "enum", "name": "S", "symbols": ["ON", "OFF"]}, "default": "ON"}]}));
+        {"name": "state", "default": "ON",
+         "type": {"type": "enum", "name": "S", "symbols": ["ON", "OFF"]}}]}));
     let cases = [
         (json!({"age": "seven"}), ".age: int is wanted, not string \"seven\""),
         (json!({"age": 3_000_000_000_i64}), ".age: int is wanted, not integer 3000000000"),

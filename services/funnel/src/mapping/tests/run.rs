@@ -88,7 +88,7 @@ fn a_program_makes_the_value_that_it_ends_with() {
         (".status = \"OLD\"", untouched.replace("NEW", "OLD")),
         (
             ". = {\"id\": .id, \"email\": .email, \"status\": \"OLD\", \"extra\": 1}",
-            r#""clicks": 0, "email": "Ann@Example.org", "id": 7, "name": null, "origin": "unknown", "status": "OLD""#.into(),
+            untouched.replace(": 4", ": 0").replace("\"Ann\"", "null").replace("NEW", "OLD"),
         ),
     ];
     for (program, fields) in cases {
@@ -111,9 +111,8 @@ fn a_message_is_routed_dropped_or_failed() {
         ),
         (
             ".clicks = to_int!(.email)",
-            &[
-                "failure: test.vrl:1: function call error for \"to_int\" at (10:25): Invalid integer \"Ann@Example.org\": invalid digit found in string",
-            ],
+            &["failure: test.vrl:1: function call error for \"to_int\" at (10:25): \
+                 Invalid integer \"Ann@Example.org\": invalid digit found in string"],
         ),
         (
             "%topic = downcase(.email)",
@@ -121,9 +120,8 @@ fn a_message_is_routed_dropped_or_failed() {
         ),
         (
             "if .clicks > 3 { .email = null }",
-            &[
-                "failure: the record for contacts does not fit its schema: .email: string is wanted, not null",
-            ],
+            &["failure: the record for contacts does not fit its schema: \
+                 .email: string is wanted, not null"],
         ),
     ];
     for (program, wanted) in cases {
@@ -205,7 +203,8 @@ fn a_message_of_an_older_or_newer_writer_is_seen_as_the_reader_wants_it() {
     let written = json!({"added": "x", "id": 7, "mail": "a@b", "status": "LATER"});
     let seen = |clicks, origin| {
         [contacts(&format!(
-            r#""clicks": {clicks}, "email": "a@b", "id": 7, "name": null, "origin": "{origin}", "status": "OLD""#
+            "\"clicks\": {clicks}, \"email\": \"a@b\", \"id\": 7, \"name\": null, \
+             \"origin\": \"{origin}\", \"status\": \"OLD\""
         ))]
     };
     for (program, clicks, origin) in [
@@ -220,7 +219,8 @@ fn a_message_of_an_older_or_newer_writer_is_seen_as_the_reader_wants_it() {
     }
     reader["fields"][2].as_object_mut().expect("field").remove("default");
     let mapping = compile_for("", Some(schema(reader))).expect("compiled");
-    let wanted = "plan: field `clicks` of the input's schema has no default and the message's schema lacks it";
+    let wanted = "plan: field `clicks` of the input's schema has no default \
+        and the message's schema lacks it";
     assert_eq!(run_mapping(mapping, &writer, written, None), [wanted]);
 }
 
@@ -248,7 +248,8 @@ fn a_value_need_not_be_a_record() {
     let program = ". = {\"id\": length(.), \"email\": ., \"status\": \"NEW\"}";
     let mapping = compile_for(program, Some(Arc::clone(&text))).unwrap_or_else(|e| panic!("{e}"));
     let wanted = contacts(
-        r#""clicks": 0, "email": "a@b", "id": 3, "name": null, "origin": "unknown", "status": "NEW""#,
+        "\"clicks\": 0, \"email\": \"a@b\", \"id\": 3, \"name\": null, \
+         \"origin\": \"unknown\", \"status\": \"NEW\"",
     );
     assert_eq!(run_mapping(mapping, &text, json!("a@b"), None), [wanted]);
 }
