@@ -338,6 +338,17 @@ fn latest_without_a_commit_loses_nothing_after_the_first_assignment() {
 }
 
 #[test]
+fn the_first_position_is_committed_although_its_transaction_fails() {
+    for (step, fault) in [(Step::SendOffsets, Fault::Abort), (Step::Commit, Fault::Fatal)] {
+        let mut driver = driver(copy(), 4);
+        driver.start_at_latest();
+        driver.fail(step, 1, fault);
+        driver.run().unwrap();
+        assert_eq!((driver.committed("in", 0), driver.committed("in", 1)), (Some(2), Some(2)));
+    }
+}
+
+#[test]
 fn an_idle_app_makes_no_transaction() {
     let mut driver = driver(copy(), 4);
     driver.run().unwrap();
@@ -381,4 +392,19 @@ fn a_message_waits_until_it_is_old_enough_and_nothing_else_waits_for_it() {
     assert!(waited >= Duration::from_millis(30), "handled after {waited:?}");
     assert_eq!(driver.values::<i64>("out").unwrap(), [0, 1, 0, 0]);
     assert_eq!(driver.committed("in", 1), Some(3));
+}
+
+#[test]
+fn a_partition_that_waits_for_a_young_message_comes_back_awake() {
+    for fault in [Fault::Rebalance, Fault::Lose] {
+        let mut driver = driver(copy(), 2);
+        driver.settings.message_age = Duration::from_millis(30);
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let young = driver.broker.borrow().log("in").next().map(|(_, body)| body.clone()).unwrap();
+        let timestamp = Some(i64::try_from(now.as_millis()).unwrap());
+        driver.send_raw("in", 1, MessageBody { timestamp, ..young });
+        driver.fail(Step::Serve, 5, fault);
+        driver.run().unwrap();
+        assert_eq!(driver.values::<i64>("out").unwrap(), [0, 1, 0], "{fault:?}");
+    }
 }

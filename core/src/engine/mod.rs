@@ -108,6 +108,8 @@ pub(crate) struct Engine<'e, S, C, P> {
     /// The partitions that are ours.
     assigned: Vec<TopicPartition>,
     held: Vec<Held>,
+    /// Where partitions start that have no committed offset yet.
+    uncommitted_starts: Offsets,
     /// First offsets of the unit whose function is waiting; empty where none is.
     current: Offsets,
     /// Raised when what is in hand is dropped, so that a waiting function learns that it is too
@@ -149,6 +151,7 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
             spare: Batch::default(),
             assigned: Vec::new(),
             held: Vec::new(),
+            uncommitted_starts: Offsets::default(),
             current: Offsets::default(),
             epoch: 0,
             unit: Vec::new(),

@@ -42,6 +42,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                     None => {
                         let start = self.ask("offset look-up", |s| s.reset_offset(at, QUESTION))?;
                         self.bench.outbox.borrow_mut().keep_start(at, start);
+                        self.uncommitted_starts.set(at, start);
                         start
                     }
                 };
@@ -90,7 +91,13 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         tracing::info!(?partitions, lost = matches!(event, Event::Lost(_)), "given up");
         self.observer.revoked(partitions, matches!(event, Event::Lost(_)));
         self.assigned.retain(|at| !partitions.contains(at));
-        self.held.retain(|held| !partitions.contains(&held.at));
+        // librdkafka keeps a partition paused over an assignment; it would come back silent.
+        for held in self.held.extract_if(.., |held| partitions.contains(&held.at)) {
+            if let Err(error) = self.source.resume(held.at) {
+                tracing::warn!(%error, at = %held.at, "could not resume a partition");
+            }
+        }
+        self.uncommitted_starts.retain(|at| !partitions.contains(&at));
         self.inbox.retain(|message| !partitions.contains(&message.topic_partition()));
         let affected = self.current.iter().any(|(at, _)| partitions.contains(&at));
         self.accept(event, &Offsets::default());

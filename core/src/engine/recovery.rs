@@ -23,6 +23,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         match done.outcome {
             Outcome::Committed | Outcome::Initialized => {
                 self.aborts = 0;
+                self.uncommitted_starts.retain(|at| in_flight.get(at).is_none());
                 Ok(true)
             }
             Outcome::Aborted { error, committing } => {
@@ -54,7 +55,9 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             let parts = [in_flight, &outbox.batch().first, &self.current];
             rewind::plan(&parts, &self.inbox, |at| self.assigned.contains(&at))
         };
-        self.bench.outbox.borrow_mut().clear();
+        let mut outbox = self.bench.outbox.borrow_mut();
+        outbox.clear();
+        self.uncommitted_starts.iter().for_each(|(at, start)| outbox.keep_start(at, start));
         self.inbox.clear();
         self.epoch += 1;
         plan

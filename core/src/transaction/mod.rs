@@ -254,11 +254,11 @@ impl<'a> Transaction<'a> {
     fn check_size(
         &self,
         topic: Topic,
-        key: &Option<Range<u32>>,
-        value: &Option<Range<u32>>,
+        key: &Option<Range<usize>>,
+        value: &Option<Range<usize>>,
         message: &Message,
     ) -> Result<(), MessageError> {
-        let length = |range: &Option<Range<u32>>| range.as_ref().map_or(0, |r| r.len());
+        let length = |range: &Option<Range<usize>>| range.as_ref().map_or(0, |r| r.len());
         let mut size = length(key) + length(value) + RECORD_OVERHEAD;
         if size * 2 > self.bench.record_limit {
             size +=
@@ -276,7 +276,7 @@ impl<'a> Transaction<'a> {
 /// some a record).
 const RECORD_OVERHEAD: usize = 128;
 
-fn append(outbox: &mut Outbox, bytes: &[u8]) -> Range<u32> {
+fn append(outbox: &mut Outbox, bytes: &[u8]) -> Range<usize> {
     let written = outbox.write(|arena| -> Result<(), std::convert::Infallible> {
         arena.extend_from_slice(bytes);
         Ok(())
@@ -292,7 +292,7 @@ fn write_key(
     message: &Message,
     key: Key<'_>,
     encoder: &TopicEncoder,
-) -> anyhow::Result<Option<Range<u32>>> {
+) -> anyhow::Result<Option<Range<usize>>> {
     Ok(match key {
         Key::PassThrough => message.key_bytes().map(|bytes| append(outbox, bytes)),
         Key::Bytes(bytes) => Some(append(outbox, bytes)),
@@ -309,7 +309,7 @@ fn write_value<V: Encode + ?Sized>(
     message: &Message,
     value: &Value<'_, V>,
     encoder: &mut TopicEncoder,
-) -> anyhow::Result<Option<Range<u32>>> {
+) -> anyhow::Result<Option<Range<usize>>> {
     Ok(match value {
         Value::PassThrough => message.value_bytes().map(|bytes| append(outbox, bytes)),
         Value::Bytes(bytes) => Some(append(outbox, bytes)),

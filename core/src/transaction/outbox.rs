@@ -25,8 +25,8 @@ pub struct OutRecord {
     pub partition: i32,
     /// Milliseconds since the epoch, or 0 for now.
     pub timestamp: i64,
-    pub(crate) key: Option<Range<u32>>,
-    pub(crate) value: Option<Range<u32>>,
+    pub(crate) key: Option<Range<usize>>,
+    pub(crate) value: Option<Range<usize>>,
     pub(crate) headers: HeaderSource,
 }
 
@@ -66,7 +66,7 @@ impl Batch {
     /// Reads a record's key and value.
     #[must_use]
     pub fn bytes(&self, record: &OutRecord) -> (Option<&[u8]>, Option<&[u8]>) {
-        let read = |range: &Option<Range<u32>>| range.clone().map(|r| &self.arena[wide(r)]);
+        let read = |range: &Option<Range<usize>>| range.clone().map(|r| &self.arena[r]);
         (read(&record.key), read(&record.value))
     }
 
@@ -91,10 +91,6 @@ impl Batch {
         self.messages = 0;
         self.since = None;
     }
-}
-
-fn wide(range: Range<u32>) -> Range<usize> {
-    range.start as usize..range.end as usize
 }
 
 /// A place in the outbox to cut back to.
@@ -123,11 +119,10 @@ impl Outbox {
     pub(crate) fn write<E>(
         &mut self,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<Range<u32>, E> {
+    ) -> Result<Range<usize>, E> {
         let start = self.batch.arena.len();
         match write(&mut self.batch.arena) {
-            // The arena is bounded far below 4 GiB by the limits on a batch and on a record.
-            Ok(()) => Ok(start as u32..self.batch.arena.len() as u32),
+            Ok(()) => Ok(start..self.batch.arena.len()),
             Err(error) => {
                 self.batch.arena.truncate(start);
                 Err(error)
@@ -208,12 +203,11 @@ impl Outbox {
     pub(crate) fn take(&mut self, mut spare: Batch) -> Batch {
         spare.clear();
         let Savepoint { arena, records } = self.savepoint;
-        let base = arena as u32;
         spare.arena.extend_from_slice(&self.batch.arena[arena..]);
         spare.records.extend(self.batch.records.drain(records..));
         for record in &mut spare.records {
             for range in [&mut record.key, &mut record.value].into_iter().flatten() {
-                *range = range.start - base..range.end - base;
+                *range = range.start - arena..range.end - arena;
             }
         }
         self.batch.arena.truncate(arena);
