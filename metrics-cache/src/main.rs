@@ -12,6 +12,7 @@ mod limits;
 mod number;
 mod path;
 mod proto;
+mod replica;
 mod route;
 mod run;
 mod scrape;
@@ -23,6 +24,7 @@ mod testing;
 mod text;
 mod time;
 mod upkeep;
+mod web;
 
 use std::process::ExitCode;
 

@@ -6,18 +6,20 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::Context as _;
 use clap::CommandFactory as _;
-use nubium_host::http::{Limits, serve};
+use nubium_host::http::{Limits, serve, serve_with};
 use nubium_host::{Exit, Stop};
 use serde_json::Value as Json;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::cli::Cli;
+use crate::replica::Peers;
 use crate::route::Paths;
 use crate::server::{App, Shared, router};
 use crate::store::{Store, now};
 use crate::telemetry::{self, Telemetry};
 use crate::upkeep;
+use crate::web::Web;
 
 /// Why the program cannot run, and the code it ends with.
 pub(crate) struct Failure {
@@ -33,13 +35,16 @@ impl From<anyhow::Error> for Failure {
 
 /// Runs until a stop is asked for, then writes the file and returns.
 pub(crate) fn run(cli: Cli, stop: &Stop) -> Result<(), Failure> {
+    let settings = |error| Failure { exit: Exit::BadSettings, error };
+    let web = cli.web_config.as_deref().map(Web::load).transpose().map_err(settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("metrics-cache")
         .build()
         .context("cannot start the threads")?;
-    let app = app(&cli, stop);
-    runtime.block_on(serve_all(&cli, &app, stop))?;
+    let peers = runtime.block_on(async { Peers::from_flags(&cli) }).map_err(settings)?;
+    let app = app(&cli, web, stop);
+    runtime.block_on(serve_all(&cli, &app, peers, stop))?;
     if let Some(file) = &cli.file {
         upkeep::save(&app, file);
     }
@@ -47,7 +52,7 @@ pub(crate) fn run(cli: Cli, stop: &Stop) -> Result<(), Failure> {
     Ok(())
 }
 
-fn app(cli: &Cli, stop: &Stop) -> Shared {
+fn app(cli: &Cli, web: Option<Web>, stop: &Stop) -> Shared {
     Arc::new(App {
         store: Store::new(cli.push_limits(), telemetry::names().collect()),
         telemetry: Telemetry::new(),
@@ -67,6 +72,7 @@ fn app(cli: &Cli, stop: &Stop) -> Shared {
         flags: flags(),
         started: now(),
         stop: stop.clone(),
+        web,
     })
 }
 
@@ -83,19 +89,29 @@ fn flags() -> Json {
     flags.collect::<serde_json::Map<_, _>>().into()
 }
 
-async fn serve_all(cli: &Cli, app: &Shared, stop: &Stop) -> anyhow::Result<()> {
+async fn serve_all(
+    cli: &Cli,
+    app: &Shared,
+    peers: Option<Peers>,
+    stop: &Stop,
+) -> anyhow::Result<()> {
     let mut servers = JoinSet::new();
     for address in &cli.listen {
         let listener = bind(*address).await?;
         let address = listener.local_addr()?;
         tracing::info!(%address, "Listening.");
-        let limits = limits(cli);
-        servers.spawn(serve(listener, router(app.clone()), limits, stop.clone()));
+        servers.spawn(serve_one(listener, app.clone(), limits(cli), stop.clone()));
     }
     if let Some(file) = &cli.file {
         // Requests are answered meanwhile; those that were pushed by now are newer and stay.
         let (shared, path) = (app.clone(), file.clone());
         tokio::task::spawn_blocking(move || upkeep::restore(&shared, &path)).await?;
+    }
+    if let Some(peers) = peers {
+        tokio::select! {
+            () = peers.fetch(app, cli.peers_timeout) => {}
+            () = stop.wait() => {}
+        }
     }
     app.ready.store(true, Ordering::Release);
     let mut upkeep = JoinSet::new();
@@ -105,6 +121,22 @@ async fn serve_all(cli: &Cli, app: &Shared, stop: &Stop) -> anyhow::Result<()> {
     upkeep.spawn(upkeep::expire(app.clone()));
     while servers.join_next().await.is_some() {}
     Ok(())
+}
+
+async fn serve_one(listener: TcpListener, app: Shared, limits: Limits, stop: Stop) {
+    let router = router(app.clone());
+    let tls = app.web.as_ref().is_some_and(|web| web.current().tls.is_some());
+    if !tls {
+        return serve(listener, router, limits, stop).await;
+    }
+    let handshake = move |stream| {
+        let app = app.clone();
+        async move {
+            let web = app.web.as_ref().ok_or_else(|| std::io::Error::other("no TLS"))?;
+            web.handshake(stream).await
+        }
+    };
+    serve_with(listener, handshake, router, limits, stop).await;
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -16,6 +16,7 @@ use crate::handlers::{admin, api, delete, metrics, push, status};
 use crate::route::{Paths, Route, clean};
 use crate::store::{Mode, Store};
 use crate::telemetry::Telemetry;
+use crate::web::Web;
 
 /// What all handlers share.
 pub(crate) struct App {
@@ -37,6 +38,8 @@ pub(crate) struct App {
     pub(crate) flags: Json,
     pub(crate) started: u64,
     pub(crate) stop: Stop,
+    /// TLS, users and headers, if a file configures them.
+    pub(crate) web: Option<Web>,
 }
 
 /// Shared by every request.
@@ -51,13 +54,34 @@ pub(crate) fn router(app: Shared) -> Router {
 pub(crate) const INSTANCE_HEADER: &str = "metrics-cache-instance";
 
 async fn handle(State(app): State<Shared>, request: Request) -> Response {
+    let Some(web) = &app.web else { return route(&app, request).await };
+    let mut response = match web.authorize(request.headers()).await {
+        Ok(()) => route(&app, request).await,
+        Err(status) => unauthorized(status),
+    };
+    for (name, value) in &web.current().headers {
+        response.headers_mut().insert(name, value.clone());
+    }
+    response
+}
+
+fn unauthorized(status: StatusCode) -> Response {
+    let mut response = text(status, "Unauthorized\n");
+    let headers = response.headers_mut();
+    headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
+    // The body is never read.
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+async fn route(app: &Shared, request: Request) -> Response {
     let method = request.method().clone();
     let path = match percent_decode_str(request.uri().path()).decode_utf8() {
         Ok(path) => path.into_owned(),
         Err(_) => return text(StatusCode::BAD_REQUEST, "the path is not UTF-8\n"),
     };
     let route = app.paths.route(method.as_str(), &path);
-    let (handler, mut response) = answer(&app, route, &path, request).await;
+    let (handler, mut response) = answer(app, route, &path, request).await;
     if path.starts_with("/api/") {
         api::allow_cross_origin(response.headers_mut());
     }

@@ -5,6 +5,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// A bound for a broken build, not a measurement.
@@ -14,6 +15,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) child: Child,
+    log: Arc<Mutex<String>>,
 }
 
 /// Starts the cache on a free port.
@@ -34,9 +36,14 @@ pub(crate) fn cache(flags: &[&str]) -> Server {
             break address.trim().parse().expect("an address");
         }
     };
-    // Else the pipe fills up and the cache waits for a reader.
-    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-    Server { address, child }
+    let kept = Arc::new(Mutex::new(String::new()));
+    let keep = Arc::clone(&kept);
+    std::thread::spawn(move || {
+        for line in log.lines().map_while(Result::ok) {
+            *keep.lock().expect("no panic") += &(line + "\n");
+        }
+    });
+    Server { address, child, log: kept }
 }
 
 /// Starts Debian's Pushgateway, or the one that `PUSHGATEWAY` names.
@@ -56,7 +63,7 @@ pub(crate) fn pushgateway(flags: &[&str]) -> Server {
                  install Debian's package prometheus-pushgateway, or set PUSHGATEWAY to a binary."
             )
         });
-    let server = Server { address, child };
+    let server = Server { address, child, log: Arc::default() };
     eventually("the Pushgateway answers", || TcpStream::connect(address).is_ok());
     server
 }
@@ -115,6 +122,11 @@ impl Server {
         let stream = TcpStream::connect(self.address).expect("connected");
         stream.set_read_timeout(Some(PATIENCE)).expect("set");
         stream
+    }
+
+    /// Returns what was logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().expect("no panic").clone()
     }
 
     /// Returns the resident memory in KiB.
