@@ -4,6 +4,7 @@
 //! push ─▶ path ▸ text | proto ▸ store (compile ▸ check ▸ apply) ─▶ scrape | api | page | file | peers
 //! ```
 
+mod aggregate;
 mod cli;
 mod family;
 mod handlers;

@@ -10,6 +10,8 @@ pub(crate) enum Route<'a> {
     /// DELETE, likewise.
     Delete(&'a str),
     Scrape,
+    /// The scrape with some labels summed away.
+    Aggregated,
     Healthy,
     Ready,
     Quit,
@@ -51,6 +53,9 @@ impl Paths {
         let Some(path) = path.strip_prefix(self.prefix.as_str()) else { return Route::NotFound };
         if path == self.telemetry {
             return only(method, &[("GET", Route::Scrape)], "GET, OPTIONS");
+        }
+        if path.strip_prefix(self.telemetry.as_str()) == Some("/aggregated") {
+            return only(method, &[("GET", Route::Aggregated)], "GET, OPTIONS");
         }
         if let Some(group) = path.strip_prefix("/metrics/").filter(|rest| is_group(rest)) {
             let routes = [
@@ -136,6 +141,7 @@ mod tests {
             ("PUT", "/p/metrics/job", Route::NotFound),
             ("PUT", "/metrics/job/a", Route::NotFound),
             ("GET", "/p/metrics", Route::Scrape),
+            ("GET", "/p/metrics/aggregated", Route::Aggregated),
             ("HEAD", "/p/metrics", Route::Method("GET, OPTIONS")),
             ("PUT", "/p/metrics//job/a", Route::Moved),
             ("PUT", "/p/metrics/../metrics/job/a", Route::Moved),

@@ -103,6 +103,9 @@ async fn answer(
         Route::Post(group) => ("push", push::push(app, group, Mode::Merge, request).await),
         Route::Delete(group) => ("delete", delete::delete(app, group)),
         Route::Scrape => return (None, metrics::scrape(app, request.headers())),
+        Route::Aggregated => {
+            return (None, metrics::aggregated(app, request.uri(), request.headers()));
+        }
         Route::Healthy => ("healthy", text(StatusCode::OK, "OK")),
         Route::Ready => ("ready", admin::ready(app)),
         Route::Quit => ("quit", admin::quit(app)),

@@ -189,6 +189,18 @@ fn a_replica_whose_peer_does_not_answer_waits_and_then_starts() {
 }
 
 #[test]
+fn sums_over_instances_are_on_a_path_of_their_own() {
+    let server = cache(&[]);
+    for (instance, value) in [("a", 1), ("b", 2)] {
+        let body = format!("# TYPE c counter\nc{{x=\"1\"}} {value}\n");
+        server.put(&format!("/metrics/job/j/instance/{instance}"), &body);
+    }
+    let sums = |query: &str| server.get(&format!("/metrics/aggregated{query}")).text();
+    assert_eq!(sums(""), "# TYPE c counter\nc{job=\"j\",x=\"1\"} 3\n");
+    assert_eq!(sums("?without=job,instance"), "# TYPE c counter\nc{x=\"1\"} 3\n");
+}
+
+#[test]
 fn quit_and_wipe_work_when_switched_on() {
     let mut server = cache(&["--web.enable-lifecycle", "--web.enable-admin-api"]);
     server.put("/metrics/job/j", "a 1\n");

@@ -4,19 +4,38 @@ use std::convert::Infallible;
 use std::io::Write;
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::scrape::{Format, Scrape};
+use crate::aggregate::aggregate;
+use crate::labels;
+use crate::scrape::{Format, Own, Scrape};
 use crate::server::Shared;
+use crate::store::Snapshot;
+
+/// Answers with all that is held and the cache's own metrics.
+pub(crate) fn scrape(app: &Shared, headers: &HeaderMap) -> Response {
+    answer(app.store.snapshot(), app.telemetry.gather(&app.store), headers)
+}
+
+/// Answers with sums over the labels of the query `without`, which is `instance` by default.
+pub(crate) fn aggregated(app: &Shared, uri: &Uri, headers: &HeaderMap) -> Response {
+    let query = super::status::fields(uri.query().unwrap_or_default());
+    let given = query.iter().filter(|(name, _)| name == "without");
+    let mut without: Vec<&str> = given.flat_map(|(_, names)| names.split(',')).collect();
+    if without.is_empty() {
+        without.push(labels::INSTANCE);
+    }
+    answer(aggregate(app.store.snapshot(), &without), Vec::new(), headers)
+}
 
 /// Answers in the format and encoding that the client likes best.
-pub(crate) fn scrape(app: &Shared, headers: &HeaderMap) -> Response {
+fn answer(snapshot: Snapshot, own: Vec<Own>, headers: &HeaderMap) -> Response {
     let accept = text_of(headers, header::ACCEPT);
     let format = Format::negotiate(&accept);
-    let chunks = Scrape::new(format, app.store.snapshot(), app.telemetry.gather(&app.store));
+    let chunks = Scrape::new(format, snapshot, own);
     let mut response = match takes_gzip(&text_of(headers, header::ACCEPT_ENCODING)) {
         true => {
             let mut response = stream(Gzip::new(chunks));

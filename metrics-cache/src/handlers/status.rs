@@ -227,7 +227,7 @@ fn html(status: StatusCode, app: &App, title: &str, body: &str) -> Response {
 }
 
 /// Reads the fields of a query or a form.
-fn fields(query: &str) -> Vec<(String, String)> {
+pub(super) fn fields(query: &str) -> Vec<(String, String)> {
     let decode =
         |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
