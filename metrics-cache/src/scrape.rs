@@ -4,6 +4,7 @@
 //! groups, sorted by their labels. Nothing is gathered in memory: a chunk is made when the client
 //! has taken the one before.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use prost::Message;
@@ -85,6 +86,8 @@ struct Entry {
 /// Makes the chunks of one scrape.
 pub(crate) struct Scrape {
     format: Format,
+    /// All names, for OpenMetrics.
+    names: HashSet<Arc<str>, ahash::RandomState>,
     entries: std::vec::IntoIter<Entry>,
     /// The entry at hand, and how many of its members are written.
     current: Option<(Entry, usize)>,
@@ -118,7 +121,12 @@ impl Scrape {
             }
         }
         entries.sort_by(|a, b| a.name.cmp(&b.name));
-        Self { format, entries: entries.into_iter(), current: None, ended: false }
+        let mut names = HashSet::default();
+        if format == Format::OpenMetrics {
+            names = entries.iter().map(|entry| entry.name.clone()).collect();
+            entries.retain(|entry| !is_reserved(entry, &names));
+        }
+        Self { format, names, entries: entries.into_iter(), current: None, ended: false }
     }
 
     fn write(&self, out: &mut Vec<u8>, entry: &Entry, at: usize) -> usize {
@@ -130,8 +138,13 @@ impl Scrape {
             Format::Text => Dialect::Classic,
             Format::OpenMetrics => Dialect::OpenMetrics,
         };
-        if at == 0 {
-            expose::header(out, dialect, &entry.name, entry.kind, entry.help.as_deref());
+        let (name, kind, help) = (&*entry.name, entry.kind, entry.help.as_deref());
+        match dialect {
+            _ if at > 0 => {}
+            Dialect::Classic => expose::header(out, name, kind, help),
+            Dialect::OpenMetrics => {
+                expose::open_header(out, name, kind, help, |other| self.names.contains(other));
+            }
         }
         let mut done = at;
         for member in &entry.members[at..] {
@@ -166,6 +179,14 @@ impl Iterator for Scrape {
         }
         (!out.is_empty()).then_some(out)
     }
+}
+
+/// Tells whether OpenMetrics keeps this name for another family: clients that push text send
+/// `x_created` as a gauge of its own beside the histogram `x`, which is not allowed there.
+fn is_reserved(entry: &Entry, names: &HashSet<Arc<str>, ahash::RandomState>) -> bool {
+    entry.name.strip_suffix("_created").is_some_and(|base| {
+        names.contains(base) || names.contains(format!("{base}_total").as_str())
+    })
 }
 
 /// Makes the two families that show when each group was pushed.

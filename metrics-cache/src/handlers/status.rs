@@ -176,7 +176,7 @@ fn one(app: &App, wanted: &str) -> Response {
             samples.extend_from_slice("… and more: see the scrape.\n".as_bytes());
             break;
         }
-        expose::header(&mut samples, Dialect::Classic, name, family.kind, family.help.as_deref());
+        expose::header(&mut samples, name, family.kind, family.help.as_deref());
         expose::samples(&mut samples, Dialect::Classic, name, family);
     }
     let (prefix, now) = (&app.external_prefix, now());

@@ -12,18 +12,25 @@ pub(crate) enum Dialect {
     OpenMetrics,
 }
 
-/// Writes the HELP and TYPE lines of a name.
-pub(crate) fn header(
+/// Writes the HELP and TYPE lines of a name in text format 0.0.4.
+pub(crate) fn header(out: &mut Vec<u8>, name: &str, kind: Kind, help: Option<&str>) {
+    write_header(out, Dialect::Classic, name, kind.text(), help);
+}
+
+/// Writes the HELP and TYPE lines of a name in OpenMetrics. `is_taken` tells whether there is a
+/// family of that name.
+pub(crate) fn open_header(
     out: &mut Vec<u8>,
-    dialect: Dialect,
     name: &str,
     kind: Kind,
     help: Option<&str>,
+    is_taken: impl Fn(&str) -> bool,
 ) {
-    let (name, kind) = match dialect {
-        Dialect::Classic => (name, kind.text()),
-        Dialect::OpenMetrics => open_metrics(name, kind),
-    };
+    let (name, kind) = open_metrics(name, kind, is_taken);
+    write_header(out, Dialect::OpenMetrics, name, kind, help);
+}
+
+fn write_header(out: &mut Vec<u8>, dialect: Dialect, name: &str, kind: &str, help: Option<&str>) {
     if let Some(help) = help {
         line(out, &["# HELP ", name, " "]);
         for byte in help.bytes() {
@@ -41,9 +48,10 @@ pub(crate) fn header(
 
 /// In OpenMetrics a counter's samples end in `_total` and its name does not; one that does not fit
 /// is of type `unknown` there.
-fn open_metrics(name: &str, kind: Kind) -> (&str, &'static str) {
+fn open_metrics(name: &str, kind: Kind, is_taken: impl Fn(&str) -> bool) -> (&str, &'static str) {
+    let fits = |base: &&str| !base.is_empty() && !is_taken(base);
     match kind {
-        Kind::Counter => match name.strip_suffix("_total").filter(|base| !base.is_empty()) {
+        Kind::Counter => match name.strip_suffix("_total").filter(fits) {
             Some(base) => (base, "counter"),
             None => (name, "unknown"),
         },

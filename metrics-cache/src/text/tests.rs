@@ -103,6 +103,19 @@ fn writes_openmetrics() {
 }
 
 #[test]
+fn openmetrics_has_no_name_twice() {
+    let store = store();
+    let text = "# TYPE x_total counter\nx_total 1\n# TYPE x gauge\nx 1\n\
+                # TYPE h histogram\nh_count 1\n# TYPE h_created gauge\nh_created 5\n\
+                # TYPE alone_created gauge\nalone_created 5\n";
+    store.push(&key("job/j"), body(text), Mode::Replace, None).expect("pushed");
+    let text = String::from_utf8(scrape_as(&store, Format::OpenMetrics)).expect("UTF-8");
+    assert!(text.contains("# TYPE x gauge\n") && text.contains("# TYPE x_total unknown\n"));
+    assert!(!text.contains("h_created") && text.contains("\nalone_created{"), "{text}");
+    assert!(scrape_as(&store, Format::Text).windows(9).any(|it| it == b"h_created"));
+}
+
+#[test]
 fn protobuf_out_is_protobuf_in() {
     let (first, second) = (store(), store());
     first.push(&key("job/j"), body(ALL_KINDS), Mode::Replace, None).expect("pushed");
