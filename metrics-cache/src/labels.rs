@@ -105,7 +105,8 @@ mod tests {
             let names: Vec<String> = (0..values.len()).map(|n| format!("l{n}")).collect();
             let given = || names.iter().map(String::as_str).zip(values.iter().map(String::as_str));
             let joined = join(given());
-            let back: Vec<_> = pairs(&joined).map(|(n, v)| (n.to_owned(), v.into_owned())).collect();
+            let owned = |(name, value): (&str, Cow<'_, str>)| (name.to_owned(), value.into_owned());
+            let back: Vec<_> = pairs(&joined).map(owned).collect();
             let want: Vec<_> = given().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
             prop_assert_eq!(back, want);
         }

@@ -1,7 +1,8 @@
 //! Keeps the metrics that apps push, for Prometheus to scrape, behind the Pushgateway's HTTP API.
 //!
 //! ```text
-//! push ─▶ path ▸ text | proto ▸ store (compile ▸ check ▸ apply) ─▶ scrape | api | page | file | peers
+//! push ─▶ path ▸ text | proto ▸ store (compile ▸ check ▸ apply)
+//!                                 └─▶ scrape | api | page | file | peers
 //! ```
 
 mod aggregate;

@@ -19,7 +19,8 @@ pub(crate) fn parse(text: &str) -> Option<f64> {
     }
 }
 
-/// Appends a float: shortest digits that read back as the same, exponent from 1e+06 and below 1e-04.
+/// Appends a float: the shortest digits that read back as the same, with an exponent from 1e+06 on
+/// and below 1e-04.
 pub(crate) fn write(out: &mut Vec<u8>, value: f64) {
     let size = value.abs();
     if size == 0.0 {

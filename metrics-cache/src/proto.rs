@@ -1,4 +1,5 @@
-//! Prometheus' protobuf messages (`io.prometheus.client`), and bodies of them, each with its length.
+//! Prometheus' protobuf messages (`io.prometheus.client`), and bodies of them, each behind its
+//! length.
 //!
 //! Written by hand instead of generated: these few messages have not changed but by addition, and
 //! a build needs no `protoc`. Field numbers are those of `metrics.proto` of client_model.

@@ -45,7 +45,13 @@ async fn take(
 ) -> Result<(), PushError> {
     let expire_after = expire_after(headers).map_err(PushError::Malformed)?;
     let form = Form::of(headers);
-    let (bytes, budget) = read(app, body, Budget { app: app.clone(), taken: 0 }).await?;
+    let most = app.store.limits().body_bytes;
+    let declared =
+        headers.get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok());
+    if let Some(declared) = declared.filter(|declared| *declared > most) {
+        return Err(refused(Bound::BodyBytes, "bytes of the body", declared, most));
+    }
+    let (bytes, budget) = read(body, most, Budget { app: app.clone(), taken: 0 }).await?;
     *size = bytes.len();
     if bytes.len() <= LARGE && form.encoding == Encoding::Identity {
         return parse_and_store(app, key, &bytes, &form, mode, expire_after, budget);
@@ -207,33 +213,23 @@ impl Drop for Budget {
 }
 
 async fn read(
-    app: &App,
     mut body: Body,
+    most: usize,
     mut budget: Budget,
 ) -> Result<(Vec<u8>, Budget), PushError> {
-    let most = app.store.limits().body_bytes;
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| match is_too_long(&error) {
-            true => refused(Bound::BodyBytes, "bytes of the body", most + 1, most),
-            false => PushError::Malformed(format!("cannot read the body: {error}")),
-        })?;
+        let frame = frame
+            .map_err(|error| PushError::Malformed(format!("cannot read the body: {error}")))?;
         let Ok(data) = frame.into_data() else { continue };
+        let length = bytes.len() + data.len();
+        if length > most {
+            return Err(refused(Bound::BodyBytes, "bytes of the body", length, most));
+        }
         budget.take(data.len())?;
         bytes.extend_from_slice(&data);
     }
     Ok((bytes, budget))
-}
-
-fn is_too_long(error: &axum::Error) -> bool {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = source {
-        if error.is::<http_body_util::LengthLimitError>() {
-            return true;
-        }
-        source = error.source();
-    }
-    false
 }
 
 /// Unpacks a body, as far as the limit allows: a small one may unpack to anything.

@@ -1,8 +1,9 @@
 //! What the cache holds: the groups, and rules that make any scrape of them valid.
 //!
 //! ```text
-//! body ─▶ compile (no lock) ─▶ State::push: check ▸ apply (write lock, cost of the push alone)
-//!                              State::snapshot (read lock, pointers alone) ─▶ scrape, file, peers
+//! body ─▶ compile (no lock)
+//!          └─▶ State::push: check ▸ apply (write lock, costs what the push does)
+//!              State::snapshot (read lock, pointers alone) ─▶ scrape, file, peers
 //! ```
 //!
 //! Contract: a push is taken whole or not at all. Families are never changed once made, so a

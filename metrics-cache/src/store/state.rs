@@ -37,7 +37,7 @@ pub(crate) struct Group {
     pub(crate) pushed: u64,
     /// When the last push failed.
     pub(crate) failed: u64,
-    /// How long it may stay without a push; `None` leaves it to the server's flag, zero is for ever.
+    /// How long it may stay without a push; zero is for ever, `None` leaves it to the flag.
     pub(crate) expire_after: Option<Duration>,
     pub(super) id: u32,
     series: usize,

@@ -129,6 +129,38 @@ fn protobuf_out_is_protobuf_in() {
     assert_eq!(samples(&first), samples(&second));
 }
 
+#[test]
+fn native_histograms_pass_through() {
+    use prost::Message as _;
+
+    use crate::proto::{BucketSpan, Histogram, Metric, MetricFamily};
+
+    let histogram = Histogram {
+        sample_count: Some(3),
+        sample_sum: Some(12.5),
+        schema: Some(3),
+        zero_threshold: Some(1e-128),
+        zero_count: Some(1),
+        positive_span: vec![BucketSpan { offset: Some(-12), length: Some(2) }],
+        positive_delta: vec![1, -1],
+        ..Histogram::default()
+    };
+    let family = MetricFamily {
+        name: Some("native".into()),
+        kind: Some(4),
+        metric: vec![Metric { histogram: Some(histogram.clone()), ..Metric::default() }],
+        ..MetricFamily::default()
+    };
+    let store = store();
+    let body = crate::proto::parse(&family.encode_length_delimited_to_vec()).expect("readable");
+    store.push(&key("job/j"), body, Mode::Replace, None).expect("pushed");
+    let out = scrape_as(&store, Format::Protobuf);
+    let out = MetricFamily::decode_length_delimited(out.as_slice()).expect("readable");
+    assert_eq!(out.metric[0].histogram.as_ref(), Some(&histogram));
+    let text = String::from_utf8(scrape_as(&store, Format::Text)).expect("UTF-8");
+    assert!(text.contains("native_count{instance=\"\",job=\"j\"} 3\n"), "{text}");
+}
+
 proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(text in "[a{}=\",\\\\#HELPTY \\n\\t0-9]{0,60}") {

@@ -46,14 +46,18 @@ pub(crate) fn cache(flags: &[&str]) -> Server {
     Server { address, child, log: kept }
 }
 
-/// Starts Debian's Pushgateway, or the one that `PUSHGATEWAY` names.
+/// Starts Debian's Pushgateway, or the one that `PUSHGATEWAY` names, without a file.
 pub(crate) fn pushgateway(flags: &[&str]) -> Server {
+    pushgateway_with(&[flags, &["--persistence.file="]].concat())
+}
+
+/// Starts it with these flags. Debian's build has a file by default.
+pub(crate) fn pushgateway_with(flags: &[&str]) -> Server {
     let program = std::env::var("PUSHGATEWAY").unwrap_or("prometheus-pushgateway".into());
     let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
     let address = port.expect("a free port");
     let child = Command::new(&program)
         .arg(format!("--web.listen-address={address}"))
-        .arg("--persistence.file=")
         .args(flags)
         .stderr(Stdio::null())
         .spawn()
