@@ -75,11 +75,11 @@ pub(crate) struct Cli {
     pub(crate) peers_ca: Option<PathBuf>,
 
     /// Largest body of a push, after decompression
-    #[arg(long = "limit.body-size", default_value = "16MiB", value_parser = bytes)]
+    #[arg(long = "limit.body-size", default_value = "8MiB", value_parser = bytes)]
     pub(crate) body_bytes: usize,
 
     /// Bytes of bodies held for all pushes that are being read
-    #[arg(long = "limit.bodies-in-flight", default_value = "64MiB", value_parser = bytes)]
+    #[arg(long = "limit.bodies-in-flight", default_value = "32MiB", value_parser = bytes)]
     pub(crate) in_flight: usize,
 
     /// Most series of one group

@@ -7,10 +7,11 @@
 use std::borrow::Cow;
 
 use prost::Message;
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
 use crate::family::{self, Body, Kind, PushedSeries, Value};
 use crate::labels;
-use crate::limits::PushError;
+use crate::limits::{Bound, PushError, PushLimits, refused};
 
 /// The content type of such a body.
 pub(crate) const CONTENT_TYPE: &str = "application/vnd.google.protobuf; \
@@ -108,14 +109,14 @@ pub(crate) struct Metric {
     pub(crate) gauge: Option<Single>,
     #[prost(message, optional, tag = "3")]
     pub(crate) counter: Option<Single>,
-    #[prost(message, optional, tag = "4")]
-    pub(crate) summary: Option<Summary>,
+    #[prost(message, optional, boxed, tag = "4")]
+    pub(crate) summary: Option<Box<Summary>>,
     #[prost(message, optional, tag = "5")]
     pub(crate) untyped: Option<Single>,
     #[prost(int64, optional, tag = "6")]
     pub(crate) timestamp_ms: Option<i64>,
-    #[prost(message, optional, tag = "7")]
-    pub(crate) histogram: Option<Histogram>,
+    #[prost(message, optional, boxed, tag = "7")]
+    pub(crate) histogram: Option<Box<Histogram>>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -135,8 +136,9 @@ pub(crate) struct MetricFamily {
 ///
 /// # Errors
 /// Malformed when it is no protobuf or a name is impossible; inconsistent when a metric lacks the
-/// value its type wants.
-pub(crate) fn parse(mut body: &[u8]) -> Result<Body<'static>, PushError> {
+/// value its type wants; refused when it holds too many series.
+pub(crate) fn parse(mut body: &[u8], limits: &PushLimits) -> Result<Body<'static>, PushError> {
+    count(body, limits)?;
     let mut out = Body::default();
     while !body.is_empty() {
         let family = MetricFamily::decode_length_delimited(&mut body)
@@ -151,6 +153,76 @@ pub(crate) fn parse(mut body: &[u8]) -> Result<Body<'static>, PushError> {
     Ok(out)
 }
 
+/// Refuses a body that would take far more memory than its size: an empty message is two bytes, and
+/// what it is decoded into a hundred. Looks at the wire format alone; what is broken is for the
+/// decoder to say.
+fn count(mut body: &[u8], limits: &PushLimits) -> Result<(), PushError> {
+    let mut counts = Counts::default();
+    let size = body.len();
+    while let Some(family) = length_delimited(&mut body) {
+        counts.walk(Level::Family, family);
+    }
+    if counts.series > limits.series {
+        let what = "series of this push";
+        return Err(refused(Bound::Series, what, counts.series, limits.series));
+    }
+    match counts.parts > 1000 + size / SMALLEST_PART {
+        true => Err(PushError::Malformed("protobuf parsing error: too many empty parts".into())),
+        false => Ok(()),
+    }
+}
+
+/// Labels, quantiles and buckets that say something are longer on average.
+const SMALLEST_PART: usize = 6;
+
+#[derive(Clone, Copy)]
+enum Level {
+    Family,
+    Metric,
+    Summary,
+    Histogram,
+}
+
+#[derive(Default)]
+struct Counts {
+    series: usize,
+    parts: usize,
+}
+
+impl Counts {
+    fn walk(&mut self, level: Level, mut message: &[u8]) {
+        while let Ok((tag, wire)) = decode_key(&mut message) {
+            if wire != WireType::LengthDelimited {
+                if skip_field(wire, tag, &mut message, DecodeContext::default()).is_err() {
+                    return;
+                }
+                continue;
+            }
+            let Some(inner) = length_delimited(&mut message) else { return };
+            match (level, tag) {
+                (Level::Family, 4) => {
+                    self.series += 1;
+                    self.walk(Level::Metric, inner);
+                }
+                (Level::Metric, 4) => self.walk(Level::Summary, inner),
+                (Level::Metric, 7) => self.walk(Level::Histogram, inner),
+                (Level::Metric, 1) | (Level::Summary, 3) | (Level::Histogram, 3 | 9 | 12) => {
+                    self.parts += 1;
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Splits off what a length stands before.
+fn length_delimited<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = usize::try_from(decode_varint(bytes).ok()?).ok()?;
+    let (inner, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest;
+    Some(inner)
+}
+
 /// Adds a family to a body.
 pub(crate) fn add(out: &mut Body<'static>, family: MetricFamily) -> Result<(), PushError> {
     let name = family.name.unwrap_or_default();
@@ -160,11 +232,10 @@ pub(crate) fn add(out: &mut Body<'static>, family: MetricFamily) -> Result<(), P
     let kind = kind(family.kind.unwrap_or_default())
         .ok_or_else(|| PushError::Malformed(format!("unknown type of metric {name:?}")))?;
     let mut series = Vec::with_capacity(family.metric.len());
-    for metric in family.metric {
+    for mut metric in family.metric {
         out.timestamps |= metric.timestamp_ms.is_some();
         let first = out.labels.len();
-        for pair in &metric.label {
-            let (label, value) = (pair.name.clone(), pair.value.clone());
+        for LabelPair { name: label, value } in std::mem::take(&mut metric.label) {
             out.labels.push((
                 Cow::Owned(label.unwrap_or_default()),
                 Cow::Owned(value.unwrap_or_default()),
@@ -207,24 +278,24 @@ fn value(kind: Kind, metric: Metric) -> Option<Value> {
                 quantiles: summary.quantile.iter().map(pair).collect(),
             }))
         }),
-        Kind::Histogram | Kind::GaugeHistogram => metric.histogram.map(histogram),
+        Kind::Histogram | Kind::GaugeHistogram => metric.histogram.map(|it| histogram(*it)),
     }
 }
 
 /// Returns the count that is given as a float if it is, else the one given as an integer.
-fn count(float: Option<f64>, integer: Option<u64>) -> f64 {
+fn either(float: Option<f64>, integer: Option<u64>) -> f64 {
     float.filter(|value| *value != 0.0).unwrap_or(integer.unwrap_or_default() as f64)
 }
 
 fn histogram(mut histogram: Histogram) -> Value {
     let bucket = |b: &Bucket| {
-        let count = count(b.cumulative_count_float, b.cumulative_count);
+        let count = either(b.cumulative_count_float, b.cumulative_count);
         (b.upper_bound.unwrap_or_default(), count)
     };
     let buckets = std::mem::take(&mut histogram.bucket).iter().map(bucket).collect();
     let is_native = histogram.schema.is_some();
     Value::Histogram(Box::new(family::Histogram {
-        count: count(histogram.sample_count_float, histogram.sample_count),
+        count: either(histogram.sample_count_float, histogram.sample_count),
         sum: histogram.sample_sum.unwrap_or_default(),
         buckets,
         native: is_native.then(|| Box::new(histogram)),
@@ -247,8 +318,10 @@ pub(crate) fn metric(kind: Kind, joined: &str, value: &Value) -> Metric {
                 _ => metric.untyped = single,
             }
         }
-        Value::Summary(summary) => metric.summary = Some(summary_message(summary)),
-        Value::Histogram(histogram) => metric.histogram = Some(histogram_message(histogram)),
+        Value::Summary(summary) => metric.summary = Some(Box::new(summary_message(summary))),
+        Value::Histogram(histogram) => {
+            metric.histogram = Some(Box::new(histogram_message(histogram)))
+        }
     }
     metric
 }

@@ -29,6 +29,8 @@ pub(crate) enum Route<'a> {
     Style,
     /// 301 to the path without double slashes and dots.
     Moved,
+    /// 200 with the methods there are.
+    Options(&'static str),
     /// 405 with the methods there are.
     Method(&'static str),
     NotFound,
@@ -74,7 +76,8 @@ impl Paths {
             "/-/ready" => get(Route::Ready),
             "/-/quit" => match method {
                 "PUT" | "POST" => Route::Quit,
-                _ => Route::Method("POST, PUT"),
+                "OPTIONS" => Route::Options("GET, OPTIONS, POST, PUT"),
+                _ => Route::Method("GET, OPTIONS, POST, PUT"),
             },
             "/api/v1/status" => get(Route::ApiStatus),
             "/api/v1/metrics" => get(Route::ApiMetrics),
@@ -93,7 +96,11 @@ impl Paths {
 
 fn only<'a>(method: &str, routes: &[(&str, Route<'a>)], allowed: &'static str) -> Route<'a> {
     let found = routes.iter().find(|(name, _)| *name == method);
-    found.map_or(Route::Method(allowed), |(_, route)| *route)
+    let other = match method {
+        "OPTIONS" => Route::Options(allowed),
+        _ => Route::Method(allowed),
+    };
+    found.map_or(other, |(_, route)| *route)
 }
 
 /// Tells whether `job/<not empty>` or `job@base64/<not empty>` begins here.
@@ -145,7 +152,7 @@ mod tests {
             ("HEAD", "/p/metrics", Route::Method("GET, OPTIONS")),
             ("PUT", "/p/metrics//job/a", Route::Moved),
             ("PUT", "/p/metrics/../metrics/job/a", Route::Moved),
-            ("GET", "/p/-/quit", Route::Method("POST, PUT")),
+            ("GET", "/p/-/quit", Route::Method("GET, OPTIONS, POST, PUT")),
             ("PUT", "/p/api/v1/admin/wipe", Route::NotFound),
             ("OPTIONS", "/p/api/v1/whatever", Route::ApiOptions),
             ("GET", "/p/", Route::Page),

@@ -1,8 +1,8 @@
 //! From the flags to a server that runs, and back down.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
 use clap::CommandFactory as _;
@@ -10,6 +10,7 @@ use nubium_host::http::{Limits, serve, serve_with};
 use nubium_host::{Exit, Stop};
 use serde_json::Value as Json;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::cli::Cli;
@@ -20,6 +21,8 @@ use crate::store::{Store, now};
 use crate::telemetry::{self, Telemetry};
 use crate::upkeep;
 use crate::web::Web;
+
+const LARGE_AT_A_TIME: usize = 2;
 
 /// Why the program cannot run, and the code it ends with.
 pub(crate) struct Failure {
@@ -72,6 +75,8 @@ fn app(cli: &Cli, web: Option<Web>, stop: &Stop) -> Shared {
         flags: flags(),
         started: now(),
         stop: stop.clone(),
+        saving: Mutex::default(),
+        large: Semaphore::new(LARGE_AT_A_TIME),
         web,
     })
 }

@@ -1,7 +1,7 @@
 //! One request: find its route, run its handler, count it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use nubium_host::Stop;
 use percent_encoding::percent_decode_str;
 use serde_json::Value as Json;
+use tokio::sync::Semaphore;
 
 use crate::handlers::{admin, api, delete, metrics, push, status};
 use crate::route::{Paths, Route, clean};
@@ -38,6 +39,10 @@ pub(crate) struct App {
     pub(crate) flags: Json,
     pub(crate) started: u64,
     pub(crate) stop: Stop,
+    /// Held while the file is written: there is one temporary file.
+    pub(crate) saving: Mutex<()>,
+    /// How many large bodies are read at a time: each may take several times its size.
+    pub(crate) large: Semaphore,
     /// TLS, users and headers, if a file configures them.
     pub(crate) web: Option<Web>,
 }
@@ -119,6 +124,7 @@ async fn answer(
         Route::PageDeleted => ("status", status::delete(app, request).await),
         Route::Style => ("static", status::style()),
         Route::Moved => return (None, moved(&clean(path))),
+        Route::Options(allowed) => return (None, options(allowed)),
         Route::Method(allowed) => return (None, method_not_allowed(path, allowed)),
         Route::NotFound => return (None, text(StatusCode::NOT_FOUND, "404 page not found\n")),
     };
@@ -151,6 +157,10 @@ fn method_not_allowed(path: &str, allowed: &'static str) -> Response {
     let mut response = text(StatusCode::METHOD_NOT_ALLOWED, said);
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
     response
+}
+
+fn options(allowed: &'static str) -> Response {
+    ([(header::ALLOW, HeaderValue::from_static(allowed))], StatusCode::OK).into_response()
 }
 
 /// Methods come from clients, and a label's values must be few.

@@ -1,6 +1,7 @@
 //! What happens without a request: the file is read and written, stale groups go.
 
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -57,6 +58,7 @@ pub(crate) async fn persist(app: Shared, file: PathBuf, every: Duration) {
 
 /// Writes the file now. Returns whether it worked; a failure is logged and counted.
 pub(crate) fn save(app: &Shared, file: &Path) -> bool {
+    let _one = app.saving.lock().unwrap_or_else(PoisonError::into_inner);
     match persist::save(&app.store, file) {
         Ok(bytes) => {
             app.telemetry.saves.fetch_add(1, Relaxed);

@@ -56,6 +56,8 @@ async fn take(
     if bytes.len() <= LARGE && form.encoding == Encoding::Identity {
         return parse_and_store(app, key, &bytes, &form, mode, expire_after, budget);
     }
+    // Never closed.
+    let _turn = app.large.acquire().await;
     let (app, key) = (app.clone(), key.clone());
     let work = tokio::task::spawn_blocking(move || {
         parse_and_store(&app, &key, &bytes, &form, mode, expire_after, budget)
@@ -87,7 +89,7 @@ fn parse_and_store(
         }
     };
     let body = match form.protobuf {
-        true => proto::parse(plain),
+        true => proto::parse(plain, limits),
         false => text_format::parse(plain, limits),
     };
     match body {

@@ -24,6 +24,8 @@ pub(crate) fn parse<'a>(body: &'a [u8], limits: &PushLimits) -> Result<Body<'a>,
         at: 0,
         line: 0,
         max_labels: limits.labels,
+        max_series: limits.series,
+        series: 0,
         body: Body::default(),
         by_name: HashMap::default(),
         collector: Collector::default(),
@@ -51,6 +53,8 @@ struct Parser<'a> {
     at: usize,
     line: usize,
     max_labels: usize,
+    max_series: usize,
+    series: usize,
     body: Body<'a>,
     by_name: HashMap<&'a str, usize, ahash::RandomState>,
     collector: Collector,
@@ -220,7 +224,16 @@ impl<'a> Parser<'a> {
             return Err(self.error(format!("expected float as value, got {token:?}")));
         };
         let taken = self.collector.add(&mut self.body, family, part, first, bound, value);
-        taken.map_err(|what| self.error(what))?;
+        self.series += usize::from(taken.map_err(|what| self.error(what))?);
+        if self.series > self.max_series {
+            // Here, not when all is read: a short line takes many times its size.
+            return Err(refused(
+                Bound::Series,
+                "series of this push",
+                self.series,
+                self.max_series,
+            ));
+        }
         if self.here()? != b'\n' {
             self.timestamp()?;
         }

@@ -17,7 +17,7 @@ pub(super) struct Collector {
 
 impl Collector {
     /// Takes one line: its labels are those from `first` on, without `quantile` or `le`, whose
-    /// value is `bound`.
+    /// value is `bound`. Returns whether it began a series.
     pub(super) fn add(
         &mut self,
         body: &mut Body<'_>,
@@ -26,14 +26,15 @@ impl Collector {
         first: usize,
         bound: f64,
         value: f64,
-    ) -> Result<(), String> {
+    ) -> Result<bool, String> {
         let kind = body.families[family].kind;
         if !kind.is_histogram() && kind != Kind::Summary {
             let labels = first..body.labels.len();
             let value = Value::Number(value);
             body.families[family].series.push(PushedSeries { labels, value });
-            return Ok(());
+            return Ok(true);
         }
+        let before = body.families[family].series.len();
         let at = self.series(body, family, first);
         let family = &mut body.families[family];
         match &mut family.series[at].value {
@@ -42,7 +43,8 @@ impl Collector {
             Value::Histogram(histogram) => add_to_histogram(histogram, part, bound, value)
                 .map_err(|what| format!("{what} for histogram {:?}", family.name)),
             Value::Number(_) => Ok(()),
-        }
+        }?;
+        Ok(at >= before)
     }
 
     /// Finds the series with these labels, or begins one.

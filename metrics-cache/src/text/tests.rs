@@ -120,13 +120,36 @@ fn protobuf_out_is_protobuf_in() {
     let (first, second) = (store(), store());
     first.push(&key("job/j"), body(ALL_KINDS), Mode::Replace, None).expect("pushed");
     let bytes = scrape_as(&first, Format::Protobuf);
-    let again = crate::proto::parse(&bytes).expect("readable");
+    let again = crate::proto::parse(&bytes, &limits()).expect("readable");
     second.push(&key("job/j"), again, Mode::Replace, None).expect("pushed");
     let samples = |store| {
         let text = String::from_utf8(scrape_as(store, Format::Text)).expect("UTF-8");
         text.lines().filter(|line| !line.contains("push_")).map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(samples(&first), samples(&second));
+}
+
+#[test]
+fn many_series_are_refused_while_they_are_read() {
+    let text = "a 1\n".repeat(1001);
+    let refused = parse(text.as_bytes(), &limits());
+    assert!(matches!(refused, Err(PushError::Refused(Bound::Series, _))), "{refused:?}");
+    // A family of empty metrics, and one of a metric with empty labels.
+    for (inner, series) in [([4 << 3 | 2, 0].repeat(1001), true), (empty_labels(), false)] {
+        let mut body = vec![u8::try_from(inner.len() & 0x7f).expect("7 bits") | 0x80];
+        body.push(u8::try_from(inner.len() >> 7).expect("a short body"));
+        body.extend_from_slice(&inner);
+        let refused = crate::proto::parse(&body, &limits());
+        let is_series = matches!(refused, Err(PushError::Refused(Bound::Series, _)));
+        assert!(refused.is_err() && is_series == series, "{refused:?}");
+    }
+}
+
+fn empty_labels() -> Vec<u8> {
+    let labels = [1 << 3 | 2, 0].repeat(5000);
+    let mut metric = vec![4 << 3 | 2, (10_000 & 0x7f) as u8 | 0x80, (10_000 >> 7) as u8];
+    metric.extend_from_slice(&labels);
+    metric
 }
 
 #[test]
@@ -148,15 +171,16 @@ fn native_histograms_pass_through() {
     let family = MetricFamily {
         name: Some("native".into()),
         kind: Some(4),
-        metric: vec![Metric { histogram: Some(histogram.clone()), ..Metric::default() }],
+        metric: vec![Metric { histogram: Some(Box::new(histogram.clone())), ..Metric::default() }],
         ..MetricFamily::default()
     };
     let store = store();
-    let body = crate::proto::parse(&family.encode_length_delimited_to_vec()).expect("readable");
+    let body =
+        crate::proto::parse(&family.encode_length_delimited_to_vec(), &limits()).expect("readable");
     store.push(&key("job/j"), body, Mode::Replace, None).expect("pushed");
     let out = scrape_as(&store, Format::Protobuf);
     let out = MetricFamily::decode_length_delimited(out.as_slice()).expect("readable");
-    assert_eq!(out.metric[0].histogram.as_ref(), Some(&histogram));
+    assert_eq!(out.metric[0].histogram.as_deref(), Some(&histogram));
     let text = String::from_utf8(scrape_as(&store, Format::Text)).expect("UTF-8");
     assert!(text.contains("native_count{instance=\"\",job=\"j\"} 3\n"), "{text}");
 }
@@ -170,6 +194,6 @@ proptest! {
     #[test]
     fn no_bytes_make_a_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = parse(&bytes, &limits());
-        let _ = crate::proto::parse(&bytes);
+        let _ = crate::proto::parse(&bytes, &limits());
     }
 }
