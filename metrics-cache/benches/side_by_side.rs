@@ -2,7 +2,8 @@
 //!
 //! `cargo bench -p nubium-metrics-cache` prints one table. A push has 50 series: ten counters, ten
 //! gauges and two histograms with 15 lines each. `PUSHGATEWAY` names another binary than Debian's;
-//! `BENCH_SECONDS` is how long pushes are counted for (10).
+//! `BENCH_SECONDS` is how long pushes are counted for (10), `BENCH_GROUPS` the numbers of groups
+//! (100,5000).
 #![allow(clippy::print_stdout, reason = "a table is what this is for")]
 
 #[path = "../tests/common/mod.rs"]
@@ -24,12 +25,13 @@ fn main() {
         return;
     }
     let seconds = std::env::var("BENCH_SECONDS").ok().and_then(|it| it.parse().ok()).unwrap_or(10);
+    let groups = std::env::var("BENCH_GROUPS").unwrap_or("100,5000".into());
     println!(
         "| server | groups | pushes/s | p99 push ms | scrape ms | gzip scrape ms | scrape MB | \
          RSS MB filled | RSS MB at the end |"
     );
     println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
-    for groups in [100, 5000] {
+    for groups in groups.split(',').map(|it| it.trim().parse().expect("BENCH_GROUPS")) {
         let directory = tempfile::tempdir().expect("directory");
         let file = format!("--persistence.file={}", directory.path().join("metrics").display());
         // Filled without checks: with them, the Pushgateway would need half an hour for it.
