@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{sleep, timeout};
 use tower::{Service, ServiceExt};
 
@@ -21,8 +21,9 @@ use crate::stop::Stop;
 ///
 /// http1 directly, not hyper-util's detection of the protocol: that reads the first bytes with no
 /// time-out at all (hyperium/hyper issue 3756).
-pub(crate) async fn run<S>(stream: TcpStream, service: S, limits: &Limits, stop: &Stop)
+pub(crate) async fn run<T, S>(stream: T, service: S, limits: &Limits, stop: &Stop)
 where
+    T: AsyncRead + AsyncWrite + Unpin,
     S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {

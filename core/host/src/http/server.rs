@@ -7,9 +7,11 @@ use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Request;
 use axum::response::Response;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tower::{Layer, Service};
 
 use super::connection;
@@ -34,6 +36,27 @@ where
     S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
+    let plain = |stream| std::future::ready(Ok::<TcpStream, io::Error>(stream));
+    serve_with(listener, plain, service, limits, stop).await;
+}
+
+/// Serves as [`serve`] does, on what `handshake` makes of each connection: TLS, say.
+///
+/// A handshake has [`Limits::header_read`] for itself and holds up no other connection. One that
+/// fails ends its connection without a word.
+pub async fn serve_with<H, F, T, S>(
+    listener: TcpListener,
+    handshake: H,
+    service: S,
+    limits: Limits,
+    stop: Stop,
+) where
+    H: Fn(TcpStream) -> F + Clone + Send + 'static,
+    F: Future<Output = io::Result<T>> + Send,
+    T: AsyncRead + AsyncWrite + Unpin + Send,
+    S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
     let service = DefaultBodyLimit::max(limits.body_bytes).layer(service);
     let limits = Arc::new(limits);
     let free = Arc::new(Semaphore::new(limits.connections));
@@ -46,8 +69,18 @@ where
             accepted = listener.accept() => match accept(accepted, &free).await {
                 Some((stream, permit)) => {
                     let (service, limits, stop) = (service.clone(), limits.clone(), stop.clone());
+                    let handshake = handshake.clone();
                     open.spawn(async move {
-                        connection::run(stream, service, &limits, &stop).await;
+                        let shaken = tokio::select! {
+                            biased;
+                            shaken = timeout(limits.header_read, handshake(stream)) => shaken,
+                            () = stop.wait() => return,
+                        };
+                        match shaken {
+                            Ok(Ok(io)) => connection::run(io, service, &limits, &stop).await,
+                            Ok(Err(error)) => tracing::debug!(%error, "A handshake failed."),
+                            Err(_) => tracing::debug!("A handshake took too long."),
+                        }
                         drop(permit);
                     });
                 }

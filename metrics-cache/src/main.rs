@@ -1,0 +1,64 @@
+//! Keeps the metrics that apps push, for Prometheus to scrape, behind the Pushgateway's HTTP API.
+//!
+//! ```text
+//! push ─▶ path ▸ text | proto ▸ store (compile ▸ check ▸ apply)
+//!                                 └─▶ scrape | api | page | file | peers
+//! ```
+
+mod aggregate;
+mod cli;
+mod family;
+mod handlers;
+mod labels;
+mod limits;
+mod number;
+mod path;
+mod proto;
+mod replica;
+mod route;
+mod run;
+mod scrape;
+mod server;
+mod store;
+mod telemetry;
+#[cfg(test)]
+mod testing;
+mod text;
+mod time;
+mod upkeep;
+mod web;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use nubium_host::{Exit, Stop, logging, signals};
+
+/// Metrics are many small allocations that come and go: worth half of the memory.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    // Wrong flags end here, with code 2.
+    let cli = cli::Cli::parse();
+    if let Err(error) = logging::init(&cli.log_level, cli.log_format) {
+        eprint(&error);
+        return Exit::HostFailed.into();
+    }
+    let stop = Stop::new();
+    if let Err(error) = signals::install(&stop) {
+        tracing::error!(%error, "Cannot install the signal handlers.");
+        return Exit::HostFailed.into();
+    }
+    match run::run(cli, &stop) {
+        Ok(()) => Exit::Ok.into(),
+        Err(run::Failure { exit, error }) => {
+            tracing::error!(error = format!("{error:#}"), code = exit.code(), "Cannot run.");
+            exit.into()
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "logging did not start")]
+fn eprint(error: &anyhow::Error) {
+    eprintln!("{error:#}");
+}

@@ -1,0 +1,169 @@
+//! The file that the groups survive a restart in.
+//!
+//! Written whole under another name, flushed to the disk, then renamed, and the directory flushed:
+//! a kill or a power cut at any moment leaves either the old file or the new one.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use super::{Store, saved};
+
+/// What a file had to say.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// Groups taken in.
+    pub(crate) groups: usize,
+    /// What was wrong with the rest.
+    pub(crate) problems: Vec<String>,
+}
+
+/// Writes all groups to the file. Returns its size in bytes.
+///
+/// # Errors
+/// Whatever the file system says; the file that was there is untouched then.
+pub(crate) fn save(store: &Store, file: &Path) -> io::Result<u64> {
+    let groups = store.read().groups().cloned().collect();
+    let temporary = beside(file, ".in_progress");
+    let written = write(&temporary, saved::chunks(groups)).and_then(|size| {
+        fs::rename(&temporary, file)?;
+        Ok(size)
+    });
+    if written.is_err() {
+        // Best effort: what failed is told by the error.
+        let _ = fs::remove_file(&temporary);
+    }
+    let size = written?;
+    File::open(directory(file))?.sync_all()?;
+    Ok(size)
+}
+
+fn write(path: &Path, chunks: impl Iterator<Item = Vec<u8>>) -> io::Result<u64> {
+    let mut out = BufWriter::new(File::create(path)?);
+    let mut size = 0;
+    for chunk in chunks {
+        out.write_all(&chunk)?;
+        size += chunk.len() as u64;
+    }
+    out.into_inner()?.sync_all()?;
+    Ok(size)
+}
+
+/// Takes the groups of the file in. A damaged file gives what is good in it and is kept beside,
+/// under the ending `.damaged`, for the next save would overwrite it.
+///
+/// # Errors
+/// When the file is there but cannot be read.
+pub(crate) fn restore(store: &Store, file: &Path) -> io::Result<Report> {
+    let bytes = match fs::read(file) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Report::default()),
+        Err(error) => return Err(error),
+    };
+    let saved::Contents { groups, mut problems } = saved::read(&bytes, store.limits());
+    let mut taken = 0;
+    for (key, group) in groups {
+        match store.adopt(&key, group) {
+            Ok(new) => taken += usize::from(new),
+            Err(error) => {
+                let why = saved::text(error);
+                problems.push(format!("group {{{}}} does not fit: {why}", key.series()));
+            }
+        }
+    }
+    if !problems.is_empty() {
+        fs::copy(file, beside(file, ".damaged"))?;
+    }
+    Ok(Report { groups: taken, problems })
+}
+
+fn beside(file: &Path, ending: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+fn directory(file: &Path) -> &Path {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::state::Mode;
+    use crate::testing::{body, key, store};
+
+    fn filled() -> Store {
+        let store = store();
+        for (group, text) in [
+            ("job/a", "# HELP x Help.\n# TYPE x gauge\nx{l=\"\\\"\\\\\\n\"} 1\nx 2\n"),
+            (
+                "job/b/instance/i",
+                "# TYPE h histogram\nh_bucket{le=\"1\"} 1.5\nh_sum 2\nh_count 3\n",
+            ),
+            ("job/c", "# TYPE s summary\ns{quantile=\"0.5\"} 1\ns_sum 2\ns_count 3\n"),
+        ] {
+            store.push(&key(group), body(text), Mode::Replace, None).expect(group);
+        }
+        store
+    }
+
+    fn scrape(store: &Store) -> String {
+        crate::testing::scrape(store)
+    }
+
+    #[test]
+    fn what_is_saved_comes_back_to_the_last_byte() {
+        let directory = tempfile::tempdir().expect("directory");
+        let file = directory.path().join("metrics");
+        let (before, after) = (filled(), store());
+        save(&before, &file).expect("saved");
+        let report = restore(&after, &file).expect("restored");
+        assert_eq!(report, Report { groups: 3, problems: vec![] });
+        assert_eq!(scrape(&after), scrape(&before));
+        assert_eq!(fs::read_dir(directory.path()).expect("listed").count(), 1, "no left-overs");
+    }
+
+    #[test]
+    fn any_damage_is_found_and_costs_one_group_at_most_or_the_tail() {
+        let directory = tempfile::tempdir().expect("directory");
+        let file = directory.path().join("metrics");
+        save(&filled(), &file).expect("saved");
+        let good = fs::read(&file).expect("read");
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 0x41;
+            let found = saved::read(&bad, store().limits());
+            assert!(!found.problems.is_empty(), "a changed byte {at} was not noticed");
+            let cut = saved::read(&good[..at], store().limits());
+            assert!(!cut.problems.is_empty(), "a cut at {at} was not noticed");
+        }
+        fs::write(&file, &good[..good.len() - 20]).expect("cut");
+        let after = store();
+        let report = restore(&after, &file).expect("restored");
+        assert_eq!((report.groups, report.problems.len()), (2, 1));
+        assert!(beside(&file, ".damaged").exists());
+    }
+
+    #[test]
+    fn a_save_that_fails_leaves_the_file_as_it_was() {
+        let directory = tempfile::tempdir().expect("directory");
+        let file = directory.path().join("metrics");
+        save(&filled(), &file).expect("saved");
+        let good = fs::read(&file).expect("read");
+        // A directory where the temporary file would go.
+        fs::create_dir(beside(&file, ".in_progress")).expect("made");
+        assert!(save(&store(), &file).is_err());
+        assert_eq!(fs::read(&file).expect("read"), good);
+    }
+
+    #[test]
+    fn no_file_is_an_empty_store() {
+        let directory = tempfile::tempdir().expect("directory");
+        let report = restore(&store(), &directory.path().join("none")).expect("restored");
+        assert_eq!(report, Report::default());
+    }
+}
