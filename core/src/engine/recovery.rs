@@ -30,9 +30,12 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                 tracing::warn!(%error, first = %in_flight, "transaction aborted, replaying");
                 let mut plan = self.drop_in_hand(&in_flight);
                 self.count_abort("transaction", &error)?;
+                let mut committed = Offsets::default();
                 if committing {
-                    plan = rewind::to_committed(&plan, &self.committed_of(&plan)?);
+                    committed = self.committed_of(&plan)?;
+                    plan = rewind::to_committed(&plan, &committed);
                 }
+                self.keep_starts(&committed);
                 self.seek(&plan)?;
                 Ok(false)
             }
@@ -42,6 +45,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                 let plan = self.drop_in_hand(&in_flight);
                 self.renew(error, overdue)?;
                 let committed = self.committed_of(&plan)?;
+                self.keep_starts(&committed);
                 self.seek(&rewind::to_committed(&plan, &committed))?;
                 Ok(false)
             }
@@ -55,12 +59,18 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             let parts = [in_flight, &outbox.batch().first, &self.current];
             rewind::plan(&parts, &self.inbox, |at| self.assigned.contains(&at))
         };
-        let mut outbox = self.bench.outbox.borrow_mut();
-        outbox.clear();
-        self.uncommitted_starts.iter().for_each(|(at, start)| outbox.keep_start(at, start));
+        self.bench.outbox.borrow_mut().clear();
         self.inbox.clear();
         self.epoch += 1;
         plan
+    }
+
+    /// Puts first positions back into the next batch whose transaction failed. Those the group
+    /// knows of by now must not be: they would take later offsets back.
+    fn keep_starts(&mut self, committed: &Offsets) {
+        self.uncommitted_starts.retain(|at| committed.get(at).is_none());
+        let mut outbox = self.bench.outbox.borrow_mut();
+        self.uncommitted_starts.iter().for_each(|(at, start)| outbox.keep_start(at, start));
     }
 
     /// Counts a failure in a row, sets the back-off, and gives up when there were too many.

@@ -6,6 +6,7 @@ mod harness;
 mod hundred_thousand;
 mod lifecycle;
 mod messages;
+mod plain_clients;
 mod protocols;
 mod registry_faults;
 mod setup;
