@@ -30,11 +30,15 @@ pub struct Options {
     /// The port that clients of the proxied listener are told to connect to; see
     /// [`crate::kproxy`]. Without one that listener advertises itself.
     pub advertise: Option<u16>,
+    /// Lines that follow the broker's properties; the last of a name counts.
+    pub properties: String,
+    /// Further arguments for the formatting of its log directory.
+    pub format: Vec<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { heap_mb: 768, advertise: None }
+        Self { heap_mb: 768, advertise: None, properties: String::new(), format: Vec::new() }
     }
 }
 
@@ -57,7 +61,7 @@ impl Broker {
     pub fn start(installed: &Installed, dir: &Path, options: &Options) -> Result<Self> {
         let [direct, proxied, controller] = ports::free()?;
         fs::create_dir_all(dir)?;
-        let properties = PROPERTIES
+        let properties = format!("{PROPERTIES}\n{}", options.properties)
             .replace("{direct}", &direct.to_string())
             .replace("{proxied}", &proxied.to_string())
             .replace("{controller}", &controller.to_string())
@@ -75,6 +79,7 @@ impl Broker {
         };
         let mut format = broker.java("kafka.tools.StorageTool");
         format.args(["format", "--standalone", "-t", CLUSTER_ID, "-c", "broker.properties"]);
+        format.args(&options.format);
         install::run(&mut format).context("cannot format the broker's log directory")?;
         broker.start_again()?;
         Ok(broker)

@@ -13,7 +13,12 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::registry::RegistryClient;
+use crate::wait::{Look, eventually};
 use crate::wire::Writer;
+
+mod transactions;
+
+pub use transactions::Ending;
 
 /// The schema of the inputs, as [`Ledger`] writes them.
 pub const INPUT_SCHEMA: &str = r#"{"type":"record","name":"LedgerInput","fields":[
@@ -125,6 +130,8 @@ impl Default for Plan {
 pub struct Ledger {
     partitions: Vec<Partition>,
     rows: BTreeMap<Partition, Vec<Input>>,
+    /// Where the logs end: rows, and in a transactional ledger what readers do not see.
+    log_ends: BTreeMap<Partition, i64>,
     plan: Plan,
     rng: StdRng,
     next: i64,
@@ -165,6 +172,7 @@ impl Ledger {
         Ok(Self {
             partitions,
             rows,
+            log_ends: BTreeMap::new(),
             plan,
             rng,
             next: 0,
@@ -181,14 +189,19 @@ impl Ledger {
     /// The broker refuses one, or a topic holds records that are not the ledger's.
     pub fn write(&mut self, count: u32) -> Result<()> {
         for _ in 0..count {
-            let key = self.rng.random_range(0..self.plan.keys);
-            let drops =
-                self.plan.drop_one_in > 0 && self.rng.random_range(0..self.plan.drop_one_in) == 0;
-            let partition = self.partitions[key as usize % self.partitions.len()].clone();
-            let fate = if drops { Fate::Drop } else { Fate::Copy };
-            self.write_one(&partition, format!("key-{key}"), fate)?;
+            self.write_drawn()?;
         }
         self.flush()
+    }
+
+    /// Draws a key and a fate, and writes an input of them.
+    fn write_drawn(&mut self) -> Result<()> {
+        let key = self.rng.random_range(0..self.plan.keys);
+        let drops =
+            self.plan.drop_one_in > 0 && self.rng.random_range(0..self.plan.drop_one_in) == 0;
+        let partition = self.partitions[key as usize % self.partitions.len()].clone();
+        let fate = if drops { Fate::Drop } else { Fate::Copy };
+        self.write_one(&partition, format!("key-{key}"), fate)
     }
 
     /// Writes one input of each fate to the partition, and returns once the broker has them.
@@ -209,8 +222,20 @@ impl Ledger {
     pub fn write_bytes(&mut self, partition: &Partition, value: &[u8]) -> Result<()> {
         let key = format!("key-{}", self.next);
         let framed_key = Writer::framed(self.key_schema).string(&key).finish();
-        self.send(partition, &framed_key, value, &format!("guid-{}", self.next))?;
-        self.remember(partition, key, Fate::Failure)?;
+        self.send(partition, &framed_key, value, Some(&format!("guid-{}", self.next)))?;
+        self.remember(partition, key, Fate::Failure);
+        self.flush()
+    }
+
+    /// Writes an input without a `guid`, which the app is to leave out of its output.
+    ///
+    /// # Errors
+    /// As [`Ledger::write`].
+    pub fn write_without_guid(&mut self, partition: &Partition) -> Result<()> {
+        let key = format!("key-{}", self.next);
+        let (framed_key, value) = self.framed(partition, &key, Fate::Copy);
+        self.send(partition, &framed_key, &value, None)?;
+        self.remember(partition, key, Fate::Failure);
         self.flush()
     }
 
@@ -228,31 +253,38 @@ impl Ledger {
     }
 
     fn write_one(&mut self, partition: &Partition, key: String, fate: Fate) -> Result<()> {
-        let seq = self.next;
-        let value = Writer::framed(self.schemas[&partition.topic])
-            .long(seq)
-            .string(&key)
-            .string(fate.as_str())
-            .string(FILLER);
-        let value = if self.evolved { value.long(0) } else { value }.finish();
-        let framed_key = Writer::framed(self.key_schema).string(&key).finish();
-        self.send(partition, &framed_key, &value, &format!("guid-{seq}"))?;
-        self.remember(partition, key, fate)
-    }
-
-    fn remember(&mut self, partition: &Partition, key: String, fate: Fate) -> Result<()> {
-        let seq = self.next;
-        self.next += 1;
-        let rows = self.rows.entry(partition.clone()).or_default();
-        let offset = i64::try_from(rows.len())?;
-        rows.push(Input { offset, seq, key, fate });
+        let (framed_key, value) = self.framed(partition, &key, fate);
+        self.send(partition, &framed_key, &value, Some(&format!("guid-{}", self.next)))?;
+        self.remember(partition, key, fate);
         Ok(())
     }
 
-    fn send(&self, to: &Partition, key: &[u8], value: &[u8], guid: &str) -> Result<()> {
+    /// Returns the bytes of the next input's key and value.
+    fn framed(&self, partition: &Partition, key: &str, fate: Fate) -> (Vec<u8>, Vec<u8>) {
+        let value = Writer::framed(self.schemas[&partition.topic])
+            .long(self.next)
+            .string(key)
+            .string(fate.as_str())
+            .string(FILLER);
+        let value = if self.evolved { value.long(0) } else { value };
+        (Writer::framed(self.key_schema).string(key).finish(), value.finish())
+    }
+
+    fn remember(&mut self, partition: &Partition, key: String, fate: Fate) {
+        let (seq, end) = (self.next, self.log_ends.entry(partition.clone()).or_default());
+        let offset = *end;
+        (self.next, *end) = (seq + 1, offset + 1);
+        self.rows.entry(partition.clone()).or_default().push(Input { offset, seq, key, fate });
+    }
+
+    fn send(&self, to: &Partition, key: &[u8], value: &[u8], guid: Option<&str>) -> Result<()> {
         loop {
-            let headers = OwnedHeaders::new()
-                .insert(Header { key: "guid", value: Some(guid) })
+            let headers = OwnedHeaders::new();
+            let headers = match guid {
+                Some(guid) => headers.insert(Header { key: "guid", value: Some(guid) }),
+                None => headers,
+            };
+            let headers = headers
                 .insert(Header { key: "last_updated_by", value: Some("ledger") })
                 .insert(Header { key: "unwanted", value: Some("x") });
             let record = BaseRecord::to(&to.topic)
@@ -273,19 +305,31 @@ impl Ledger {
     #[expect(clippy::disallowed_methods, reason = "not in a transaction, and in no hurry")]
     fn flush(&self) -> Result<()> {
         self.producer.flush(FLUSH_DEADLINE).context("the broker does not take the inputs")?;
-        for (partition, rows) in &self.rows {
-            let (_, end) = self.producer.client().fetch_watermarks(
-                &partition.topic,
-                partition.number,
-                Duration::from_secs(30),
-            )?;
-            let written = rows.len();
-            ensure!(end == written as i64, "{partition} ends at {end}, {written} were written");
+        self.check_ends()
+    }
+
+    /// Checks that the logs end where this ledger's records do.
+    fn check_ends(&self) -> Result<()> {
+        for (partition, written) in &self.log_ends {
+            // A transaction's last record, its marker, comes a moment after the commit.
+            eventually(&format!("{partition} to end at {written}"), FLUSH_DEADLINE, || {
+                let client = self.producer.client();
+                let (topic, number) = (&partition.topic, partition.number);
+                match client.fetch_watermarks(topic, number, Duration::from_secs(30)) {
+                    Ok((_, end)) if end < *written => Look::NotYet(format!("it ends at {end}")),
+                    ended => Look::Ready(ended),
+                }
+            })?
+            .map_err(anyhow::Error::from)
+            .and_then(|(_, end)| {
+                ensure!(end == *written, "{partition} ends at {end}, {written} were written");
+                Ok(())
+            })?;
         }
         Ok(())
     }
 
-    /// The inputs by partition; offsets count from 0 without gaps.
+    /// The inputs by partition; offsets count from 0, without gaps unless it is transactional.
     pub fn rows(&self) -> &BTreeMap<Partition, Vec<Input>> {
         &self.rows
     }

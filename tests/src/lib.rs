@@ -9,17 +9,20 @@
 
 pub mod broker;
 pub mod checker;
+pub mod exposition;
 pub mod faulty;
 pub mod install;
 pub mod kproxy;
 pub mod ledger;
 pub mod outage;
 pub mod ports;
+pub mod probe;
 pub mod process;
 pub mod reader;
 mod reaper;
 pub mod registry;
 pub mod scenario;
+pub mod secure;
 pub mod services;
 pub mod topics;
 pub mod wait;

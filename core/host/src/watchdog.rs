@@ -45,8 +45,11 @@ struct State {
     next: u64,
     watched: Vec<Watched>,
     closed: bool,
-    /// The thread sleeps until it is woken, as nothing is watched.
-    asleep: bool,
+    /// The thread looks from time to time; else it sleeps until it is woken, or has yet to start.
+    awake: bool,
+    /// When the thread looked last, or was woken: what passes from then to the next look beyond
+    /// what was asked for counts as standing still, wherever the thread was meanwhile.
+    looked: Option<Instant>,
 }
 
 struct Watched {
@@ -89,8 +92,11 @@ impl Watchdog {
         state.next += 1;
         let since = Instant::now();
         state.watched.push(Watched { id, name, since, limit, reported: false });
-        if state.asleep || limit < TICK {
+        if !state.awake || limit < TICK {
             shared.changed.notify_one();
+        }
+        if !state.awake {
+            (state.awake, state.looked) = (true, Some(since));
         }
         WatchGuard { handle: Arc::clone(&self.0), id }
     }
@@ -128,22 +134,23 @@ impl Shared {
         let mut state = self.lock();
         while !state.closed {
             if state.watched.is_empty() {
-                state.asleep = true;
+                state.awake = false;
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-                state.asleep = false;
                 continue;
             }
-            let before = Instant::now();
+            let before = state.looked.unwrap_or_else(Instant::now);
             let asked = state.nap(before);
             let woken = self.changed.wait_timeout(state, asked);
             state = woken.unwrap_or_else(PoisonError::into_inner).0;
             let now = Instant::now();
             state.excuse(stood_still(asked, now - before), now);
+            state.looked = Some(now);
             let overdue = state.overdue(now);
             if !overdue.is_empty() {
                 drop(state);
                 overdue.into_iter().for_each(action);
                 state = self.lock();
+                state.looked = Some(Instant::now());
             }
         }
     }

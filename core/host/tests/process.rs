@@ -1,6 +1,6 @@
 //! Ways out of a process: each test starts this program again as a child and looks at how it ends.
 //!
-//! No test harness, as the child must be a program with a `main` of its own.
+//! No harness of the compiler's, as the child must be a program with a `main` of its own.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
+use libtest_mimic::{Arguments, Trial};
 use nubium_host::logging::{self, LogFormat, LogLevel};
 use nubium_host::{Exit, HealthFile, Stop, Watchdog, signals};
 
@@ -31,16 +32,8 @@ fn main() -> ExitCode {
         ("a_frozen_process_is_not_hung", a_frozen_process_is_not_hung),
         ("a_panic_removes_the_health_file", a_panic_removes_the_health_file),
     ];
-    for (name, test) in tests {
-        test();
-        eprintln_line(&format!("test {name} ... ok"));
-    }
-    ExitCode::SUCCESS
-}
-
-#[expect(clippy::print_stderr, reason = "the report of a test program")]
-fn eprintln_line(line: &str) {
-    eprintln!("{line}");
+    let trial = |(name, test): (&str, fn())| Trial::test(name, move || Ok(test()));
+    libtest_mimic::run(&Arguments::from_args(), tests.map(trial).into()).exit_code()
 }
 
 // The child's side ------------------------------------------------------------------------------

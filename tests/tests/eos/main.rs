@@ -2,14 +2,18 @@
 
 mod answers;
 mod fencing;
+mod guid;
 mod harness;
 mod hundred_thousand;
 mod lifecycle;
 mod messages;
 mod plain_clients;
+mod probes;
 mod protocols;
 mod registry_faults;
+mod secure;
 mod setup;
+mod transactional_input;
 mod wire_points;
 
 /// The app under test.

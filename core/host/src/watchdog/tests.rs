@@ -69,6 +69,26 @@ fn time_in_which_the_process_stood_still_does_not_count() {
 }
 
 #[test]
+fn a_stand_still_before_the_thread_has_looked_does_not_count() {
+    // The call began, the process was stopped at once, and the thread comes to run only now.
+    let stood = Duration::from_secs(10);
+    let since = Instant::now().checked_sub(stood).expect("the machine is up for 10 s");
+    let limit = Duration::from_secs(1);
+    let watched = vec![Watched { id: 0, name: "commit", since, limit, reported: false }];
+    let state = State { watched, awake: true, looked: Some(since), ..State::default() };
+    let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
+    let (report, reports) = mpsc::channel();
+    let thread = thread::spawn({
+        let shared = Arc::clone(&shared);
+        move || shared.run(&move |overdue| report.send(overdue).expect("the test waits"))
+    });
+    let overdue = reports.recv_timeout(PATIENCE).expect("a report");
+    assert!(overdue.elapsed < stood, "{overdue:?}");
+    shared.lock().closed = true;
+    thread.join().expect("ended");
+}
+
+#[test]
 fn a_late_wake_up_on_a_busy_machine_is_no_stand_still() {
     assert_eq!(stood_still(TICK, TICK + LATE / 2), Duration::ZERO);
     assert_eq!(stood_still(TICK, TICK + LATE * 2), LATE * 2);

@@ -1,0 +1,107 @@
+//! A broker of one's own that asks who is there: TLS listeners for passwords and for certificates.
+//!
+//! The certificates are made anew at each start, by an authority that nobody else trusts.
+
+use std::fs;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use anyhow::Result;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use tempfile::TempDir;
+
+use crate::broker::{Broker, Options};
+use crate::ports;
+use crate::reaper;
+use crate::scenario::Cluster;
+use crate::services::{installed, shared};
+
+const PROPERTIES: &str = include_str!("../services/secure.properties");
+
+/// The user that the broker knows.
+pub const USER: &str = "ledger";
+/// The user's password, for PLAIN and for both kinds of SCRAM.
+pub const PASSWORD: &str = "correct-horse-71c5";
+
+/// A broker with a listener of each kind.
+#[derive(Debug)]
+pub struct Secure {
+    broker: Broker,
+    sasl: u16,
+    mtls: u16,
+    dir: TempDir,
+}
+
+impl Secure {
+    /// The one that tests share; it ends with the process.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Secure> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start().unwrap_or_else(|error| panic!("{error:#}")))
+    }
+
+    fn start() -> Result<Self> {
+        let dir = tempfile::Builder::new().prefix("nubium-secure-").tempdir()?;
+        reaper::clean(dir.path())?;
+        write_certificates(dir.path())?;
+        let [sasl, mtls] = ports::free()?;
+        let properties = PROPERTIES
+            .replace("{sasl}", &sasl.to_string())
+            .replace("{mtls}", &mtls.to_string())
+            .replace("{user}", USER)
+            .replace("{password}", PASSWORD);
+        let scram = |bits| format!("SCRAM-SHA-{bits}=[name={USER},password={PASSWORD}]");
+        let format = [256, 512].map(|bits| ["--add-scram".to_owned(), scram(bits)]).concat();
+        let options = Options { heap_mb: 512, properties, format, ..Options::default() };
+        let broker = Broker::start(&installed()?, dir.path(), &options)?;
+        Ok(Self { broker, sasl, mtls, dir })
+    }
+
+    /// The addresses for the test's own clients, which need not prove anything.
+    pub fn cluster(&self) -> Cluster {
+        Cluster {
+            bootstrap: self.broker.bootstrap(),
+            app_bootstrap: self.broker.bootstrap(),
+            registry: shared().registry.clone(),
+        }
+    }
+
+    /// The listener that asks for a password (SASL_SSL).
+    pub fn sasl(&self) -> String {
+        format!("127.0.0.1:{}", self.sasl)
+    }
+
+    /// The listener that asks for a certificate (SSL).
+    pub fn mtls(&self) -> String {
+        format!("127.0.0.1:{}", self.mtls)
+    }
+
+    /// The path of `ca.pem`, `client.pem` or `client.key`.
+    pub fn file(&self, name: &str) -> String {
+        self.dir.path().join(name).display().to_string()
+    }
+}
+
+fn write_certificates(dir: &Path) -> Result<()> {
+    let mut authority = named("Ledger tests", &[])?;
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate()?;
+    fs::write(dir.join("ca.pem"), authority.self_signed(&key)?.pem())?;
+    let authority = Issuer::new(authority, key);
+    let key = KeyPair::generate()?;
+    let broker = named("broker", &["127.0.0.1"])?.signed_by(&key, &authority)?;
+    fs::write(dir.join("broker.pem"), key.serialize_pem() + &broker.pem())?;
+    let key = KeyPair::generate()?;
+    let client = named("client", &[])?.signed_by(&key, &authority)?;
+    fs::write(dir.join("client.pem"), client.pem())?;
+    Ok(fs::write(dir.join("client.key"), key.serialize_pem())?)
+}
+
+fn named(name: &str, addresses: &[&str]) -> Result<CertificateParams> {
+    let addresses: Vec<_> = addresses.iter().map(|address| (*address).to_owned()).collect();
+    let mut params = CertificateParams::new(addresses)?;
+    params.distinguished_name.push(DnType::CommonName, name);
+    Ok(params)
+}
