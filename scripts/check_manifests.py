@@ -1,9 +1,13 @@
 """Holds rendered manifests to rules that no schema knows. Called by scripts/check-deploy."""
 
+import json
+import pathlib
+import re
 import sys
 
 import yaml
 
+SETTINGS_PAGE = pathlib.Path(__file__).parent.parent / "docs" / "settings.md"
 problems = []
 
 
@@ -25,15 +29,27 @@ def container_rules(container):
         rule(found == path, f"the {probe} probe asks {found}, not {path}")
 
 
-def settings_rules(pod, container, config):
-    """Settings, mounts, ports and times that must agree with each other."""
+def known_settings():
+    """Every NU_* name of the docs' page; a secret may come from a file."""
+    rows = re.findall(r"^\| `(NU_\w+)`([^|]*)", SETTINGS_PAGE.read_text("utf-8"), re.MULTILINE)
+    return {n for n, _ in rows} | {f"{n}_FILE" for n, marks in rows if "**secret**" in marks}
+
+
+def settings_of(container, config):
     settings = {}
     for source in container.get("envFrom", []):
         name = source["configMapRef"]["name"]
         rule(name in config, f"there is no ConfigMap {name}")
         settings.update(config.get(name, {}))
     settings.update({e["name"]: e["value"] for e in container.get("env", []) if "value" in e})
+    for name in sorted(settings.keys() - known_settings()):
+        rule(not name.startswith("NU_"), f"{name} is no setting: see docs/settings.md")
+    return settings
 
+
+def settings_rules(pod, container, config):
+    """Settings, mounts, ports and times that must agree with each other."""
+    settings = settings_of(container, config)
     grace = pod.get("terminationGracePeriodSeconds", 30)
     stop = float(settings["NU_SHUTDOWN_TIMEOUT_SECONDS"])
     rule(stop < grace, f"a stop may take {stop} s, longer than the grace period of {grace} s")
@@ -41,22 +57,49 @@ def settings_rules(pod, container, config):
     same = str(ports.get("probes")) == settings.get("NU_PROBE_PORT")
     rule(same, "NU_PROBE_PORT is not the port of the probes")
 
-    files = set()
+    files = {}
     volumes = {volume["name"]: volume for volume in pod.get("volumes", [])}
     for mount in container.get("volumeMounts", []):
         volume = volumes.get(mount["name"], {})
         rule(volume, f"there is no volume {mount['name']}")
         if "secret" in volume:
-            names = [item["path"] for item in volume["secret"]["items"]]
+            texts = {item["path"]: "" for item in volume["secret"]["items"]}
         elif "configMap" in volume:
-            names = config.get(volume["configMap"]["name"], {}).keys()
+            texts = config.get(volume["configMap"]["name"], {})
         else:
-            names = ["health"]
-        files.update(f"{mount['mountPath']}/{name}" for name in names)
+            texts = {"health": ""}
+        files.update({f"{mount['mountPath']}/{name}": texts[name] for name in texts})
     for name, value in settings.items():
         rule(not value.startswith("/") or value in files, f"{name}: nothing is mounted at {value}")
         secret = name.endswith(("PASSWORD", "_CONFIGS_JSON"))
         rule(not secret, f"{name} is a secret in plain sight; use {name}_FILE")
+    if "NU_FUNNEL_CONFIG" in settings:
+        funnel_rules(settings, files)
+
+
+def funnel_rules(settings, files):
+    """What the funnel's file names is there: files beside it, topics in the map."""
+    path = settings["NU_FUNNEL_CONFIG"]
+    document = yaml.safe_load(files.get(path, "{}"))
+    inputs, outputs = document.get("inputs", []), document.get("outputs", [])
+    entries = [document, *inputs, *outputs]
+    named = [entry[key] for entry in entries for key in ("program", "schema") if key in entry]
+    folder = path.rsplit("/", 1)[0]
+    for name in named:
+        place = name if name.startswith("/") else f"{folder}/{name}"
+        if place not in files:
+            rule(False, f"{path} names {name}, but there is no file {place}")
+        elif name.endswith(".avsc"):
+            try:
+                json.loads(files[place])
+            except ValueError as error:
+                rule(False, f"{place} is no JSON: {error}")
+    topics = yaml.safe_load(files.get(settings.get("NU_TOPIC_CONFIGS_YAML"), "{}"))
+    used = [entry["topic"] for entry in inputs + outputs]
+    for name in ("NU_PRODUCE_RETRY_TOPICS", "NU_PRODUCE_FAILURE_TOPICS"):
+        used += [topic.strip() for topic in settings.get(name, "").split(",") if topic.strip()]
+    for topic in used:
+        rule(topic in topics, f"topic {topic} is not in the map of topics")
 
 
 def stateful_set_rules(manifest, config):

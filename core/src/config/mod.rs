@@ -41,7 +41,7 @@ pub use self::properties::Properties;
 pub use self::reader::{Effective, Source};
 pub use self::secret::{REDACTED, Secret};
 pub use self::setting::{
-    Kind, Origin, SECTIONS, Section, Setting, Unit, WhenUnset, nearest, setting, settings,
+    Kind, Origin, SECTIONS, SERVICES, Section, Setting, Unit, WhenUnset, nearest, setting, settings,
 };
 pub use self::topic::Topic;
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::cluster::CLUSTER_KEYS;
 use super::properties::refused;
-use super::setting::{Origin, SECTIONS, Setting, WhenUnset};
+use super::setting::{Origin, SECTIONS, SERVICES, Setting, WhenUnset};
 
 const INTRODUCTION: &str = "\
 # Settings
@@ -26,7 +26,7 @@ touches the network: a start with bad settings prints every problem at once and 
 /// Writes the page `docs/settings.md`.
 pub fn settings_page() -> String {
     let mut page = INTRODUCTION.to_owned();
-    for section in SECTIONS {
+    for section in SECTIONS.iter().chain(SERVICES) {
         let _ = write!(page, "\n## {}\n", section.title);
         if !section.text.is_empty() {
             let _ = write!(page, "\n{}\n", section.text);

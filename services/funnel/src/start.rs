@@ -11,9 +11,6 @@ use nubium_core::config::{Config, Problems};
 use crate::avro::Schema;
 use crate::settings::{Input, Settings};
 
-/// The variable that names the funnel's file. It is not the core's, which would warn of it.
-const OWN_SETTING: &str = "NU_FUNNEL_CONFIG";
-
 /// Holds settings without problems.
 #[derive(Debug)]
 pub struct Start {
@@ -33,9 +30,7 @@ impl Start {
     pub fn load(file: &Path) -> Result<Self, Problems> {
         match (Config::from_env(), Settings::load(file)) {
             (Ok(loaded), Ok(settings)) => {
-                let warnings = loaded.warnings.into_iter();
-                let warnings = warnings.filter(|warning| warning.setting != OWN_SETTING);
-                let warnings = warnings.map(|warning| warning.to_string()).collect();
+                let warnings = loaded.warnings.iter().map(ToString::to_string).collect();
                 Ok(Self { config: loaded.config, settings, warnings })
             }
             (core, own) => {

@@ -4,6 +4,7 @@ mod connection;
 mod consumer;
 mod process;
 mod producer;
+mod services;
 
 /// Describes one `NU_*` setting.
 #[derive(Debug, Clone, Copy)]
@@ -178,7 +179,7 @@ pub struct Section {
     pub settings: &'static [Setting],
 }
 
-/// Every setting there is, by subject.
+/// Every setting of the core, by subject.
 pub const SECTIONS: &[Section] = &[
     process::APP,
     connection::CLUSTERS,
@@ -193,19 +194,27 @@ pub const SECTIONS: &[Section] = &[
     consumer::LATER,
 ];
 
-/// Walks over every setting there is.
+/// Settings that a service reads by itself, by service. The core knows their names and no more.
+pub const SERVICES: &[Section] = &[services::FUNNEL];
+
+/// Walks over every setting of the core.
 pub fn settings() -> impl Iterator<Item = &'static Setting> {
     SECTIONS.iter().flat_map(|section| section.settings)
 }
 
+/// Walks over every name that may be set: the core's settings and those of the services.
+pub(super) fn known() -> impl Iterator<Item = &'static Setting> {
+    settings().chain(SERVICES.iter().flat_map(|section| section.settings))
+}
+
 /// Finds a setting by its exact name.
 pub fn setting(name: &str) -> Option<&'static Setting> {
-    settings().find(|setting| setting.name == name)
+    known().find(|setting| setting.name == name)
 }
 
 /// Finds the setting whose name resembles `name` most, if any does.
 pub fn nearest(name: &str) -> Option<&'static str> {
-    nearest_of(name, settings().map(|setting| setting.name))
+    nearest_of(name, known().map(|setting| setting.name))
 }
 
 /// Finds the one of `names` that resembles `name` most; less than half alike is no match.

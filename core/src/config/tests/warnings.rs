@@ -12,12 +12,18 @@ fn the_least_settings_give_no_warning() {
 }
 
 #[test]
+fn a_setting_of_a_service_is_known() {
+    assert_eq!(warnings(&[("NU_FUNNEL_CONFIG", "funnel.yaml")]), Vec::<String>::new());
+}
+
+#[test]
 fn each_oddity_is_said_once() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let path = file.path().to_str().expect("UTF-8");
     let cases: &[(&[(&str, &str)], &str)] = &[
         (&[("NU_CONSUMER_POL_TIMEOUT", "5")], "did you mean NU_CONSUMER_POLL_TIMEOUT?"),
         (&[("NU_SCHEMA_REGISTRY_PASWORD", "x")], "did you mean NU_SCHEMA_REGISTRY_PASSWORD?"),
+        (&[("NU_FUNNEL_CONFG", "x")], "did you mean NU_FUNNEL_CONFIG?"),
         (&[("nu_app_name", "x")], "did you mean NU_APP_NAME?"),
         (&[("NU_ZZ", "x")], "no setting has this name"),
         (&[("NU_APP_NAME_FILE", path)], "NU_APP_NAME is no secret"),
