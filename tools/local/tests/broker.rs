@@ -1,5 +1,7 @@
 //! Shows what the mock cluster carries: a transactional loop with a consumer group.
 
+#![expect(clippy::disallowed_methods, reason = "a test of rdkafka's own calls on the mock")]
+
 use std::time::{Duration, Instant};
 
 use nubium_local::Broker;
