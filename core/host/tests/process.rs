@@ -32,7 +32,12 @@ fn main() -> ExitCode {
         ("a_frozen_process_is_not_hung", a_frozen_process_is_not_hung),
         ("a_panic_removes_the_health_file", a_panic_removes_the_health_file),
     ];
-    let trial = |(name, test): (&str, fn())| Trial::test(name, move || Ok(test()));
+    let trial = |(name, test): (&str, fn())| {
+        Trial::test(name, move || {
+            test();
+            Ok(())
+        })
+    };
     libtest_mimic::run(&Arguments::from_args(), tests.map(trial).into()).exit_code()
 }
 
