@@ -30,8 +30,8 @@ fn ends_the_app_and_is_named() -> Result<()> {
     let status = app.wait(DEADLINE)?;
     assert!(status.code().is_some_and(|code| code != 0), "{status}");
     let log = app.log();
-    let place = format!("{input} offset 1");
-    for named in ["`guid`", &place] {
+    let place = format!("{input}, offset 1");
+    for named in ["has no header", "guid", &place] {
         assert!(log.contains(named), "the log does not say {named}:\n{}", app.log_tail());
     }
     // What was complete before it is committed, and it is not skipped.

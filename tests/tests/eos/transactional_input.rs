@@ -13,8 +13,8 @@ use rand::Rng;
 use crate::APP;
 use crate::setup::{scenario_on, write_ledger};
 
-const TRANSACTIONS: u32 = 36;
-const INPUTS: u32 = 100;
+const TRANSACTIONS: u32 = 18;
+const INPUTS: u32 = 200;
 const LAG: &str = "nubium_consumer_lag_messages";
 
 #[test]
