@@ -157,6 +157,12 @@ impl App {
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
+        if config.metrics.enabled && self.install_process {
+            tracing::warn!(
+                "NU_DO_METRICS_PUSHING is on, but this version does not push yet: let Prometheus \
+                 scrape /metrics (NU_PROBE_PORT), and set it to false to end this warning"
+            );
+        }
         let running = Running::prepare(self, config)?;
         running.run(pattern)
     }
