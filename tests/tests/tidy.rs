@@ -10,7 +10,7 @@ const SOFT_CAP: usize = 400;
 /// Lines of tests that may stand in the file they test.
 const IN_FILE_TESTS: usize = 100;
 /// Files over the cap, with what they are allowed. Only ever shorten this list.
-const RATCHET: [(&str, usize); 1] = [("services/funnel/src/mapping/mapper.rs", 410)];
+const RATCHET: [(&str, usize); 0] = [];
 /// Spelled in two parts so that this file passes its own check.
 const MACHINE_PATHS: [&str; 3] =
     [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/")];
