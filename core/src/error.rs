@@ -138,7 +138,7 @@ impl MessageError {
 #[derive(Debug, thiserror::Error)]
 pub enum LoopError {
     /// The app function failed on a message and the policy is to stop.
-    #[error("the app function failed at {at}, offset {offset}: {error:#}")]
+    #[error("the message at {at}, offset {offset} could not be handled: {error:#}")]
     App {
         /// Where the message lies.
         at: TopicPartition,

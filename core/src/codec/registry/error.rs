@@ -12,7 +12,7 @@ pub enum RegistryError {
     #[error("registry settings: {0}")]
     Settings(String),
     /// The registry gave no usable answer until the deadline.
-    #[error("cannot {what}: no usable answer from the registry within {waited:?}; last: {last}")]
+    #[error("cannot {what}: no usable answer from the registry{}; last: {last}", within(*waited))]
     Unreachable {
         /// What was to be done.
         what: String,
@@ -63,6 +63,10 @@ pub enum RegistryError {
     /// The runtime that carries the requests has ended.
     #[error("the registry client has been shut down")]
     Stopped,
+}
+
+fn within(waited: Duration) -> String {
+    if waited.is_zero() { String::new() } else { format!(" within {waited:?}") }
 }
 
 fn advice(status: u16) -> &'static str {
