@@ -63,8 +63,6 @@ fn named_by_library(cause: &(dyn std::error::Error + 'static)) -> Option<&'stati
 /// begins with a capital and ends where a type's fields begin, so that no free text becomes a
 /// metric label.
 fn type_name(debug: &str) -> Option<String> {
-    // With RUST_BACKTRACE set, a stack follows on further lines.
-    let debug = debug.lines().next()?;
     let end = debug.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(debug.len());
     let (name, rest) = debug.split_at(end);
     let shaped = name.starts_with(|c: char| c.is_ascii_uppercase()) && name.len() <= 60;
@@ -189,7 +187,7 @@ mod tests {
             (io, "Custom"),
             (own, "NoSuchPerson"),
             (anyhow!("Something went wrong"), "Error"),
-            (anyhow!("Oops"), "Oops"),
+            (anyhow!("Oops"), "Error"),
             (MessageError::MissingHeader("guid").into(), "MissingHeader"),
         ] {
             assert_eq!(Exception::of(&error).name, name, "{error:#}");
