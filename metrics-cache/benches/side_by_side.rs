@@ -100,7 +100,8 @@ fn pushes(server: &Server, groups: usize, time: Duration) -> (f64, f64) {
 /// Returns the median of some scrapes in milliseconds, and the bytes of one.
 fn scrape(server: &Server, encoding: &str) -> (f64, usize) {
     let request = format!(
-        "GET /metrics HTTP/1.1\r\nhost: t\r\naccept-encoding: {encoding}\r\nconnection: close\r\n\r\n"
+        "GET /metrics HTTP/1.1\r\nhost: t\r\naccept-encoding: {encoding}\r\n\
+         connection: close\r\n\r\n"
     );
     let mut took = Vec::new();
     let mut size = 0;

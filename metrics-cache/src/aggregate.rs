@@ -102,7 +102,8 @@ mod tests {
         assert_eq!(
             String::from_utf8_lossy(&text),
             "# HELP c Help.\n# TYPE c counter\nc{job=\"j\",x=\"1\"} 3\nc{job=\"j\",x=\"2\"} 20\n\
-             # TYPE h histogram\nh_bucket{job=\"j\",le=\"1\"} 3\nh_bucket{job=\"j\",le=\"+Inf\"} 10\n\
+             # TYPE h histogram\n\
+             h_bucket{job=\"j\",le=\"1\"} 3\nh_bucket{job=\"j\",le=\"+Inf\"} 10\n\
              h_sum{job=\"j\"} 8\nh_count{job=\"j\"} 10\n\
              # TYPE s summary\ns_sum{job=\"j\"} 3\ns_count{job=\"j\"} 3\n"
         );

@@ -1,0 +1,174 @@
+//! One message at a time: errors, headers, retries and failures.
+
+use super::{copy, driver};
+use crate::engine::ErrorPolicy;
+use crate::error::Exception;
+use crate::headers::Header;
+use crate::message::MessageBody;
+use crate::pattern::Single;
+use crate::record::Record;
+use crate::retry::RetryRoutes;
+use crate::transaction::Transaction;
+
+#[test]
+fn an_error_drops_that_message_alone_and_stops_with_its_place() {
+    let mut driver = driver(
+        Single(async |tx: &Transaction<'_>| {
+            let n: i64 = tx.value()?;
+            tx.produce(Record::to("out").value(&n))?;
+            anyhow::ensure!(n != 4, "four is too much");
+            Ok(())
+        }),
+        9,
+    );
+    let error = format!("{:#}", driver.run().unwrap_err());
+    assert!(error.contains("in[0], offset 2") && error.contains("four is too much"), "{error}");
+    // In-memory partitions are fetched one after the other: 0 and 2 were complete.
+    assert_eq!(driver.values::<i64>("out").unwrap(), [0, 2]);
+    // The other partition has its start committed.
+    assert_eq!((driver.committed("in", 0), driver.committed("in", 1)), (Some(2), Some(0)));
+}
+
+#[test]
+fn retries_then_dead_letters_and_goes_on() {
+    let mut driver = driver(
+        Single(async |tx: &Transaction<'_>| {
+            let n: i64 = tx.value()?;
+            tx.produce(Record::to("out").value(&n))?;
+            if n == 4 {
+                return Err(Exception::new("TooMuch", "four").into());
+            }
+            Ok(())
+        }),
+        9,
+    );
+    driver.settings.error_policy = ErrorPolicy::DeadLetter;
+    driver.settings.error_retries = 2;
+    driver.retry.failure_topics = vec!["failed".into()];
+    driver.run().unwrap();
+    assert_eq!(driver.values::<i64>("out").unwrap(), [0, 2, 6, 8, 1, 3, 5, 7]);
+    assert_eq!(driver.values::<i64>("failed").unwrap(), [4]);
+    let failed = &driver.delivered("failed")[0];
+    assert!(failed.header("exception").unwrap().contains("TooMuch"));
+    assert_eq!(failed.header("kafka_retry_count"), Some("0"));
+    assert_eq!(driver.committed("in", 0), Some(5));
+}
+
+#[test]
+fn what_cannot_be_decoded_goes_to_the_failure_topic_byte_for_byte_or_stops() {
+    for topic in [true, false] {
+        let mut driver = driver(copy(), 2);
+        let headers = vec![Header::new("guid", "g")];
+        let value = Some(b"\x01not avro".to_vec());
+        let body = MessageBody { key: Some(b"k".to_vec()), value, headers, timestamp: None };
+        driver.send_raw("in", 0, body.clone());
+        if topic {
+            driver.retry.failure_topics = vec!["failed".into()];
+            driver.run().unwrap();
+            let failed = &driver.delivered("failed")[0];
+            assert_eq!((&failed.body.key, &failed.body.value), (&body.key, &body.value));
+            assert_eq!(failed.header("guid"), Some("g"));
+            assert!(failed.header("exception").unwrap().contains("DecodeError"));
+            assert_eq!(driver.committed("in", 0), Some(2));
+        } else {
+            let error = driver.run().unwrap_err().to_string();
+            assert!(error.contains("in[0], offset 1"), "{error}");
+            assert_eq!(driver.committed("in", 0), Some(1));
+        }
+    }
+}
+
+#[test]
+fn a_panic_is_an_error_of_its_message() {
+    let mut driver = driver(
+        Single(async |tx: &Transaction<'_>| {
+            let n: i64 = tx.value()?;
+            assert!(n != 2, "cannot do {n}");
+            tx.produce(Record::to("out").value(&n))
+        }),
+        4,
+    );
+    driver.settings.error_policy = ErrorPolicy::DeadLetter;
+    driver.retry.failure_topics = vec!["failed".into()];
+    driver.run().unwrap();
+    assert_eq!(driver.values::<i64>("out").unwrap(), [0, 1, 3]);
+    assert!(driver.delivered("failed")[0].header("exception").unwrap().contains("cannot do 2"));
+}
+
+#[test]
+fn headers_pass_through_are_overridden_dropped_and_required() {
+    let mut driver = driver(
+        Single(async |tx: &Transaction<'_>| {
+            let n: i64 = tx.value()?;
+            tx.produce(Record::to("out").value(&n))?;
+            tx.produce(Record::to("out").value(&n).header("guid", "new").drop_header("extra"))?;
+            let refused = tx.produce(Record::to("out").value(&n).drop_header("last_updated_by"));
+            anyhow::ensure!(refused.unwrap_err().to_string().contains("last_updated_by"));
+            Ok(())
+        }),
+        0,
+    );
+    let headers = ["guid", "last_updated_by", "extra"].map(|n| Header::new(n, n)).to_vec();
+    driver.send("in", 0, "k", &7_i64).unwrap();
+    let mut body = MessageBody { headers: headers.clone(), ..MessageBody::default() };
+    body.value = driver.broker.borrow().log("in").next().unwrap().1.value.clone();
+    driver.send_raw("in", 1, body);
+    driver.run().unwrap();
+    let out = driver.delivered("out");
+    assert_eq!(out[2].body.headers, headers);
+    let names: Vec<_> = out[3].body.headers.iter().map(|h| h.name.as_str()).collect();
+    assert_eq!((names, out[3].header("guid")), (vec!["last_updated_by", "guid"], Some("new")));
+}
+
+#[test]
+fn a_consumed_message_without_guid_is_an_error() {
+    let mut driver = driver(copy(), 0);
+    driver.send_raw("in", 0, MessageBody::default());
+    let error = format!("{:#}", driver.run().unwrap_err());
+    assert!(error.contains("guid") && error.contains("in[0], offset 0"), "{error}");
+}
+
+#[test]
+fn retry_goes_to_the_same_topic_then_the_next_then_to_failure() {
+    let mut driver = driver(
+        Single(async |tx: &Transaction<'_>| tx.produce_retry(Some(&Exception::new("Busy", "now")))),
+        1,
+    );
+    driver.retry = RetryRoutes {
+        count_max: 2,
+        retry_topics: vec!["later".into()],
+        failure_topics: vec!["failed".into()],
+    };
+    driver.run().unwrap();
+    let counts: Vec<_> = driver
+        .delivered("in")
+        .iter()
+        .map(|d| d.header("kafka_retry_count").map(str::to_owned))
+        .collect();
+    assert_eq!(counts, [None, Some("1".into()), Some("2".into())]);
+    assert_eq!(driver.delivered("later")[0].header("kafka_retry_count"), Some("0"));
+    driver.retry.retry_topics.clear();
+    driver.send("in", 1, "key", &1_i64).unwrap();
+    driver.run().unwrap();
+    assert!(driver.delivered("failed")[0].header("exception").unwrap().contains("Busy"));
+}
+
+#[test]
+fn produce_names_undeclared_topics_and_too_large_records() {
+    let mut driver = driver(
+        Single(async |tx: &Transaction<'_>| {
+            let wrong = tx.produce(Record::to("elsewhere").value(&1_i64)).unwrap_err();
+            anyhow::ensure!(wrong.to_string().contains("elsewhere"), "{wrong}");
+            let large = vec![0; 2 << 20];
+            let wrong = tx.produce(Record::to("out").value_bytes(&large)).unwrap_err();
+            anyhow::ensure!(wrong.to_string().contains("message.max.bytes"), "{wrong}");
+            let misfit = tx.produce(Record::to("out").value("text")).unwrap_err();
+            anyhow::ensure!(!misfit.to_string().is_empty());
+            Ok(())
+        }),
+        1,
+    );
+    driver.run().unwrap();
+    assert!(driver.delivered("out").is_empty());
+    assert_eq!(driver.committed("in", 0), Some(1));
+}
