@@ -340,8 +340,7 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
         Ok(())
     }
 
-    /// Takes the outcome of the batch in flight if there is one. Answers whether that batch was
-    /// committed.
+    /// Takes the outcome of the batch in flight if there is one already.
     fn settle(&mut self) -> Result<(), LoopError> {
         if self.in_flight.is_some() && self.committer.finished() {
             self.await_outcome()?;

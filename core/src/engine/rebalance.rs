@@ -1,14 +1,12 @@
 //! Partitions that come and go.
 
 use super::commit::Committer;
+use super::recovery::{QUESTION, wake};
 use super::{Engine, rewind};
 use crate::error::LoopError;
 use crate::kafka::{Event, Source};
 use crate::pattern::Pattern;
 use crate::topic::{Offsets, TopicPartition};
-use std::time::Duration;
-
-const QUESTION: Duration = Duration::from_secs(5);
 
 impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     /// Serves the group until it has nothing more to tell.
@@ -29,13 +27,12 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     }
 
     /// Takes partitions on from their committed offsets. One that has none starts where
-    /// `auto.offset.reset` says; with
-    /// `latest` that place is committed at once, or a crash before the first commit would skip what
-    /// came meanwhile.
+    /// `auto.offset.reset` says, and that place is committed at once: with `latest`, a crash before
+    /// the first commit would otherwise skip what came meanwhile.
     fn assigned(&mut self, event: &Event, partitions: &[TopicPartition]) -> Result<(), LoopError> {
         let mut starts = Offsets::default();
         if !partitions.is_empty() {
-            let committed = self.ask("committed offsets", |s| s.committed(partitions, QUESTION))?;
+            let committed = self.committed(partitions)?;
             for &at in partitions {
                 let start = match committed.get(at) {
                     Some(offset) => offset,
@@ -71,18 +68,9 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     /// the broker refuses it by its member id, and its outcome is awaited first so that no later
     /// generation can carry it.
     fn lost(&mut self, event: &Event, partitions: &[TopicPartition]) -> Result<(), LoopError> {
-        let before = std::mem::take(&mut self.assigned);
-        self.assigned = before.into_iter().filter(|at| !partitions.contains(at)).collect();
+        self.assigned.retain(|at| !partitions.contains(at));
         self.await_outcome()?;
-        let kept = {
-            let outbox = self.bench.outbox.borrow();
-            rewind::plan(&[&outbox.batch().first, &self.current], &self.inbox, |at| {
-                self.assigned.contains(&at)
-            })
-        };
-        self.bench.outbox.borrow_mut().clear();
-        self.inbox.clear();
-        self.epoch += 1;
+        let kept = self.drop_in_hand(&Offsets::default());
         self.give_up(event, partitions)?;
         self.seek(&kept)
     }
@@ -93,9 +81,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         self.assigned.retain(|at| !partitions.contains(at));
         // librdkafka keeps a partition paused over an assignment; it would come back silent.
         for held in self.held.extract_if(.., |held| partitions.contains(&held.at)) {
-            if let Err(error) = self.source.resume(held.at) {
-                tracing::warn!(%error, at = %held.at, "could not resume a partition");
-            }
+            wake(&mut self.source, held.at);
         }
         self.uncommitted_starts.retain(|at| !partitions.contains(&at));
         self.inbox.retain(|message| !partitions.contains(&message.topic_partition()));
@@ -106,8 +92,8 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             // again.
             self.epoch += 1;
             self.current.retain(|at| !partitions.contains(&at));
-            let mut plan = rewind::plan(&[&self.current], &self.inbox, |_| true);
-            plan.retain(|at| self.current.get(at).is_some());
+            let ours = |at| self.current.get(at).is_some();
+            let plan = rewind::plan(&[&self.current], &self.inbox, ours);
             self.inbox.retain(|m| self.current.get(m.topic_partition()).is_none());
             self.seek(&plan)?;
         }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// own.
 const FENCING_WINDOW: Duration = Duration::from_secs(300);
 /// How long one question to the group may take; it is asked again.
-const QUESTION: Duration = Duration::from_secs(5);
+pub(super) const QUESTION: Duration = Duration::from_secs(5);
 
 impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     /// Acts on the outcome of the batch in flight. Answers whether it was committed.
@@ -53,7 +53,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     }
 
     /// Drops the outbox, the inbox and the unit at hand, and answers where they started.
-    fn drop_in_hand(&mut self, in_flight: &Offsets) -> Offsets {
+    pub(super) fn drop_in_hand(&mut self, in_flight: &Offsets) -> Offsets {
         let plan = {
             let outbox = self.bench.outbox.borrow();
             let parts = [in_flight, &outbox.batch().first, &self.current];
@@ -136,7 +136,11 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     /// Asks the group how far it got, until it answers: without an answer nothing may be handled.
     fn committed_of(&mut self, plan: &Offsets) -> Result<Offsets, LoopError> {
         let partitions: Vec<TopicPartition> = plan.iter().map(|(at, _)| at).collect();
-        self.ask("committed offsets", |source| source.committed(&partitions, QUESTION))
+        self.committed(&partitions)
+    }
+
+    pub(super) fn committed(&mut self, of: &[TopicPartition]) -> Result<Offsets, LoopError> {
+        self.ask("committed offsets", |source| source.committed(of, QUESTION))
     }
 
     /// Repeats a question to the group or broker until it is answered or the app is to stop.
@@ -188,10 +192,15 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             plan.retain(|at| self.assigned.contains(&at));
         }
         for at in paused.into_iter().filter(|at| self.assigned.contains(at)) {
-            if let Err(error) = self.source.resume(at) {
-                tracing::warn!(%error, %at, "could not resume a partition");
-            }
+            wake(&mut self.source, at);
         }
         Ok(())
+    }
+}
+
+/// Fetches a paused partition again.
+pub(super) fn wake(source: &mut impl Source, at: TopicPartition) {
+    if let Err(error) = source.resume(at) {
+        tracing::warn!(%error, %at, "could not resume a partition");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::commit::Committer;
 use super::drive::Driven;
+use super::recovery::wake;
 use super::{Engine, ErrorPolicy, Held, due_in, now_millis};
 use crate::codec::{DecodeError, RegistryError, wire};
 use crate::error::{Exception, LoopError, MessageError};
@@ -200,9 +201,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             if held.until > now {
                 return true;
             }
-            if let Err(error) = source.resume(held.at) {
-                tracing::warn!(%error, at = %held.at, "could not resume a partition");
-            }
+            wake(source, held.at);
             false
         });
     }
