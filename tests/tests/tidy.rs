@@ -27,7 +27,7 @@ const LAYERS: [&[&str]; 10] = [
     &["raw"],
     &["topic", "headers"],
     &["message", "retry", "config"],
-    &["codec", "metrics", "liveness"],
+    &["codec", "metrics", "liveness", "table"],
     &["error", "record"],
     &["transaction"],
     &["kafka", "pattern"],

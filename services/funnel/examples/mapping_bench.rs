@@ -15,8 +15,8 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
-use nubium_funnel::avro::{Encoder, Reader, Schema, decode, json};
-use nubium_funnel::mapping::{Envelope, Input, Mapper, Mapping, Output, Source};
+use nubium_mapping::avro::{Encoder, Reader, Schema, decode, json};
+use nubium_mapping::mapping::{Envelope, Input, Mapper, Mapping, Output, Source};
 use serde::{Deserialize, Serialize};
 
 /// As in the binary: most of the time of a value is its memory.

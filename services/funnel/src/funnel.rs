@@ -9,8 +9,8 @@ use nubium_core::error::MessageError;
 use nubium_core::metrics::{CounterFamily, Metrics};
 use nubium_core::{Consumed, Exception, Record, Transaction};
 
-use crate::mapping::{Envelope, Key, Made, Mapper, Mapping, MappingError, Plan, Verdict};
 use crate::start;
+use nubium_mapping::mapping::{Envelope, Key, Made, Mapper, Mapping, MappingError, Plan, Verdict};
 
 /// Runs a mapping as an app function; shared by all loops.
 pub struct Funnel {

@@ -8,8 +8,8 @@ use anyhow::Context as _;
 use nubium_core::codec::{self, Codec, Registry, RegistryConfig};
 use nubium_core::config::{Config, Problems};
 
-use crate::avro::Schema;
 use crate::settings::{Input, Settings};
+use nubium_mapping::avro::Schema;
 
 /// Holds settings without problems.
 #[derive(Debug)]

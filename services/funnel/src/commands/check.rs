@@ -10,12 +10,12 @@ use nubium_core::config::Config;
 use nubium_core::kafka::settings::plain_producer_properties;
 use nubium_host::Exit;
 
-use crate::avro::Schema;
 use crate::cli::ConfigFile;
 use crate::cluster;
 use crate::settings::{Input, Settings};
 use crate::start::{self, Start};
 use crate::terminal;
+use nubium_mapping::avro::Schema;
 
 /// How long the broker and the registry may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -12,7 +12,6 @@ use nubium_core::metrics::Metrics;
 use nubium_core::{App, Config, Single, Transaction};
 use nubium_host::{Exit, Stop};
 
-use crate::avro::{Reader, Schema, decode};
 use crate::cli::DemoOptions;
 use crate::demo::counts::Counts;
 use crate::demo::feeder::Feeder;
@@ -22,6 +21,7 @@ use crate::demo::{BROKEN, FAILURES, data};
 use crate::funnel::Funnel;
 use crate::settings::Settings;
 use crate::{start, terminal};
+use nubium_mapping::avro::{Reader, Schema, decode};
 
 /// How often progress is shown.
 const TICK: Duration = Duration::from_millis(100);

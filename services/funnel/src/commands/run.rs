@@ -10,9 +10,9 @@ use nubium_host::Exit;
 
 use crate::cli::ConfigFile;
 use crate::funnel::Funnel;
-use crate::mapping::Mapping;
 use crate::start::{self, Start};
 use crate::terminal;
+use nubium_mapping::mapping::Mapping;
 
 /// Runs the funnel until it is told to stop; answers the process's exit code.
 pub fn run(file: &ConfigFile) -> ExitCode {
@@ -70,7 +70,9 @@ fn compile(start: &Start) -> Result<Mapping, (Exit, String)> {
     })
 }
 
-fn registry_schemas(start: &Start) -> anyhow::Result<Vec<Option<Arc<crate::avro::Schema>>>> {
+fn registry_schemas(
+    start: &Start,
+) -> anyhow::Result<Vec<Option<Arc<nubium_mapping::avro::Schema>>>> {
     let inputs = &start.settings.inputs;
     if inputs.iter().all(|input| input.schema.is_some()) {
         return Ok(Vec::new());

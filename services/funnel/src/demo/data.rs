@@ -5,8 +5,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use vrl::value::{ObjectMap, Value};
 
-use crate::avro::{Encoder, Schema};
 use crate::settings::Settings;
+use nubium_mapping::avro::{Encoder, Schema};
 
 const REPORTS: &str = include_str!("../../data/strike-reports.csv");
 const FILES: [(&str, &str); 4] = [
@@ -101,7 +101,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::mapping::{Envelope, Mapper, Verdict};
+    use nubium_mapping::mapping::{Envelope, Mapper, Verdict};
 
     struct Message(Report);
 

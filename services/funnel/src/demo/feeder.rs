@@ -15,7 +15,7 @@ use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, Threa
 
 use super::BROKEN;
 use super::data::{self, Report};
-use crate::avro::Schema;
+use nubium_mapping::avro::Schema;
 
 /// How far the feeder may be ahead of the app: the embedded broker forgets what lies too far back.
 const AHEAD_MAX: u64 = 20_000;

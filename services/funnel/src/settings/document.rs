@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde_norway::{Mapping as Map, Value};
 
 use super::{Input, Output, Problem, SchemaFile, Settings};
-use crate::avro::Schema;
-use crate::mapping::Source;
+use nubium_mapping::avro::Schema;
+use nubium_mapping::mapping::Source;
 
 const EXAMPLE: &str = "inputs: [{topic: form-submissions, program: forms.vrl}]";
 

@@ -14,8 +14,8 @@ use std::sync::Arc;
 pub use nubium_core::config::Problem;
 
 use self::document::Document;
-use crate::avro::Schema;
-use crate::mapping::{self, Mapping, ProgramError, Source};
+use nubium_mapping::avro::Schema;
+use nubium_mapping::mapping::{self, Mapping, ProgramError, Source};
 
 /// Holds what the file says, with the files that it names read and parsed.
 #[derive(Debug)]

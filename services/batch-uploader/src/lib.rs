@@ -1,0 +1,1 @@
+//! Sends batches of messages to an HTTP API.

@@ -1,0 +1,3 @@
+//! The binary `batch-uploader`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Takes records over HTTP and produces them.

@@ -1,0 +1,3 @@
+//! The binary `http-receiver`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Keeps the latest record of each key and maps by it.

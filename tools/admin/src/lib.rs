@@ -1,0 +1,1 @@
+//! Administration of a cluster: topics, configurations, ACLs, groups and transactions.

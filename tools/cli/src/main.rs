@@ -1,0 +1,3 @@
+//! The binary `dude`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Plans and applies topics, changelogs and schemas before a rollout.

@@ -1,0 +1,3 @@
+//! The binary `nubium-provision`.
+
+fn main() {}
