@@ -205,7 +205,9 @@ impl<P: Pattern> Driver<P> {
         let steps = Steps::new(MemorySink::new(&self.broker), Duration::from_millis(1));
         let stop = Stop::new();
         let clock = Instant::now();
-        let observer = Observer::new(&self.metrics, Arc::new(Pulse::new(0)), clock);
+        let pulse = Arc::new(Pulse::new(0));
+        self.broker.borrow_mut().pulse = cfg!(test).then(|| Arc::clone(&pulse));
+        let observer = Observer::new(&self.metrics, pulse, clock);
         let mut engine = Engine::new(
             source,
             InlineCommitter::new(steps),

@@ -11,9 +11,11 @@
 //!   to.
 //! * A revocation is accepted only with nothing in flight and nothing of those partitions in hand.
 
+mod bisection;
 mod bounds;
 mod commit;
 mod drive;
+mod growth;
 mod observer;
 mod rebalance;
 mod recovery;
@@ -32,6 +34,7 @@ use crate::message::Message;
 use crate::pattern::{Pattern, Take};
 use crate::topic::{Offsets, TopicPartition};
 use crate::transaction::{Batch, Workbench};
+use bisection::Bisection;
 use bounds::Filling;
 use nubium_host::Stop;
 use std::collections::{HashMap, VecDeque};
@@ -119,6 +122,8 @@ pub(crate) struct Engine<'e, S, C, P> {
     unit: Vec<Message>,
     last_schema: Option<SchemaId>,
     unknown_schemas: HashMap<SchemaId, Instant>,
+    /// The parts in which a batch that failed is handled; its messages begin the inbox.
+    bisection: Bisection,
     /// Nothing is consumed before this moment: the back-off after an abort.
     hold_off: Option<Instant>,
     aborts: u32,
@@ -157,6 +162,7 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
             unit: Vec::new(),
             last_schema: None,
             unknown_schemas: HashMap::new(),
+            bisection: Bisection::default(),
             hold_off: None,
             aborts: 0,
             last_fencing: None,
@@ -232,7 +238,8 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
         }
         self.work()?;
         self.observer.rested();
-        self.hand_over(!more && self.inbox.is_empty());
+        let drained = !more && !matches!(self.next(), Some(Take::Now(_)));
+        self.hand_over(drained);
         Ok(())
     }
 
@@ -251,18 +258,22 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
             // Only a look whether more has come: the commit thread is free for what is complete.
             return Duration::ZERO;
         }
+        let held = self.held.iter().map(|held| due_in(held.until)).min();
+        let look = held.map_or(LOOK_AROUND, |due| due.clamp(Duration::from_millis(1), LOOK_AROUND));
+        match self.next() {
+            None => look,
+            Some(Take::Now(_)) => Duration::ZERO,
+            Some(Take::Wait(limit)) => limit.min(look),
+        }
+    }
+
+    /// Decides about the next unit; `None` where nothing is at hand.
+    fn next(&self) -> Option<Take> {
         if self.inbox.is_empty() {
-            return self
-                .held
-                .iter()
-                .map(|h| due_in(h.until))
-                .min()
-                .map_or(LOOK_AROUND, |due| due.clamp(Duration::from_millis(1), LOOK_AROUND));
+            return None;
         }
-        match self.pattern.take(&self.inbox, self.waiting_since) {
-            Take::Now(_) => Duration::ZERO,
-            Take::Wait(limit) => limit.min(LOOK_AROUND),
-        }
+        let part = self.bisection.next().map(Take::Now);
+        Some(part.unwrap_or_else(|| self.pattern.take(&self.inbox, self.waiting_since)))
     }
 
     /// Handles the units that are at hand.
@@ -272,10 +283,8 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
     fn work(&mut self) -> Result<(), LoopError> {
         let (mut clock, mut units) = (Instant::now(), 0);
         self.observer.working();
-        while !self.inbox.is_empty() && self.hold_off.is_none() && !self.stopping() {
-            let Take::Now(count) = self.pattern.take(&self.inbox, self.waiting_since) else {
-                break;
-            };
+        while self.hold_off.is_none() && !self.stopping() {
+            let Some(Take::Now(count)) = self.next() else { break };
             if self.settings.bounds.full(self.filling()) {
                 self.make_room()?;
                 continue;

@@ -1,6 +1,8 @@
 //! The loop under faults, in memory: whatever goes wrong at whatever step, every input counts once
 //! and in order.
 
+mod batch;
+mod batch_errors;
 mod messages;
 
 use super::{Driver, Fault, Step};
