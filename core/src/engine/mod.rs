@@ -20,12 +20,14 @@ mod observer;
 mod rebalance;
 mod recovery;
 mod rewind;
+mod settings;
 mod unit;
 
 pub use bounds::Bounds;
 pub(crate) use commit::{CommitThread, Committer, InlineCommitter, Steps};
 pub use commit::{Done, Outcome, Work};
 pub(crate) use observer::{ClientReporter, Observer, millis_since};
+pub use settings::{ErrorPolicy, LoopSettings};
 
 use crate::codec::SchemaId;
 use crate::error::LoopError;
@@ -42,44 +44,6 @@ use std::time::{Duration, Instant};
 
 /// How long the loop waits at most before it looks around again.
 const LOOK_AROUND: Duration = Duration::from_millis(100);
-
-/// What an error of the app function leads to, after the retries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorPolicy {
-    /// Commit what was complete before it and end the app with an error, as the original does.
-    Stop,
-    /// Send the message to the failure topic and go on.
-    DeadLetter,
-}
-
-/// What the loop goes by.
-#[derive(Debug, Clone)]
-pub struct LoopSettings {
-    /// Bounds on one transaction.
-    pub bounds: Bounds,
-    /// What an error of the app function leads to.
-    pub error_policy: ErrorPolicy,
-    /// How often a failing message is tried again first.
-    pub error_retries: u32,
-    /// Waits between those tries, and between replays after aborts: the first and the longest one.
-    pub backoff: (Duration, Duration),
-    /// Messages are handled only once they are this old (`NU_CONSUMER_TIMESTAMP_OFFSET_MINUTES`).
-    pub message_age: Duration,
-    /// Aborted transactions in a row after which the app ends.
-    pub aborts_max: u32,
-    /// The `transactional.id`, for messages.
-    pub transactional_id: String,
-    /// Whether a consumed message without a `guid` header is an error.
-    pub require_guid: bool,
-}
-
-impl LoopSettings {
-    /// The wait before try `attempt` (from 1): doubled each time.
-    fn wait_before(&self, attempt: u32) -> Duration {
-        let (first, longest) = self.backoff;
-        first.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(longest)
-    }
-}
 
 /// A partition whose next message is too young.
 #[derive(Debug, Clone, Copy)]
