@@ -1,12 +1,13 @@
 //! Reads one setting after the other, collects every problem and notes where values came from.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::Url;
 
+use super::certificate::Certificates;
 use super::choice::Choice;
 use super::parse::{self, Refusal};
 use super::problem::{Problem, Warning};
@@ -315,6 +316,20 @@ impl Reader {
 
     pub(super) fn address(&mut self, name: &str) -> Option<IpAddr> {
         self.read(name, |_, text| text.parse().map_err(|_| "not an IP address".into()))
+    }
+
+    pub(super) fn server(&mut self, name: &str, port: u16) -> Option<SocketAddr> {
+        self.read(name, |_, text| parse::server(text, port))
+    }
+
+    pub(super) fn certificates(&mut self, name: &str) -> Option<Certificates> {
+        self.read(name, |_, text| Certificates::read(text))
+    }
+
+    /// Gives the file that a secret came from.
+    pub(super) fn file_of(&self, name: &str) -> Option<PathBuf> {
+        let file = self.effective.get(name).is_some_and(|shown| shown.source == Source::File);
+        file.then(|| self.texts.get(&file_name_of(name)).map(|path| path.trim().into()))?
     }
 
     /// Reads the path of a file or directory that must be there already.

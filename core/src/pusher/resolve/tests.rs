@@ -1,0 +1,43 @@
+use super::*;
+
+fn parsed(resolv_conf: &str) -> Result<(ResolverConfig, ResolverOpts), NetError> {
+    system_conf::parse_resolv_conf(resolv_conf)
+}
+
+const POD: &str = "nameserver 10.96.0.10\nsearch marketing.svc.cluster.local svc.cluster.local\n\
+                   options ndots:5\n";
+
+#[test]
+fn searches_as_a_pod_does_and_remembers_nothing() {
+    let (config, options) = settle(parsed(POD), None).expect("valid");
+    assert_eq!(config.name_servers()[0].ip.to_string(), "10.96.0.10");
+    assert_eq!((config.search().len(), options.ndots), (2, 5));
+    assert_eq!((options.cache_size, options.positive_max_ttl), (0, Some(Duration::ZERO)));
+    assert_eq!(options.ip_strategy, LookupIpStrategy::Ipv4AndIpv6);
+}
+
+#[test]
+fn a_server_of_ones_own_replaces_those_of_the_system_alone() {
+    let server = "127.0.0.1:5300".parse().expect("an address");
+    let (config, options) = settle(parsed(POD), Some(server)).expect("valid");
+    assert_eq!(config.name_servers().len(), 1);
+    let ports: Vec<_> = config.name_servers()[0].connections.iter().map(|c| c.port).collect();
+    assert_eq!(ports, [5300, 5300]);
+    assert_eq!((config.search().len(), options.ndots), (2, 5));
+}
+
+#[test]
+fn a_system_without_servers_is_no_answer_unless_one_is_named() {
+    assert!(settle(parsed("search a.b\n"), None).is_err());
+    let server = "127.0.0.1:53".parse().expect("an address");
+    assert!(settle(parsed("search a.b\n"), Some(server)).is_ok());
+}
+
+#[tokio::test]
+async fn an_ip_address_needs_no_server() {
+    for name in ["127.0.0.7", "::1"] {
+        let service = Service { name: name.into(), server: "127.0.0.1:1".parse().ok() };
+        let address = name.parse().expect("an address");
+        assert_eq!(service.ask(parsed(POD)).await, Lookup::Found([address].into()));
+    }
+}
