@@ -256,3 +256,32 @@ impl ClientObserver for ClientReporter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::MessageBody;
+
+    /// The hot path: what is done for every message beside the app function.
+    #[test]
+    fn counting_a_message_allocates_nothing() {
+        let metrics = Metrics::new("app", "job");
+        let mut observer = Observer::new(&metrics, Arc::new(Pulse::new(0)), Instant::now());
+        let body = MessageBody { timestamp: Some(1), ..MessageBody::default() };
+        let unit = [Message::owned(TopicPartition::new("orders", 0), 7, body)];
+        // The first message of a topic finds its counters.
+        observer.handled(&unit);
+        let counted = allocation_counter::measure(|| {
+            for _ in 0..1_000 {
+                observer.turn();
+                observer.working();
+                observer.handled(&unit);
+                observer.ran(1, Duration::from_micros(5));
+                observer.rested();
+            }
+        });
+        assert_eq!(counted.count_total, 0, "{counted:?}");
+        let looked_up = allocation_counter::measure(|| metrics.inc_messages_consumed("orders", 1));
+        assert!(looked_up.count_total > 0, "else nothing is counted here");
+    }
+}
