@@ -10,7 +10,9 @@ use nubium_core::codec::{Codec, Registry};
 use nubium_core::headers::Header;
 use nubium_core::metrics::Metrics;
 use nubium_core::pusher::End;
-use nubium_core::{Config, ConsumeError, Exception, Exposition, PlainConsumer, PlainProducer};
+use nubium_core::{
+    Config, ConsumeError, Exception, Exposition, PlainConsumer, PlainProducer, Received,
+};
 use nubium_host::{Exit, Stop, logging, signals};
 use serde::{Deserialize, Serialize};
 use std::process::ExitCode;
@@ -55,7 +57,7 @@ fn start(config: &Config) -> anyhow::Result<()> {
 
 /// Consumes and produces until it is asked to stop. The metrics are pushed meanwhile, and for a
 /// last time at the end.
-pub async fn run(config: &Config, stop: &Stop) -> anyhow::Result<()> {
+pub(crate) async fn run(config: &Config, stop: &Stop) -> anyhow::Result<()> {
     let metrics = Metrics::new(&config.app.name, &config.app.hostname);
     let registry = registry_config(&config.registry);
     let codec = Codec::new(Registry::new(registry, tokio::runtime::Handle::current())?);
@@ -97,9 +99,8 @@ async fn greet_next(
         Err(ConsumeError::NoMessage) => return Ok(()),
         received => received?,
     };
-    let message = received.message();
-    let person: Person = match message.value() {
-        Ok(person) => person,
+    let (person, guid) = match read(&received) {
+        Ok(read) => read,
         Err(error) => {
             metrics.inc_message_errors(&Exception::of(&error).name);
             tracing::debug!("A message without an e-mail address: {error:#}");
@@ -107,9 +108,13 @@ async fn greet_next(
         }
     };
     let greeting = Greeting { text: format!("Hello {}", person.email) };
-    let guid = message.header("guid").unwrap_or_default();
     let headers = [Header::new("guid", guid), Header::new("last_updated_by", "greeter")];
     let limit = Duration::from_secs(30);
     producer.produce(output, Some(&person.email), &greeting, &headers, limit).await?;
     Ok(())
+}
+
+fn read(received: &Received) -> anyhow::Result<(Person, String)> {
+    let message = received.message();
+    Ok((message.value()?, message.header("guid").unwrap_or_default().to_owned()))
 }

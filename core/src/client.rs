@@ -88,7 +88,8 @@ pub enum ConsumeError {
     },
 }
 
-/// A message from a plain consumer.
+/// A message from a plain consumer. It may go to another thread or task; what [`Self::message`]
+/// gives may not, so read what is needed before the next `await` of a spawned task.
 pub struct Received {
     message: Message,
     codec: Codec,

@@ -211,7 +211,8 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
 
 #[test]
 fn metrics_page_is_up_to_date() {
-    let (start, end) = ("cargo test -p nubium-core metrics_page -->\n", "<!-- end of the table -->");
+    let (start, end) =
+        ("cargo test -p nubium-core metrics_page -->\n", "<!-- end of the table -->");
     let page = std::fs::read_to_string(PAGE).expect("docs/metrics.md exists");
     let (before, rest) = page.split_once(start).expect("the mark before the table");
     let (table, after) = rest.split_once(end).expect("the mark after the table");

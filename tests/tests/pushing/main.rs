@@ -3,6 +3,7 @@
 
 mod app;
 mod name;
+mod plain;
 mod pods;
 mod proof;
 mod pushgateway;

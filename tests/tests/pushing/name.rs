@@ -27,7 +27,7 @@ fn every_address_gets_the_whole_registry_and_changes_are_seen_at_once() -> Resul
         );
     }
     assert!(pods[2].requests().is_empty(), "it is no pod of the service yet");
-    assert!(dns.asked(SERVICE, RecordType::A) > 1 && dns.asked(SERVICE, RecordType::AAAA) > 1);
+    assert!(dns.asked(SERVICE, RecordType::A) >= 1 && dns.asked(SERVICE, RecordType::AAAA) >= 1);
 
     // One goes, one comes; the time to live of the old answer is an hour.
     dns.set_addresses(SERVICE, &["127.0.0.3", "127.0.0.4", "::1"]);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::config::{
-    AssignmentStrategy, AutoOffsetReset, ErrorPolicy, LogLevel, PushAuth, SaslMechanism, SecurityProtocol,
-    Source, WhenUnset, settings,
+    AssignmentStrategy, AutoOffsetReset, ErrorPolicy, LogLevel, PushAuth, SaslMechanism,
+    SecurityProtocol, Source, WhenUnset, settings,
 };
 
 use super::{UNSET, good};
