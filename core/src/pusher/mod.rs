@@ -68,7 +68,8 @@ pub fn start_pushing(config: &Config, exposition: &Exposition) -> anyhow::Result
     Ok(Some(Pushing { orders, limit: settings.exit_timeout, finished: false }))
 }
 
-/// Pushes until it is finished or dropped.
+/// Pushes until it is finished or dropped. Both block the thread they are called on while the last
+/// push is under way.
 #[must_use = "dropping it ends the pushing"]
 pub struct Pushing {
     orders: UnboundedSender<Order>,

@@ -9,6 +9,7 @@ use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::{Resolver, TokioResolver, system_conf};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// How long one look-up may take, with all its retries and search domains.
@@ -25,26 +26,49 @@ pub(super) enum Lookup {
     Failed(String),
 }
 
+/// The servers, search domains and options of a resolver.
+type Resolving = (ResolverConfig, ResolverOpts);
+
 /// A service by its name.
 #[derive(Debug, Clone)]
 pub(super) struct Service {
-    pub(super) name: String,
+    name: String,
     /// Asked instead of those of `/etc/resolv.conf`.
-    pub(super) server: Option<SocketAddr>,
+    server: Option<SocketAddr>,
+    /// How the system resolves, once that could be read: a start must not depend on it.
+    system: Arc<OnceLock<Resolving>>,
 }
 
 impl Service {
-    /// Looks the name up. The system's configuration is read each time too: it may change, and a
-    /// start must not depend on it.
+    pub(super) fn new(name: &str, server: Option<SocketAddr>) -> Self {
+        Self { name: name.to_owned(), server, system: Arc::default() }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Looks the name up.
     pub(super) async fn look_up(&self) -> Lookup {
-        let system = system_conf::read_system_conf();
+        let system = match self.system.get() {
+            Some(known) => Ok(known.clone()),
+            None => system_conf::read_system_conf().inspect(|read| {
+                // Another look-up may have been faster.
+                let _ = self.system.set(read.clone());
+            }),
+        };
         match tokio::time::timeout(LIMIT, self.ask(system)).await {
             Ok(lookup) => lookup,
             Err(_) => Lookup::Failed(format!("no answer within {LIMIT:?}")),
         }
     }
 
-    async fn ask(&self, system: Result<(ResolverConfig, ResolverOpts), NetError>) -> Lookup {
+    /// Asks by a new resolver, which knows nothing of the answers and failures before.
+    async fn ask(&self, system: Result<Resolving, NetError>) -> Lookup {
+        // With the many dots that pods search with, the resolver would ask for it as a name first.
+        if let Ok(address) = self.name.parse() {
+            return Lookup::Found([address].into());
+        }
         let settled = settle(system, self.server);
         let resolver = match settled.and_then(|(config, options)| resolver(config, options)) {
             Ok(resolver) => resolver,
@@ -69,9 +93,9 @@ fn says_nobody(error: &NetError) -> bool {
 
 /// Searches as the system does, and remembers nothing.
 fn settle(
-    system: Result<(ResolverConfig, ResolverOpts), NetError>,
+    system: Result<Resolving, NetError>,
     server: Option<SocketAddr>,
-) -> Result<(ResolverConfig, ResolverOpts), NetError> {
+) -> Result<Resolving, NetError> {
     let (config, mut options) = match (system, server) {
         (Ok((config, options)), Some(server)) => {
             let (domain, search, _) = config.into_parts();

@@ -48,7 +48,7 @@ impl Rounds {
         Self {
             exposition: exposition.clone(),
             counts: exposition.metrics().for_pushing(),
-            service: Service { name: settings.service_name.clone(), server: settings.dns_server },
+            service: Service::new(&settings.service_name, settings.dns_server),
             target: Arc::new(target),
             interval: settings.interval,
             as_gauges: settings.as_gauges,
@@ -124,41 +124,37 @@ impl Rounds {
 
     fn looked_up(&mut self, lookup: Lookup) {
         self.looking_up = false;
-        let (name, change) =
-            (&self.service.name, self.lookup.note(matches!(lookup, Lookup::Found(_))));
-        let why = match lookup {
+        let change = self.lookup.note(matches!(lookup, Lookup::Found(_)));
+        match lookup {
             Lookup::Found(found) => {
                 if change == Change::Recovered {
-                    tracing::info!(
-                        service = name,
-                        pods = found.len(),
-                        "Found the metrics service."
-                    );
+                    let service = self.service.name();
+                    tracing::info!(service, pods = found.len(), "Found the metrics service.");
                 }
                 self.know(found);
-                None
             }
             Lookup::Nobody => {
                 self.know(BTreeSet::new());
-                Some("it has no address".to_owned())
+                self.not_found(change, "it has no address");
             }
-            // Those of the last time may still be right.
-            Lookup::Failed(why) => Some(why),
-        };
-        if let Some(why) = why {
-            self.counts.lookup_failed();
-            if change == Change::Fails {
-                let service = &self.service.name;
-                tracing::warn!(
-                    service,
-                    why,
-                    "Cannot find the metrics service. Check NU_METRICS_SERVICE_NAME and \
-                     NU_MP_PROJECT, or set NU_DO_METRICS_PUSHING=false."
-                );
-            }
+            // The addresses of the last time may still be right.
+            Lookup::Failed(why) => self.not_found(change, &why),
         }
         let job = self.last.clone().unwrap_or_else(|| self.job(Method::PUT, false));
         self.give(&job);
+    }
+
+    fn not_found(&self, change: Change, why: &str) {
+        self.counts.lookup_failed();
+        if change == Change::Fails {
+            let service = self.service.name();
+            tracing::warn!(
+                service,
+                why,
+                "Cannot find the metrics service. Check NU_METRICS_SERVICE_NAME and \
+                 NU_MP_PROJECT, or set NU_DO_METRICS_PUSHING=false."
+            );
+        }
     }
 
     /// Keeps the pods that are still there, and takes the new ones up.
@@ -210,29 +206,26 @@ impl Rounds {
     }
 
     fn pushed(&mut self, address: IpAddr, answer: &Result<u16, PushError>, took: Duration) {
-        let outcome = match answer {
-            Ok(_) => PushOutcome::Ok,
-            Err(PushError::Refused(_)) => PushOutcome::Refused,
-            Err(PushError::Connect(_) | PushError::NoAnswer(_)) => PushOutcome::Failed,
+        let (outcome, why) = match answer {
+            Ok(_) => (PushOutcome::Ok, ""),
+            Err(PushError::Refused(why)) => (PushOutcome::Refused, &**why),
+            Err(PushError::Connect(why) | PushError::NoAnswer(why)) => {
+                (PushOutcome::Failed, &**why)
+            }
         };
         self.counts.pushed(outcome, took);
         let alone = self.pods.len() == 1;
         // It may have gone meanwhile.
         let Some(pod) = self.pods.get_mut(&address) else { return };
         let next = pod.done(answer);
-        match (pod.health.note(answer.is_ok()), answer) {
-            (
-                Change::Fails,
-                Err(PushError::Connect(why) | PushError::NoAnswer(why) | PushError::Refused(why)),
-            ) => {
-                tracing::warn!(
-                    pod = %address,
-                    why,
-                    "Metrics do not reach a pod of the metrics cache; trying on."
-                );
-            }
-            (Change::Recovered, _) => tracing::info!(pod = %address, "Metrics reach a pod again."),
-            _ => {}
+        match pod.health.note(answer.is_ok()) {
+            Change::Fails => tracing::warn!(
+                pod = %address,
+                why,
+                "Metrics do not reach a pod of the metrics cache; trying on."
+            ),
+            Change::Recovered => tracing::info!(pod = %address, "Metrics reach a pod again."),
+            Change::Same => {}
         }
         if let Some(job) = next {
             self.start(address, job, alone);

@@ -8,6 +8,7 @@ use nubium_tests::pods::{Behaviour, Pod};
 use nubium_tests::process::Signal;
 use nubium_tests::pushgateway::Pushgateway;
 use nubium_tests::scenario::{Cluster, DEADLINE, Scenario};
+use nubium_tests::wait::{Look, eventually};
 
 use crate::APP;
 use crate::settings::{SERVICE, sum_of};
@@ -37,6 +38,7 @@ fn complete(samples: &[Sample], consumed: u32) -> bool {
         && is_there("nubium_registry_requests_total")
         && is_there("process_cpu_seconds_total")
         && samples.iter().any(|sample| sample.name == "nubium_consumer_lag_messages")
+        && sum_of(samples, "nubium_consumer_lag_messages") == 0.0
         && samples.iter().any(|sample| sample.name == "seconds_behind")
 }
 
@@ -104,4 +106,31 @@ fn the_error_that_ends_an_app_is_pushed_before_it_is_gone() -> Result<()> {
     assert_eq!(app.wait(DEADLINE)?.code(), Some(0), "{}", app.log_tail());
     assert!(gateway.job(&scenario.host("app"))?.is_empty(), "the group is still there");
     scenario.verify(&ledger, Extent::Complete).map(drop)
+}
+
+/// Not only errors of the app function: two instances of one name end each other.
+#[test]
+fn an_app_that_kafka_refuses_pushes_why() -> Result<()> {
+    let cluster = Cluster::shared();
+    let mut ledger = write_ledger(&cluster, "pushed-fencing", 100)?;
+    let mut scenario = scenario_on(&cluster, "pushed-fencing", &ledger)?;
+    let gateway = Pushgateway::start(scenario.logs())?;
+    let dns = NameServer::start()?;
+    dns.set_addresses(SERVICE, &["127.0.0.1"]);
+    push_to(&mut scenario, &dns, gateway.port());
+    scenario.set("NU_METRICS_PUSH_RATE", "86400");
+    let first = scenario.start(APP, "app")?;
+    scenario.drained(&ledger, || Ok(()))?;
+    let twins = [first, scenario.start_as(APP, "app", "twin")?];
+    let ended = eventually("one of the twins to end", DEADLINE, || {
+        match (ledger.write(20), twins.iter().find(|twin| !twin.is_running())) {
+            (Ok(()), None) => Look::NotYet("both run".into()),
+            (Ok(()), Some(ended)) => Look::Ready(Ok(ended)),
+            (Err(error), _) => Look::Ready(Err(error)),
+        }
+    })??;
+    assert_eq!(ended.wait(DEADLINE)?.code(), Some(3), "{}", ended.log_tail());
+    let errors = sum_by(&gateway.job(&scenario.host("app"))?, "message_errors", "exception");
+    assert_eq!(errors.get("Fenced"), Some(&1.0), "{errors:?}");
+    Ok(())
 }
