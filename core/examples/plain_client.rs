@@ -7,13 +7,15 @@
 use anyhow::Context as _;
 use nubium_core::app::registry_config;
 use nubium_core::codec::{Codec, Registry};
+use nubium_core::config::Choice as _;
 use nubium_core::headers::Header;
 use nubium_core::metrics::Metrics;
 use nubium_core::pusher::End;
 use nubium_core::{
     Config, ConsumeError, Exception, Exposition, PlainConsumer, PlainProducer, Received,
 };
-use nubium_host::{Exit, Stop, logging, signals};
+use nubium_host::logging::{self, LogFormat, LogLevel};
+use nubium_host::{Exit, Stop, signals};
 use serde::{Deserialize, Serialize};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -32,24 +34,20 @@ struct Greeting {
 }
 
 fn main() -> ExitCode {
-    let config = match Config::from_env() {
-        Ok(loaded) => loaded.config,
-        Err(problems) => {
-            eprintln!("{problems}");
-            return Exit::BadSettings.into();
-        }
+    let (exit, ended) = match Config::from_env() {
+        Ok(loaded) => (Exit::AppFailed, start(&loaded.config)),
+        Err(problems) => (Exit::BadSettings, Err(anyhow::anyhow!("{problems}"))),
     };
-    match start(&config) {
-        Ok(()) => Exit::Ok.into(),
-        Err(error) => {
-            tracing::error!("{error:#}");
-            Exit::AppFailed.into()
-        }
-    }
+    let Err(error) = ended else { return Exit::Ok.into() };
+    // Where the settings are wrong, logging has not started yet.
+    let _ = logging::init(&LogLevel::default(), LogFormat::Text);
+    tracing::error!("{error:#}");
+    exit.into()
 }
 
 fn start(config: &Config) -> anyhow::Result<()> {
-    logging::init(&"info".parse().map_err(anyhow::Error::msg)?, Default::default())?;
+    let level = config.log.level.name().parse().map_err(anyhow::Error::msg)?;
+    logging::init(&level, LogFormat::Text)?;
     let stop = Stop::new();
     signals::install(&stop)?;
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(config, &stop))

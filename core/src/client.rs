@@ -137,8 +137,8 @@ impl PlainConsumer {
         Ok(Self { consumer, codec, metrics: metrics.clone(), counters, last: Mutex::default() })
     }
 
-    /// Waits for a message and counts it in `messages_consumed`; its schema is at hand when it is handed out. The message
-    /// handed out before counts as done.
+    /// Waits for a message and counts it in `messages_consumed`; its schema is at hand when it is
+    /// handed out. The message handed out before counts as done.
     ///
     /// # Errors
     /// [`ConsumeError::NoMessage`] when none came in time.

@@ -220,7 +220,7 @@ impl Rules<'_> {
         self.demand(&[password_name, name], password || !username, expected);
         self.demand(&[name, password_name], username || !password, expected);
         let expected = "either a bearer token or a username, not both";
-        self.demand(&[token_name, name], !token || !(username && password), expected);
+        self.demand(&[token_name, name], !(token && username && password), expected);
         let (ca, tls) = ("NU_METRICS_CA_FILE", "NU_METRICS_TLS");
         let kept = self.config.metrics.tls || !self.reader.is_given(ca);
         self.demand(&[tls, ca], kept, "true: certificates are checked with https alone");

@@ -20,6 +20,7 @@ mod raw;
 mod reader;
 mod secret;
 mod setting;
+mod shown;
 mod topic;
 
 #[cfg(test)]

@@ -46,8 +46,7 @@ fn the_last_push_holds_what_was_counted_last() -> Result<()> {
 }
 
 #[test]
-fn neither_a_silent_name_server_nor_a_hanging_pod_takes_the_last_push_from_the_others() -> Result<()>
-{
+fn a_silent_name_server_or_a_hanging_pod_takes_the_last_push_from_no_other() -> Result<()> {
     let dns = NameServer::start()?;
     let (port, pods) = Pod::on_one_port(&["127.0.0.2", "127.0.0.3"])?;
     dns.set_addresses(SERVICE, &["127.0.0.2", "127.0.0.3"]);

@@ -104,7 +104,8 @@ pub(super) const OPERATION: Section = Section {
 /// Where metrics are pushed to, and how.
 pub(super) const METRICS: Section = Section {
     title: "Metrics pushing",
-    text: "Metrics are pushed to every pod behind a headless service, see [metrics.md](metrics.md).",
+    text: "Metrics are pushed to every pod behind a headless service, see \
+        [metrics.md](metrics.md).",
     settings: &[
         Setting::original(
             "NU_DO_METRICS_PUSHING",
