@@ -187,6 +187,19 @@ fn unit(count: usize) -> String {
     if count == 1 { "message".into() } else { format!("batch of {count} messages that begins") }
 }
 
+impl LoopError {
+    /// The name in the `message_errors` metric.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::App { .. } => "AppError",
+            Self::Fenced { .. } => "Fenced",
+            Self::Stopped(_) => "Stopped",
+            Self::Kafka { .. } => "KafkaError",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
