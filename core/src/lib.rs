@@ -21,6 +21,7 @@ pub mod pusher;
 pub mod raw;
 pub mod record;
 pub mod retry;
+pub mod table;
 pub mod topic;
 pub mod transaction;
 

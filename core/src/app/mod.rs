@@ -1,11 +1,13 @@
 //! The app builder: settings, output topics and one function become a running, exactly-once app.
 
 mod running;
+mod table;
 
 use crate::codec::RegistryConfig;
 use crate::config::{self, Choice as _, Config};
 use crate::metrics::Metrics;
 use crate::pattern::{Batch, BatchTransaction, Pattern, Single};
+use crate::table::{Table, TableReader};
 use crate::transaction::Transaction;
 use anyhow::Context as _;
 use nubium_host::{Exit, Stop, logging, signals};
@@ -38,6 +40,9 @@ pub struct App {
     install_process: bool,
     stop: Stop,
     metrics: Option<Metrics>,
+    table: Option<Table>,
+    lookups: Vec<String>,
+    tables: TableReader,
 }
 
 /// How an app ended, for programs that do more than end with it.
@@ -70,6 +75,9 @@ impl App {
             install_process: true,
             stop: Stop::new(),
             metrics: None,
+            table: None,
+            lookups: Vec::new(),
+            tables: TableReader::default(),
         }
     }
 
