@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use nubium_host::Exit;
 use nubium_service::check::{Checks, Finding, Verdict};
-use nubium_service::start::{self, Start};
 use nubium_service::schemas;
+use nubium_service::start::{self, Start};
 
 use crate::settings::Settings;
 
