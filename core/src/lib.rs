@@ -20,6 +20,7 @@ pub mod pattern;
 pub mod raw;
 pub mod record;
 pub mod retry;
+pub mod table;
 pub mod topic;
 pub mod transaction;
 

@@ -2,11 +2,13 @@
 
 mod running;
 mod scrape;
+mod table;
 
 use crate::codec::RegistryConfig;
 use crate::config::{self, Choice as _, Config};
 use crate::metrics::Metrics;
 use crate::pattern::{Pattern, Single};
+use crate::table::{Table, TableReader};
 use crate::transaction::Transaction;
 use anyhow::Context as _;
 use nubium_host::{Exit, Stop, logging, signals};
@@ -39,6 +41,9 @@ pub struct App {
     install_process: bool,
     stop: Stop,
     metrics: Option<Metrics>,
+    table: Option<Table>,
+    lookups: Vec<String>,
+    tables: TableReader,
 }
 
 /// How an app ended, for programs that do more than end with it.
@@ -71,6 +76,9 @@ impl App {
             install_process: true,
             stop: Stop::new(),
             metrics: None,
+            table: None,
+            lookups: Vec::new(),
+            tables: TableReader::default(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! A running app: what its loops share, and their life from clients to end.
 
 use super::scrape::Scrape;
+use super::table::Started;
 use super::{App, Failed, host, registry_config};
 use crate::codec::{Codec, Registry, TopicEncoder};
 use crate::config::{self, Config};
@@ -15,6 +16,7 @@ use crate::liveness::{Limits, Pulse, judge};
 use crate::metrics::Metrics;
 use crate::pattern::Pattern;
 use crate::retry::RetryRoutes;
+use crate::table::{Table, TableReader};
 use crate::topic::Topic;
 use crate::transaction::{Output, Workbench};
 use anyhow::Context as _;
@@ -29,15 +31,18 @@ const ABORTS_MAX: u32 = 20;
 
 /// Everything the loops share.
 pub(super) struct Running {
-    config: Config,
-    consume: Vec<String>,
+    pub(super) config: Config,
+    pub(super) consume: Vec<String>,
     produce: Vec<(String, String)>,
     require_guid: bool,
     install_process: bool,
-    stop: Stop,
-    metrics: Metrics,
+    pub(super) stop: Stop,
+    pub(super) metrics: Metrics,
+    pub(super) table: Option<Table>,
+    pub(super) lookups: Vec<String>,
+    pub(super) tables: TableReader,
     watchdog: Watchdog,
-    runtime: tokio::runtime::Runtime,
+    pub(super) runtime: tokio::runtime::Runtime,
     codec: Codec,
     clock: Instant,
     pulses: Vec<Arc<Pulse>>,
@@ -76,6 +81,9 @@ impl Running {
             install_process: app.install_process,
             stop: app.stop,
             metrics,
+            table: app.table,
+            lookups: app.lookups,
+            tables: app.tables,
             watchdog,
             runtime,
             codec,
@@ -103,13 +111,17 @@ impl Running {
         tracing::info!(cluster = name, brokers = %cluster.url, topics = ?self.consume,
             threads = self.config.app.threads, "starting");
         let Some(encoders) = self.prepare_outputs()? else { return Ok(()) };
+        let started = self.start_tables(cluster)?;
+        if self.stop.requested() {
+            return Ok(());
+        }
         let ended = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..self.config.app.threads)
                 .map(|number| {
-                    let (this, pattern) = (&self, &pattern);
+                    let (this, pattern, started) = (&self, &pattern, started.as_ref());
                     let (cluster, encoders) = (cluster, encoders.clone());
                     let name = format!("nubium-loop-{number}");
-                    let run = move || this.run_loop(number, cluster, encoders, pattern);
+                    let run = move || this.run_loop(number, cluster, encoders, started, pattern);
                     std::thread::Builder::new().name(name).spawn_scoped(scope, run)
                 })
                 .collect();
@@ -128,9 +140,10 @@ impl Running {
         number: u32,
         cluster: &config::Cluster,
         encoders: Vec<TopicEncoder>,
+        started: Option<&Started>,
         pattern: &P,
     ) -> Result<(), Failed> {
-        let ended = self.make_and_run(number, cluster, encoders, pattern);
+        let ended = self.make_and_run(number, cluster, encoders, started, pattern);
         if ended.is_err() {
             self.stop.request("a loop failed");
         }
@@ -142,6 +155,7 @@ impl Running {
         number: u32,
         cluster: &config::Cluster,
         encoders: Vec<TopicEncoder>,
+        started: Option<&Started>,
         pattern: &P,
     ) -> Result<(), Failed> {
         let refused = |error: anyhow::Error| Failed { exit: Exit::KafkaRefused, error };
@@ -166,26 +180,36 @@ impl Running {
             self.watchdog.clone(),
             limit,
         );
+        let input = self.consume.first().map_or("", String::as_str);
+        let made = started
+            .map(|table| table.for_loop(&self.config, cluster, input, number, source.waker()))
+            .transpose()?;
+        let (tables, applier, desk) = match made {
+            Some(made) => (Some(made.tables), made.applier, made.desk),
+            None => (None, None, None),
+        };
         let committer = CommitThread::start(
             &format!("nubium-commit-{number}"),
-            Steps::new(sink, limit),
+            Steps::new(sink, limit).with_table(applier),
             source.waker(),
         )
         .context("commit thread")
         .map_err(host)?;
-        let bench = Workbench::new(
+        let mut bench = Workbench::new(
             self.codec.clone(),
             outputs(encoders),
             self.retry_routes(),
             usize::try_from(self.config.producer.message_max_bytes).unwrap_or(usize::MAX),
         );
+        (bench.table, bench.lookups) = (desk, started.and_then(Started::lookups));
         let observer = Observer::new(&self.metrics, pulse, self.clock);
         let settings = self.loop_settings(number);
         let _async = self.runtime.enter();
         let engine =
             Engine::new(source, committer, pattern, &bench, settings, observer, self.stop.clone());
-        engine.start().map_err(|error| match error {
+        engine.with_tables(tables).start().map_err(|error| match error {
             LoopError::App { .. } => Failed { exit: Exit::AppFailed, error: error.into() },
+            LoopError::Table { .. } => Failed { exit: Exit::HostFailed, error: error.into() },
             LoopError::Fenced { .. } | LoopError::Kafka { .. } | LoopError::Stopped(_) => {
                 refused(error.into())
             }
@@ -226,25 +250,37 @@ impl Running {
     /// Registers or looks up the schemas of the outputs. While the registry is away the app waits:
     /// it has consumed nothing yet. `None`: it was stopped meanwhile.
     fn prepare_outputs(&self) -> Result<Option<Vec<TopicEncoder>>, Failed> {
-        let register = self.config.registry.auto_register;
         let mut encoders = Vec::new();
         for (topic, schema) in &self.produce {
-            let prepared = self.runtime.block_on(async {
-                tokio::select! {
-                    made = self.codec.prepare_topic(topic, schema, register) => Some(made),
-                    () = self.stop.wait() => None,
-                }
-            });
-            match prepared {
+            match self.prepare_output(topic, schema)? {
                 None => return Ok(None),
-                Some(Ok(encoder)) => encoders.push(encoder),
-                Some(Err(error)) => {
-                    let error = anyhow::Error::from(error).context(format!("schemas of {topic}"));
-                    return Err(Failed { exit: Exit::KafkaRefused, error });
-                }
+                Some(encoder) => encoders.push(encoder),
             }
         }
         Ok(Some(encoders))
+    }
+
+    /// Does so for one topic.
+    pub(super) fn prepare_output(
+        &self,
+        topic: &str,
+        schema: &str,
+    ) -> Result<Option<TopicEncoder>, Failed> {
+        let register = self.config.registry.auto_register;
+        let prepared = self.runtime.block_on(async {
+            tokio::select! {
+                made = self.codec.prepare_topic(topic, schema, register) => Some(made),
+                () = self.stop.wait() => None,
+            }
+        });
+        match prepared {
+            None => Ok(None),
+            Some(Ok(encoder)) => Ok(Some(encoder)),
+            Some(Err(error)) => {
+                let error = anyhow::Error::from(error).context(format!("schemas of {topic}"));
+                Err(Failed { exit: Exit::KafkaRefused, error })
+            }
+        }
     }
 
     fn serve_probes(&self) -> anyhow::Result<Option<ProbeServer>> {
@@ -258,6 +294,7 @@ impl Running {
             limits.broker_gone = Duration::MAX;
         }
         let (pulses, clock, codec) = (self.pulses.clone(), self.clock, self.codec.clone());
+        let tables = self.tables.clone();
         let health = move || {
             let now = millis_since(clock);
             let reachable =
@@ -269,10 +306,12 @@ impl Running {
                     pulse.snapshot()
                 })
                 .collect();
-            judge(&snapshots, now, &limits)
+            let mut health = judge(&snapshots, now, &limits);
+            health.ready.reasons.extend(tables.0.recovering());
+            health
         };
         let (live, ready) = (health.clone(), health);
-        let scrape = Scrape::new(self.metrics.clone(), self.codec.clone());
+        let scrape = Scrape::new(self.metrics.clone(), self.codec.clone(), self.tables.clone());
         let probes = Probes::new(
             move || live().live.into(),
             move || ready().ready.into(),

@@ -2,6 +2,7 @@
 
 use crate::codec::{Codec, Registry};
 use crate::metrics::Metrics;
+use crate::table::TableReader;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
@@ -10,12 +11,13 @@ use std::sync::Mutex;
 pub(super) struct Scrape {
     metrics: Metrics,
     codec: Codec,
+    tables: TableReader,
     counted: Mutex<BTreeMap<(&'static str, &'static str, u16), u64>>,
 }
 
 impl Scrape {
-    pub(super) fn new(metrics: Metrics, codec: Codec) -> Self {
-        Self { metrics, codec, counted: Mutex::default() }
+    pub(super) fn new(metrics: Metrics, codec: Codec, tables: TableReader) -> Self {
+        Self { metrics, codec, tables, counted: Mutex::default() }
     }
 
     pub(super) fn text(&self) -> String {
@@ -34,6 +36,7 @@ impl Scrape {
                 self.metrics.registry_request(request.endpoint, outcome);
             }
         }
+        self.tables.0.measure();
         self.metrics.text()
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use reqwest::Url;
 
 use super::choice::{
-    AssignmentStrategy, AutoOffsetReset, Compression, ErrorPolicy, GroupProtocol, LogFormat,
-    LogLevel,
+    AssignmentStrategy, AutoOffsetReset, Compression, DeleteMarker, ErrorPolicy, GroupProtocol,
+    LogFormat, LogLevel,
 };
 use super::secret::Secret;
 
@@ -175,4 +175,19 @@ pub struct MetricsPush {
     pub service_port: u16,
     /// `NU_METRICS_POD_PORT`.
     pub pod_port: u16,
+}
+
+/// Says how a table app keeps its table.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// `NU_TABLE_PATH`: the directory of the stores.
+    pub path: PathBuf,
+    /// `NU_TABLE_STANDBY_REPLICAS`: instances that follow a partition beside its owner.
+    pub standby_replicas: u32,
+    /// `NU_TABLE_TTL_SECONDS`: how long an entry lives that is not updated; none means for ever.
+    pub ttl: Option<Duration>,
+    /// `NU_TABLE_DELETE_MARKER`.
+    pub delete_marker: DeleteMarker,
+    /// `NU_TABLE_CREATE_CHANGELOG`.
+    pub create_changelog: bool,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::group::{
     App, BasicAuth, Consumer, Errors, Log, MetricsPush, Operation, Outbox, Producer, Registry,
-    Routes,
+    Routes, Table,
 };
 use super::problem::Problems;
 use super::raw::Raw;
@@ -53,7 +53,7 @@ fn read_config(reader: &mut Reader) -> Config {
         },
         operation: read_operation(reader),
         metrics: read_metrics(reader, app.project.as_deref()),
-        table_path: reader.path("NU_TABLE_PATH").unwrap_or_default(),
+        table: read_table(reader),
         app,
         effective: Vec::new(),
     }
@@ -157,5 +157,16 @@ fn read_metrics(reader: &mut Reader, project: Option<&str>) -> MetricsPush {
         service_name,
         service_port: reader.small("NU_METRICS_SERVICE_PORT"),
         pod_port: reader.small("NU_METRICS_POD_PORT"),
+    }
+}
+
+fn read_table(reader: &mut Reader) -> Table {
+    let ttl = reader.time("NU_TABLE_TTL_SECONDS");
+    Table {
+        path: reader.path("NU_TABLE_PATH").unwrap_or_default(),
+        standby_replicas: reader.small("NU_TABLE_STANDBY_REPLICAS"),
+        ttl: (ttl > Duration::ZERO).then_some(ttl),
+        delete_marker: reader.choice("NU_TABLE_DELETE_MARKER"),
+        create_changelog: reader.flag("NU_TABLE_CREATE_CHANGELOG"),
     }
 }

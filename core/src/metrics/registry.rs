@@ -9,24 +9,25 @@ use super::custom::{CounterFamily, Custom, GaugeFamily, HistogramFamily};
 use super::family::{Child, Family};
 use super::handles::{Behind, ExternalRequest, LoopMetrics, RebalanceEvent, TopicCounters};
 use super::names::{self, Kind, Metric};
+use super::table::TableFamilies;
 use super::{Counter, MetricError};
 
 /// Holds every metric of the process; cheap to clone.
 ///
 /// It has a registry of its own, not the global one, so tests and several apps do not meet.
 #[derive(Clone)]
-pub struct Metrics(Arc<Inner>);
+pub struct Metrics(pub(super) Arc<Inner>);
 
-struct Inner {
+pub(super) struct Inner {
     registry: Registry,
     common: Vec<LabelPair>,
-    core: Core,
+    pub(super) core: Core,
     custom: Custom,
     behind: Mutex<Vec<Weak<Behind>>>,
 }
 
 /// The families of [`names::ALL`].
-struct Core {
+pub(super) struct Core {
     consumed: Family<IntCounter>,
     produced: Family<IntCounter>,
     errors: Family<IntCounter>,
@@ -43,6 +44,7 @@ struct Core {
     producer_renewals: Family<IntCounter>,
     replays: Family<IntCounter>,
     loop_restarts: Family<IntCounter>,
+    pub(super) table: TableFamilies,
     build_info: Family<Gauge>,
 }
 
@@ -230,13 +232,14 @@ impl Core {
             producer_renewals: family(registry, &names::PRODUCER_RENEWALS),
             replays: family(registry, &names::REPLAYS),
             loop_restarts: family(registry, &names::LOOP_RESTARTS),
+            table: TableFamilies::register(registry),
             build_info: family(registry, &names::BUILD_INFO),
         }
     }
 }
 
 /// Makes and registers a family of the table. The table is fixed and tested, so it is valid.
-fn family<M: Child>(registry: &Registry, metric: &Metric) -> Family<M> {
+pub(super) fn family<M: Child>(registry: &Registry, metric: &Metric) -> Family<M> {
     let buckets = if let Kind::Histogram(buckets) = metric.kind { buckets } else { &[] };
     let made = Family::new(metric.name, metric.help, metric.labels, buckets, metric.series);
     let family: Family<M> = made.expect("the table of names is valid");
@@ -245,7 +248,7 @@ fn family<M: Child>(registry: &Registry, metric: &Metric) -> Family<M> {
 }
 
 /// Returns a series of the table, whose number of labels is fixed in this file.
-fn series<M: Child>(family: &Family<M>, values: &[&str]) -> M {
+pub(super) fn series<M: Child>(family: &Family<M>, values: &[&str]) -> M {
     family.get(values).expect("the labels match the table of names")
 }
 

@@ -3,10 +3,12 @@
 
 mod consumed;
 mod outbox;
+mod table;
 
 pub use consumed::Consumed;
 pub use outbox::{Batch, OutRecord};
 pub(crate) use outbox::{HeaderSource, Outbox};
+pub(crate) use table::TableDesk;
 
 use crate::codec::{Codec, Encode, TopicEncoder, wire};
 use crate::error::{Exception, MessageError};
@@ -14,12 +16,14 @@ use crate::headers::{self, GUID, Headers, LAST_UPDATED_BY};
 use crate::message::Message;
 use crate::record::{Key, Record, Value};
 use crate::retry::{self, RetryRoute, RetryRoutes};
+use crate::table::Shared;
 use crate::topic::Topic;
 use serde::Deserialize;
 use std::cell::{Cell, RefCell};
 use std::ffi::CStr;
 use std::future::poll_fn;
 use std::ops::Range;
+use std::sync::Arc;
 use std::task::Poll;
 
 /// What a loop keeps from message to message for the transactions it hands out.
@@ -30,6 +34,11 @@ pub(crate) struct Workbench {
     pub(crate) retry: RetryRoutes,
     pub(crate) record_limit: usize,
     pub(crate) request: Cell<Request>,
+    /// The table, if the app has one.
+    pub(crate) table: Option<TableDesk>,
+    /// Other apps' tables, if it looks any up.
+    pub(crate) lookups: Option<Arc<Shared>>,
+    key_buffer: RefCell<Vec<u8>>,
 }
 
 impl Workbench {
@@ -40,7 +49,9 @@ impl Workbench {
         record_limit: usize,
     ) -> Self {
         let (outbox, request) = (RefCell::default(), Cell::default());
-        Self { outbox, codec, outputs: RefCell::new(outputs), retry, record_limit, request }
+        let outputs = RefCell::new(outputs);
+        let (table, lookups, key_buffer) = (None, None, RefCell::default());
+        Self { outbox, codec, outputs, retry, record_limit, request, table, lookups, key_buffer }
     }
 }
 
