@@ -114,6 +114,14 @@ pub enum MessageError {
     /// Something was produced after `commit()`.
     #[error("produced after commit(): this message is committed already; produce before it")]
     AlreadyCommitted,
+    /// A message is named that the unit does not have.
+    #[error("there is no message {index} in this batch of {count}; they count from 0")]
+    NoSuchMessage {
+        /// The index that was asked for.
+        index: usize,
+        /// How many messages the unit has.
+        count: usize,
+    },
     /// `produce_failure` has nowhere to go.
     #[error("there is no failure topic: set NU_PRODUCE_FAILURE_TOPICS")]
     NoFailureTopic,
@@ -130,6 +138,7 @@ impl MessageError {
             Self::RecordTooLarge { .. } => "RecordTooLarge",
             Self::NullValue => "NullValue",
             Self::AlreadyCommitted => "AlreadyCommitted",
+            Self::NoSuchMessage { .. } => "NoSuchMessage",
             Self::NoFailureTopic => "NoFailureTopic",
             Self::Panic(_) => "Panic",
         }
@@ -139,13 +148,15 @@ impl MessageError {
 /// Why a loop ended without being asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum LoopError {
-    /// The app function failed on a message and the policy is to stop.
-    #[error("the message at {at}, offset {offset} could not be handled: {error:#}")]
+    /// The app function failed on a message or batch and the policy is to stop.
+    #[error("the {} at {at}, offset {offset} could not be handled: {error:#}", unit(*count))]
     App {
-        /// Where the message lies.
+        /// Where the message lies; of a batch, the first one.
         at: TopicPartition,
         /// Its offset.
         offset: i64,
+        /// How many messages the unit has.
+        count: usize,
         /// What the function answered.
         error: anyhow::Error,
     },
@@ -182,6 +193,10 @@ pub enum LoopError {
         /// Kafka's words.
         error: String,
     },
+}
+
+fn unit(count: usize) -> String {
+    if count == 1 { "message".into() } else { format!("batch of {count} messages that begins") }
 }
 
 #[cfg(test)]

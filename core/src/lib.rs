@@ -29,6 +29,6 @@ pub use client::{ConsumeError, PlainConsumer, PlainProducer, Received};
 pub use config::Config;
 pub use error::Exception;
 pub use message::Message;
-pub use pattern::{Pattern, Single, Take};
+pub use pattern::{Batch, BatchTransaction, Pattern, Single, Take};
 pub use record::Record;
 pub use transaction::{Consumed, Transaction};

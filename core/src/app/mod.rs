@@ -7,7 +7,7 @@ mod table;
 use crate::codec::RegistryConfig;
 use crate::config::{self, Choice as _, Config};
 use crate::metrics::Metrics;
-use crate::pattern::{Pattern, Single};
+use crate::pattern::{Batch, BatchTransaction, Pattern, Single};
 use crate::table::{Table, TableReader};
 use crate::transaction::Transaction;
 use anyhow::Context as _;
@@ -123,7 +123,16 @@ impl App {
         self.run_pattern(Single(function))
     }
 
-    /// Runs a consumption pattern of the app's own.
+    /// Runs the function for every batch of messages; see [`Batch`] and, for its bounds, the
+    /// settings `NU_CONSUMER_DEFAULT_BATCH_CONSUME_*`.
+    pub fn run_batch<F>(self, function: F) -> std::process::ExitCode
+    where
+        F: AsyncFn(&BatchTransaction<'_>) -> anyhow::Result<()> + Send + Sync + 'static,
+    {
+        self.run_pattern(Batch::new(function))
+    }
+
+    /// Runs a consumption pattern: a [`Batch`] with bounds of its own, or one of the app's.
     pub fn run_pattern<P: Pattern>(self, pattern: P) -> std::process::ExitCode {
         let own_process = self.install_process;
         let ended = self.run_to_end(pattern);
@@ -137,7 +146,7 @@ impl App {
     }
 
     /// Runs a pattern and answers how it ended, without printing.
-    pub fn run_to_end<P: Pattern>(self, pattern: P) -> Ended {
+    pub fn run_to_end<P: Pattern>(self, mut pattern: P) -> Ended {
         let loaded = match self.config {
             Ok(ref loaded) => loaded.clone(),
             Err(ref problems) => {
@@ -150,6 +159,7 @@ impl App {
                 return Ended { exit: Exit::BadSettings, error: Some(error) };
             }
         };
+        pattern.configure(&loaded.config);
         match self.start(loaded, pattern) {
             Ok(()) => Ended { exit: Exit::Ok, error: None },
             Err(Failed { exit, error }) => Ended { exit, error: Some(error) },

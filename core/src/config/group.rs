@@ -112,6 +112,10 @@ pub struct Consumer {
     pub batch_max_count: u64,
     /// `NU_CONSUMER_DEFAULT_BATCH_CONSUME_MAX_TIME_SECONDS`: batch apps only.
     pub batch_max_time: Duration,
+    /// `NU_BATCH_MAX_MB`, in bytes: batch apps only.
+    pub batch_max_bytes: u64,
+    /// `NU_BATCH_ERROR_BISECT`: batch apps only.
+    pub batch_error_bisect: bool,
 }
 
 /// Says how messages are produced.

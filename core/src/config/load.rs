@@ -116,6 +116,8 @@ fn read_consumer(reader: &mut Reader, hostname: &str) -> Consumer {
         },
         batch_max_count: reader.whole("NU_CONSUMER_DEFAULT_BATCH_CONSUME_MAX_COUNT"),
         batch_max_time: reader.time("NU_CONSUMER_DEFAULT_BATCH_CONSUME_MAX_TIME_SECONDS"),
+        batch_max_bytes: reader.bytes("NU_BATCH_MAX_MB"),
+        batch_error_bisect: reader.flag("NU_BATCH_ERROR_BISECT"),
     }
 }
 

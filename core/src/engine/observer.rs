@@ -104,6 +104,11 @@ impl Observer {
         }
     }
 
+    /// A batch of so many messages was handled.
+    pub(crate) fn batch(&self, messages: usize) {
+        self.counts.batch(messages);
+    }
+
     pub(crate) fn failed(&self, exception: &str) {
         self.metrics.error(exception);
     }

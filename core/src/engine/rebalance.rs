@@ -88,6 +88,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         }
         self.uncommitted_starts.retain(|at| !partitions.contains(&at));
         self.inbox.retain(|message| !partitions.contains(&message.topic_partition()));
+        self.bisection.clear();
         let affected = self.current.iter().any(|(at, _)| partitions.contains(&at));
         self.accept(event, &Offsets::default());
         if affected {

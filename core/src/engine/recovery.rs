@@ -65,6 +65,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         };
         self.bench.outbox.borrow_mut().clear();
         self.inbox.clear();
+        self.bisection.clear();
         self.epoch += 1;
         plan
     }

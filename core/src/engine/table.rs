@@ -52,6 +52,7 @@ pub(crate) struct Tables {
     /// Something was written since positions were exact.
     unsaved: bool,
     swept: Instant,
+    sweep: Duration,
     /// Where the next sweep of a partition goes on.
     cursors: Vec<(TopicPartition, Vec<u8>)>,
 }
@@ -77,8 +78,15 @@ impl Tables {
             next: Offsets::default(),
             unsaved: false,
             swept: Instant::now(),
+            sweep: SWEEP,
             cursors: Vec::new(),
         }
+    }
+
+    /// Looks for expired rows in every turn, for tests.
+    pub(crate) fn sweep_always(mut self) -> Self {
+        self.sweep = Duration::ZERO;
+        self
     }
 
     /// Says whether nothing is waited for.
@@ -207,8 +215,16 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         self.observer.recovering(!tables.is_ready());
     }
 
-    /// Puts what was fetched of partitions aside that are not ready.
-    pub(super) fn park(&mut self, before: usize) {
+    /// Fetches into the inbox. What comes of partitions that are not ready is put aside. Answers
+    /// whether more may be there already.
+    pub(super) fn fetch(&mut self, wait: Duration) -> bool {
+        let before = self.inbox.len();
+        let more = self.source.fetch(&mut self.inbox, wait);
+        self.park(before);
+        more
+    }
+
+    fn park(&mut self, before: usize) {
         let Some(tables) = &mut self.tables else { return };
         if tables.is_ready() || self.inbox.len() == before {
             return;
@@ -294,8 +310,10 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
 
     /// Deletes entries whose time is over, in the table and in the changelog.
     pub(super) fn expire(&mut self) -> Result<(), LoopError> {
-        let Some(Tables { ttl: Some(ttl), swept, .. }) = &self.tables else { return Ok(()) };
-        if swept.elapsed() < SWEEP || self.hold_off.is_some() {
+        let Some(Tables { ttl: Some(ttl), swept, sweep, .. }) = &self.tables else {
+            return Ok(());
+        };
+        if swept.elapsed() < *sweep || self.hold_off.is_some() {
             return Ok(());
         }
         let before =

@@ -109,6 +109,9 @@ pub const APP_DURATION: Metric = histogram(
 /// Size of a transaction.
 pub const TRANSACTION_RECORDS: Metric =
     histogram("nubium_transaction_records", RECORDS, "Records produced in one Kafka transaction.");
+/// Size of a batch.
+pub const BATCH_MESSAGES: Metric =
+    histogram("nubium_batch_messages", RECORDS, "Messages of one batch of a batch app.");
 /// Rebalances.
 pub const REBALANCES: Metric = counter(
     "nubium_rebalances_total",
@@ -177,7 +180,7 @@ pub const BUILD_INFO: Metric =
     gauge("nubium_build_info", &["version"], "Always 1; the version is in the label.");
 
 /// Lists every metric above, for the registry, the docs and the tests.
-pub const ALL: [Metric; 24] = [
+pub const ALL: [Metric; 25] = [
     CONSUMED,
     PRODUCED,
     ERRORS,
@@ -189,6 +192,7 @@ pub const ALL: [Metric; 24] = [
     COMMIT_DURATION,
     APP_DURATION,
     TRANSACTION_RECORDS,
+    BATCH_MESSAGES,
     REBALANCES,
     REGISTRY_REQUESTS,
     PRODUCER_RENEWALS,

@@ -30,10 +30,6 @@ pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Err
         Ok(value) => return Ok(value),
         Err(error) => error,
     };
-    // An object or array that does not fit is no string; say where it does not fit.
-    if text.starts_with(['{', '[']) && error.is_data() {
-        return Err(error);
-    }
     let bare: value::StrDeserializer<'_, value::Error> = text.into_deserializer();
     T::deserialize(bare).map_err(|_| error)
 }

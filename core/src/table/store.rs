@@ -280,11 +280,11 @@ impl Store {
     /// Makes a new store of it that belongs to `identity`.
     pub(super) fn claim(&mut self, identity: &Identity) -> Result<(), StoreError> {
         self.update(|edit| {
-            edit.meta("format", &i64::from(FORMAT).to_le_bytes())?;
-            edit.meta("app", identity.app.as_bytes())?;
-            edit.meta("topic", identity.topic.as_bytes())?;
-            edit.meta("topic_id", identity.topic_id.as_bytes())?;
-            edit.meta("partition", &i64::from(identity.partition).to_le_bytes())
+            edit.write_meta("format", &i64::from(FORMAT).to_le_bytes())?;
+            edit.write_meta("app", identity.app.as_bytes())?;
+            edit.write_meta("topic", identity.topic.as_bytes())?;
+            edit.write_meta("topic_id", identity.topic_id.as_bytes())?;
+            edit.write_meta("partition", &i64::from(identity.partition).to_le_bytes())
         })?;
         self.identity = identity.clone();
         Ok(())
@@ -294,7 +294,7 @@ impl Store {
     pub(crate) fn clear(&self, identity: &Identity) -> Result<(), StoreError> {
         self.update(|edit| {
             self.data.clear(&mut edit.txn)?;
-            edit.meta("topic_id", identity.topic_id.as_bytes())?;
+            edit.write_meta("topic_id", identity.topic_id.as_bytes())?;
             edit.position(0, super::now_millis())
         })
     }
@@ -469,17 +469,17 @@ impl Edit<'_> {
     /// Sets the changelog offset up to which everything is in the store.
     pub(crate) fn position(&mut self, position: i64, now: i64) -> heed::Result<()> {
         self.position = Some(position);
-        self.meta("saved", &now.to_le_bytes())?;
-        self.meta("position", &position.to_le_bytes())
+        self.write_meta("saved", &now.to_le_bytes())?;
+        self.write_meta("position", &position.to_le_bytes())
     }
 
     /// Remembers that the changelog has keys framed with another schema id.
     pub(crate) fn foreign_keys(&mut self) -> heed::Result<()> {
         self.foreign = true;
-        self.meta("foreign", &1_i64.to_le_bytes())
+        self.write_meta("foreign", &1_i64.to_le_bytes())
     }
 
-    fn meta(&mut self, name: &str, value: &[u8]) -> heed::Result<()> {
+    pub(super) fn write_meta(&mut self, name: &str, value: &[u8]) -> heed::Result<()> {
         self.store.meta.put(&mut self.txn, name.as_bytes(), value)
     }
 }

@@ -1,5 +1,6 @@
 //! The outbox: the records and offsets of the transaction to come. No Kafka call here.
 
+use super::Messages;
 use super::table::TableDesk;
 use crate::headers::Headers;
 use crate::message::Message;
@@ -199,23 +200,25 @@ impl Outbox {
         self.settle_headers(unit.len(), |index, last| {
             if last { unit[index].take_headers() } else { unit[index].copy_headers() }
         });
-        self.complete(unit);
+        self.complete(unit.iter());
     }
 
     /// Does the same while the app function still reads the messages: headers are copied.
-    pub(crate) fn keep_copying(&mut self, unit: &[Message]) {
-        self.settle_headers(unit.len(), |index, _| unit[index].copy_headers());
-        self.complete(unit);
+    pub(crate) fn keep_copying(&mut self, unit: Messages<'_>) {
+        self.settle_headers(unit.len(), |index, _| {
+            unit.get(index).map_or_else(Headers::default, Message::copy_headers)
+        });
+        self.complete(unit.iter());
     }
 
-    fn complete(&mut self, unit: &[Message]) {
+    fn complete<'m>(&mut self, unit: impl Iterator<Item = &'m Message>) {
         for message in unit {
             let at = message.topic_partition();
             self.batch.next.set(at, message.offset() + 1);
             self.batch.first.lower(at, message.offset());
+            self.batch.messages += 1;
         }
         self.table.keep();
-        self.batch.messages += unit.len();
         self.batch.since.get_or_insert_with(Instant::now);
         self.savepoint =
             Savepoint { arena: self.batch.arena.len(), records: self.batch.records.len() };

@@ -177,6 +177,22 @@ pub(super) const LATER: Section = Section {
             "Batch app: how long a batch may take to fill.",
             "10",
         ),
+        Setting::added(
+            "NU_BATCH_MAX_MB",
+            Megabytes { min: 0.001, max: 2_047.0 },
+            Use("64"),
+            "Batch app: a batch is also full with messages of this size.",
+            "16",
+        ),
+        Setting::added(
+            "NU_BATCH_ERROR_BISECT",
+            Flag,
+            Use("false"),
+            "Batch app: when the app function fails on a batch, after the retries, it is called \
+                with halves of it to find the messages to blame, and NU_ERROR_POLICY follows for \
+                those alone. Without it the policy follows for the whole batch.",
+            "true",
+        ),
         Setting::original(
             "NU_TABLE_PATH",
             Directory,
