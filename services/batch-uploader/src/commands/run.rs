@@ -40,7 +40,7 @@ pub fn run(file: &ConfigFile) -> ExitCode {
 }
 
 /// Makes batches that keep as many requests busy as may be.
-pub fn pattern(settings: &Settings, uploader: Uploader) -> impl nubium_core::Pattern {
+pub fn pattern(settings: &Settings, uploader: Uploader) -> impl nubium_core::Pattern + use<> {
     let concurrency = settings.limits.concurrency;
     Batch::new(async move |batch: &BatchTransaction<'_>| uploader.handle(batch).await)
         .max_count(settings.batch.count.saturating_mul(concurrency))

@@ -54,6 +54,7 @@ fn blank() -> Request {
         gzip: false,
         timeout: std::time::Duration::ZERO,
         connect_timeout: std::time::Duration::ZERO,
+        ca_file: None,
         idempotency_header: None,
     }
 }
@@ -82,6 +83,7 @@ impl Document<'_> {
             "timeout_seconds",
             "connect_timeout_seconds",
             "idempotency_header",
+            "ca_file",
         ];
         self.reader.names(&part, &known);
         let url = self.url(&part, "url", "https://api.example.com/v1/orders")?;
@@ -118,6 +120,7 @@ impl Document<'_> {
                 5.0,
                 (0.01, 300.0),
             ),
+            ca_file: self.reader.text(&part, "ca_file", "ca.pem").map(|f| self.directory.join(f)),
             idempotency_header: self.header_name(&part, "idempotency_header"),
             url,
         })

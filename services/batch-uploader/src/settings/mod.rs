@@ -58,6 +58,8 @@ pub struct Request {
     pub timeout: Duration,
     /// How long a connection may take.
     pub connect_timeout: Duration,
+    /// Certificates of authorities to trust beside the system's, in PEM.
+    pub ca_file: Option<PathBuf>,
     /// The header that carries the idempotency key, if one does.
     pub idempotency_header: Option<String>,
 }
