@@ -35,6 +35,8 @@ pub(crate) struct Slate {
     askers: RefCell<Vec<Waker>>,
     /// The unit gets no more messages.
     closed: Cell<bool>,
+    /// How many waits on purpose there are now, and until when.
+    rests: Cell<usize>,
     resting: Cell<Option<Instant>>,
     /// How often the loop has looked for more messages.
     looks: Cell<u64>,
@@ -148,11 +150,15 @@ pub(super) async fn rest(slate: &Slate, time: Duration) {
     struct Rest<'a>(&'a Slate);
     impl Drop for Rest<'_> {
         fn drop(&mut self) {
-            self.0.resting.set(None);
+            self.0.rests.set(self.0.rests.get() - 1);
+            if self.0.rests.get() == 0 {
+                self.0.resting.set(None);
+            }
         }
     }
+    slate.rests.set(slate.rests.get() + 1);
     let rest = Rest(slate);
-    slate.resting.set(Instant::now().checked_add(time));
+    slate.resting.set(slate.resting.get().max(Instant::now().checked_add(time)));
     tokio::time::sleep(time).await;
     drop(rest);
 }

@@ -43,3 +43,16 @@ pub(super) const TABLE: Section = Section {
         ),
     ],
 };
+
+/// The batch-uploader's own.
+pub(super) const BATCH_UPLOADER: Section = Section {
+    title: "The batch-uploader",
+    text: "Read by `batch-uploader` alone, see [batch-uploader.md](batch-uploader.md).",
+    settings: &[Setting::added(
+        "NU_BATCH_UPLOADER_CONFIG",
+        File,
+        Use("batch-uploader.yaml"),
+        "The uploader's file: what is sent where, and how answers are read.",
+        "/etc/nubium/batch-uploader.yaml",
+    )],
+};
