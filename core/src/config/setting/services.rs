@@ -18,3 +18,16 @@ pub(super) const FUNNEL: Section = Section {
         "/etc/nubium/funnel.yaml",
     )],
 };
+
+/// The HTTP receiver's own.
+pub(super) const HTTP_RECEIVER: Section = Section {
+    title: "The HTTP receiver",
+    text: "Read by `http-receiver` alone, see [http-receiver.md](http-receiver.md).",
+    settings: &[Setting::added(
+        "NU_HTTP_RECEIVER_CONFIG",
+        File,
+        Use("http-receiver.yaml"),
+        "The receiver's file: routes, callers, limits. The files that it names lie beside it.",
+        "/etc/nubium/http-receiver.yaml",
+    )],
+};
