@@ -20,6 +20,7 @@ pub mod probe;
 pub mod process;
 pub mod reader;
 mod reaper;
+pub mod receiver;
 pub mod registry;
 pub mod scenario;
 pub mod secure;
