@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::TcpStream;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -97,16 +96,11 @@ impl Receiver {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let http = Client::builder().timeout(REQUEST_TIMEOUT).no_proxy().build()?;
         let receiver = Self { process, port, probe, http, runtime, dir };
-        receiver.becomes("/readyz", 200, START_DEADLINE)?;
-        // The probes are served before the schemas are registered.
-        eventually("the receiver to listen", START_DEADLINE, || {
-            match (receiver.process.is_running(), TcpStream::connect(("127.0.0.1", port))) {
-                (true, Ok(_)) if receiver.process.log().contains("Taking records") => {
-                    Look::Ready(Ok(()))
-                }
-                (false, _) => {
-                    Look::Ready(Err(anyhow!("it ended\n{}", receiver.process.log_tail())))
-                }
+        // Its probes are green before its schemas are registered, so the log says when it begins.
+        eventually("the receiver to take records", START_DEADLINE, || {
+            match (receiver.process.is_running(), receiver.process.log()) {
+                (_, log) if log.contains("Taking records") => Look::Ready(Ok(())),
+                (false, log) => Look::Ready(Err(anyhow!("it ended\n{log}"))),
                 _ => Look::NotYet("it starts".into()),
             }
         })??;

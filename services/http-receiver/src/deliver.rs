@@ -163,6 +163,7 @@ impl Delivery {
     }
 
     /// Waits for what is still on its way, of requests whose client went away.
+    #[expect(clippy::disallowed_methods, reason = "once, at the end, so its steps do no harm")]
     pub fn finish(&self, limit: Duration) {
         if self.producer.in_flight_count() > 0
             && let Err(error) = self.producer.flush(limit)

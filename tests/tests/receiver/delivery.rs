@@ -58,7 +58,7 @@ fn what_is_answered_200_is_in_the_topic_once_though_the_broker_is_killed_and_res
 
 #[test]
 fn without_a_broker_the_answer_is_503_at_once_with_retry_after_and_each_items_fate() -> Result<()> {
-    let mut faulty = Faulty::start()?;
+    let faulty = Faulty::start()?;
     let topic = topics::unique("forms");
     let receiver = receiver_on(&faulty, &topic)?;
     let item = |n: i32| json!({"id": format!("before-{n}"), "n": n});

@@ -132,7 +132,7 @@ fn a_program_takes_any_form_routes_drops_and_refuses() -> Result<()> {
         assert!(exists(.email), "no address")
         %headers.kind = "form"
         emit("TOPIC", {"id": "copy", "n": 0}, key: "copy")
-        . = {"id": to_string!(.email), "n": length(.)}
+        . = {"id": string!(.email), "n": length(object!(.))}
         %key = .id
     "#;
     let services = shared();

@@ -56,9 +56,12 @@ pub enum Status {
     Unknown,
 }
 
-/// A request that is refused or failed.
+/// A request that is refused or failed. Boxed, as it is the rare side of a `Result`.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct Refusal(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     status: StatusCode,
     detail: String,
     problems: Vec<Problem>,
@@ -83,7 +86,7 @@ struct Body<'a> {
 impl Refusal {
     /// Refuses with a status and a sentence for the client.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Parts {
             status,
             detail: detail.into(),
             problems: Vec::new(),
@@ -91,55 +94,55 @@ impl Refusal {
             retry_after: None,
             extra: None,
             close: false,
-        }
+        }))
     }
 
     /// Lists what is wrong with the body.
     pub fn with_problems(mut self, problems: Vec<Problem>) -> Self {
-        self.problems = problems;
+        self.0.problems = problems;
         self
     }
 
     /// Lists what became of each item.
     pub fn with_items(mut self, items: Vec<ItemStatus>) -> Self {
-        self.items = items;
+        self.0.items = items;
         self
     }
 
     /// Says when to try again.
     pub fn retry_after(mut self, wait: Duration) -> Self {
-        self.retry_after = Some(wait);
+        self.0.retry_after = Some(wait);
         self
     }
 
     /// Adds a header.
     pub fn with_header(mut self, name: header::HeaderName, value: &'static str) -> Self {
-        self.extra = Some((name, HeaderValue::from_static(value)));
+        self.0.extra = Some((name, HeaderValue::from_static(value)));
         self
     }
 
     /// Closes the connection, so that the rest of a body is never read.
     pub fn closing(mut self) -> Self {
-        self.close = true;
+        self.0.close = true;
         self
     }
 
     /// Gives the status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// Gives the sentence for the client.
     #[must_use]
     pub fn detail(&self) -> &str {
-        &self.detail
+        &self.0.detail
     }
 
     /// Names the failure for the `message_errors` metric, as the original's framework did.
     #[must_use]
     pub fn exception(&self) -> &'static str {
-        match self.status {
+        match self.0.status {
             StatusCode::BAD_REQUEST => "BadRequest",
             StatusCode::UNAUTHORIZED => "Unauthorized",
             StatusCode::NOT_FOUND => "NotFound",
@@ -156,24 +159,26 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
+        let exception = self.exception();
+        let this = *self.0;
         let body = Body {
-            title: self.status.canonical_reason().unwrap_or_default(),
-            status: self.status.as_u16(),
-            exception: self.exception(),
-            detail: &self.detail,
-            problems: &self.problems,
-            items: &self.items,
+            title: this.status.canonical_reason().unwrap_or_default(),
+            status: this.status.as_u16(),
+            exception,
+            detail: &this.detail,
+            problems: &this.problems,
+            items: &this.items,
         };
-        let mut response = json(self.status, "application/problem+json", &body);
+        let mut response = json(this.status, "application/problem+json", &body);
         let headers = response.headers_mut();
-        if let Some(wait) = self.retry_after {
+        if let Some(wait) = this.retry_after {
             let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some((name, value)) = self.extra {
+        if let Some((name, value)) = this.extra {
             headers.insert(name, value);
         }
-        if self.close {
+        if this.close {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response

@@ -104,25 +104,23 @@ async fn post(app: &App, route: &Route, request: Request) -> Result<Response, Re
     // A body that is not read would be taken for the next request.
     let (known, format) = early.map_err(Refusal::closing)?;
     let body = body::read(&headers, body, &app.bounds).await?;
-    if known.is_none() {
+    if !known {
         identify(app, route, &headers, &body.bytes)?;
     }
     receive::receive(app, route, &headers, format, body).await
 }
 
-/// Everything that needs no body. Answers who is calling, if that is known already.
+/// Everything that needs no body. Answers whether the caller is known already.
 fn early_checks(
     app: &App,
     route: &Route,
     headers: &HeaderMap,
-) -> Result<(Option<()>, items::Format), Refusal> {
+) -> Result<(bool, items::Format), Refusal> {
     let callers = || route.settings.auth.iter().map(|index| &app.callers[*index].0);
     let later = callers().any(auth::needs_body);
-    let known = match route.settings.auth.is_empty() {
-        true => Some(()),
-        false if later => None,
-        false => Some(identify(app, route, headers, &[])?),
-    };
+    if !route.settings.auth.is_empty() && !later {
+        identify(app, route, headers, &[])?;
+    }
     if let Some(bucket) = &route.bucket {
         allow(bucket, "this route")?;
     }
@@ -131,7 +129,7 @@ fn early_checks(
     if !app.gate.admits(Instant::now()) {
         return Err(unavailable("Kafka cannot be reached at the moment"));
     }
-    Ok((known, format))
+    Ok((!later, format))
 }
 
 /// Finds out who is calling, and whether they may call that often.
