@@ -193,7 +193,8 @@ fn a_request_smuggled_in_the_body_of_another_is_not_taken() -> Result<()> {
     let smuggled = format!("{HEAD}content-length: {}\r\n\r\n{inner}", inner.len());
     // Both lengths: what counts is the chunks, and then the connection ends or the rest is refused.
     let both = format!(
-        "{HEAD}content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{smuggled}\r\n0\r\n\r\n",
+        "{HEAD}content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n\
+         {:x}\r\n{smuggled}\r\n0\r\n\r\n",
         smuggled.len()
     );
     let stream = connect(&receiver)?;

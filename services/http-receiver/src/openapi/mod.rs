@@ -85,7 +85,8 @@ fn post(settings: &Settings, route: &Route, index: usize, item: &Json) -> Json {
 fn responses(route: &Route, topics: &[&str]) -> Json {
     let problem = |what: &str| {
         let schema = json!({ "$ref": "#/components/schemas/Problem" });
-        json!({ "description": what, "content": { "application/problem+json": { "schema": schema } } })
+        let content = json!({ "application/problem+json": { "schema": schema } });
+        json!({ "description": what, "content": content })
     };
     let retry = |what: &str| {
         let mut response = problem(what);
