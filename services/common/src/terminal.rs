@@ -1,8 +1,10 @@
 //! What the commands print: results on standard output, problems on standard error.
 
 use std::fmt::Display;
+use std::process::ExitCode;
 
 use comfy_table::{ContentArrangement, Table, presets};
+use nubium_core::config::Config;
 
 /// Prints a result.
 #[expect(clippy::print_stdout, reason = "this is the command's result")]
@@ -24,4 +26,22 @@ pub fn table(header: &[&str]) -> Table {
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(header.to_vec());
     table
+}
+
+/// Shows every setting of the core's with where its value comes from, secrets redacted.
+pub fn show_settings(config: &Config) {
+    let mut table = table(&["Setting", "Value", "From"]);
+    for setting in config.effective() {
+        let source = setting.source.to_string();
+        table.add_row([setting.name, setting.value.as_str(), source.as_str()]);
+    }
+    show(table);
+}
+
+/// Prints the completions of a shell for the command line `C`.
+pub fn completions<C: clap::CommandFactory>(shell: clap_complete::Shell) -> ExitCode {
+    let mut command = C::command();
+    let name = command.get_name().to_owned();
+    clap_complete::generate(shell, &mut command, name, &mut std::io::stdout());
+    ExitCode::SUCCESS
 }
