@@ -19,6 +19,8 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use nubium_service::start::Start;
+use nubium_service::terminal;
 
 pub mod auth;
 pub mod cli;
@@ -36,19 +38,34 @@ pub mod route;
 pub mod serve;
 pub mod server;
 pub mod settings;
-pub mod start;
 pub mod telemetry;
-pub mod terminal;
+
+use cli::{Cli, Command, ConfigFile};
+use settings::Settings;
 
 /// Does what the command line says; answers the process's exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    use cli::{Cli, Command};
     match Cli::parse().command {
-        Command::Run(file) => commands::run::run(&file),
-        Command::Check(file) => commands::check::run(&file),
-        Command::Config(file) => commands::config::run(&file),
-        Command::Openapi(file) => commands::openapi::run(&file),
-        Command::Completions { shell } => commands::completions::run(shell),
+        Command::Run(file) => with(&file, commands::run::run),
+        Command::Check(file) => with(&file, commands::check::run),
+        Command::Config(file) => with(&file, commands::config::run),
+        Command::Openapi(file) => with(&file, commands::openapi::run),
+        Command::Completions { shell } => terminal::completions::<Cli>(shell),
+    }
+}
+
+fn with(file: &ConfigFile, command: impl FnOnce(&Start<Settings>) -> ExitCode) -> ExitCode {
+    match Start::begin(Settings::load(&file.config)) {
+        Ok(start) => {
+            for route in start.settings.routes.iter().filter(|route| route.auth.is_empty()) {
+                let path = &route.path;
+                terminal::tell(format!(
+                    "warning: {path}: anybody may post here; `auth` says who may"
+                ));
+            }
+            command(&start)
+        }
+        Err(exit) => exit,
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use nubium_core::codec::SchemaId;
 use nubium_core::metrics::TopicCounters;
 use nubium_mapping::avro::Schema;
-use nubium_mapping::mapping::{self, Mapper, Mapping, Plan};
+use nubium_mapping::mapping::{Mapper, Mapping, Plan};
 
 use crate::fit::Rules;
 use crate::rate::Bucket;
@@ -100,25 +100,4 @@ impl Route {
     pub fn rules(&self, from_text: bool) -> Rules {
         Rules { ignore_unknown: self.settings.ignore_unknown_fields, from_text }
     }
-}
-
-/// Compiles the program of a route; `None` when it has none.
-///
-/// # Errors
-/// The compiler's words.
-pub fn compile(route: &settings::Route) -> Result<Option<Mapping>, String> {
-    let Some(source) = &route.program else { return Ok(None) };
-    let input = mapping::Input {
-        topic: route.path.clone(),
-        source: Arc::clone(source),
-        schema: route.body.as_ref().map(|file| Arc::clone(&file.schema)),
-    };
-    let outputs = route.outputs.iter().map(|output| mapping::Output {
-        topic: output.topic.clone(),
-        schema: Arc::clone(&output.schema.schema),
-    });
-    Mapping::compile(vec![input], outputs.collect(), Some(0)).map(Some).map_err(|problems| {
-        let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
-        problems.join("\n\n")
-    })
 }

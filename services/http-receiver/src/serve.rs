@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
-use nubium_core::codec::TopicEncoder;
+use nubium_core::codec::{Codec, TopicEncoder};
 use nubium_core::config::Config;
 use nubium_core::metrics::Metrics;
+use nubium_core::pusher::{End, Exposition, start_pushing};
 use nubium_host::http::{self, ProbeServer, Probes, Report};
 use nubium_host::{Exit, HealthFile, Stop};
 use nubium_mapping::mapping::Mapping;
+use nubium_service::schemas;
+use nubium_service::start::Start;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
@@ -20,7 +23,7 @@ use crate::rate::Bucket;
 use crate::route::{Output, Route};
 use crate::server::body::Bounds;
 use crate::server::{App, router};
-use crate::start::{self, Start};
+use crate::settings::{Credential, Settings};
 use crate::telemetry::Telemetry;
 use crate::{openapi, page};
 
@@ -43,11 +46,15 @@ fn refused(error: anyhow::Error) -> Failed {
     Failed { exit: Exit::KafkaRefused, error }
 }
 
-/// Serves until `stop`, then lets requests finish.
+/// Serves until `stop`, then lets requests finish. Metrics are pushed meanwhile, and at the end.
 ///
 /// # Errors
 /// It cannot start, or Kafka refused for good.
-pub fn run(start: &Start, mappings: Vec<Option<Mapping>>, stop: &Stop) -> Result<(), Failed> {
+pub fn run(
+    start: &Start<Settings>,
+    mappings: Vec<Option<Mapping>>,
+    stop: &Stop,
+) -> Result<(), Failed> {
     let config = &start.config;
     let health = config.operation.health_file.clone();
     let _health =
@@ -58,33 +65,41 @@ pub fn run(start: &Start, mappings: Vec<Option<Mapping>>, stop: &Stop) -> Result
         .build()
         .context("async runtime")
         .map_err(host)?;
+    let codec = schemas::codec(config, &runtime, |_| {}).map_err(host)?;
     let metrics = Metrics::new(&config.app.name, &config.app.hostname);
+    let exposition = Exposition::new(&metrics, Some(&codec));
+    let pushing = start_pushing(config, &exposition).map_err(host)?;
+    let ended = runtime.block_on(serve(start, mappings, &codec, &exposition, stop));
+    if let Some(pushing) = pushing {
+        pushing.finish(if ended.is_ok() { End::Clean } else { End::Failed });
+    }
+    ended
+}
+
+async fn serve(
+    start: &Start<Settings>,
+    mappings: Vec<Option<Mapping>>,
+    codec: &Codec,
+    exposition: &Exposition,
+    stop: &Stop,
+) -> Result<(), Failed> {
+    let (config, settings) = (&start.config, &start.settings);
     let gate = Arc::new(Gate::default());
-    let _probes = serve_probes(config, &metrics, &gate, stop).map_err(host)?;
-    let listener = runtime.block_on(bind(start)).map_err(host)?;
-    let Some(encoders) = runtime.block_on(encoders(start, stop)).map_err(refused)? else {
+    let _probes = serve_probes(config, exposition, &gate, stop).map_err(host)?;
+    let listener = bind(settings).await.map_err(host)?;
+    let Some(encoders) = encoders(start, codec, stop).await.map_err(refused)? else {
         return Ok(());
     };
-    let app = app(start, mappings, encoders, &metrics, gate, stop)?;
-    let router = router(Arc::clone(&app), start.settings.cors.as_ref()).map_err(host)?;
-    runtime
-        .block_on(async {
-            let closed = Stop::new();
-            let limits = limits(start);
-            let server = tokio::spawn(http::serve(listener, router, limits, closed.clone()));
-            tracing::info!(
-                address = %start.settings.listen,
-                routes = start.settings.routes.len(),
-                "Taking records."
-            );
-            stop.wait().await;
-            drain(start, stop).await;
-            closed.request("drained");
-            server.await
-        })
-        .context("the server")
-        .map_err(host)?;
-    app.delivery.finish(start.settings.limits.delivery);
+    let app = app(start, mappings, encoders, exposition.metrics(), gate, stop)?;
+    let router = router(Arc::clone(&app), settings.cors.as_ref()).map_err(host)?;
+    let closed = Stop::new();
+    let server = tokio::spawn(http::serve(listener, router, limits(start), closed.clone()));
+    tracing::info!(address = %settings.listen, routes = settings.routes.len(), "Taking records.");
+    stop.wait().await;
+    drain(start, stop).await;
+    closed.request("drained");
+    server.await.context("the server").map_err(host)?;
+    app.delivery.finish(settings.limits.delivery);
     match stop.why() {
         Some(FATAL) => Err(refused(anyhow!("{FATAL}; the log says why"))),
         _ => Ok(()),
@@ -92,7 +107,7 @@ pub fn run(start: &Start, mappings: Vec<Option<Mapping>>, stop: &Stop) -> Result
 }
 
 /// Not ready any more, but still at work, until load balancers have seen it.
-async fn drain(start: &Start, stop: &Stop) {
+async fn drain(start: &Start<Settings>, stop: &Stop) {
     if stop.why() != Some(FATAL) {
         let delay = start.settings.limits.drain_delay;
         tracing::info!(?delay, "Not ready any more; requests are still taken for a while.");
@@ -100,8 +115,8 @@ async fn drain(start: &Start, stop: &Stop) {
     }
 }
 
-async fn bind(start: &Start) -> anyhow::Result<TcpListener> {
-    let address = start.settings.listen;
+async fn bind(settings: &Settings) -> anyhow::Result<TcpListener> {
+    let address = settings.listen;
     let bound = TcpListener::bind(address).await;
     bound.with_context(|| format!("cannot listen on {address}; choose another `listen`"))
 }
@@ -109,10 +124,10 @@ async fn bind(start: &Start) -> anyhow::Result<TcpListener> {
 /// Registers or looks up the schemas of all topics; waits while the registry is away. `None`: a stop
 /// was asked for meanwhile.
 async fn encoders(
-    start: &Start,
+    start: &Start<Settings>,
+    codec: &Codec,
     stop: &Stop,
 ) -> anyhow::Result<Option<BTreeMap<String, TopicEncoder>>> {
-    let codec = start::codec(&start.config, &tokio::runtime::Handle::current(), |_| {})?;
     let register = start.config.registry.auto_register;
     let mut encoders = BTreeMap::new();
     for output in start.settings.outputs() {
@@ -127,7 +142,7 @@ async fn encoders(
 }
 
 fn app(
-    start: &Start,
+    start: &Start<Settings>,
     mappings: Vec<Option<Mapping>>,
     encoders: BTreeMap<String, TopicEncoder>,
     metrics: &Metrics,
@@ -151,13 +166,13 @@ fn app(
         routes.push(Route::new(route, mapping, outputs.collect()).map_err(bad)?);
     }
     let (name, cluster) = config
-        .cluster_for(start.topics().into_iter())
+        .cluster_for(settings.topics().into_iter())
         .map_err(|problems| bad(anyhow!("{problems}")))?;
     tracing::info!(cluster = name, brokers = %cluster.url, "Producing.");
     let limit = settings.limits.delivery;
     let delivery = Delivery::start(config, cluster, limit, Arc::clone(&gate), stop.clone());
     let now = Instant::now();
-    let caller = |credential: &crate::settings::Credential| {
+    let caller = |credential: &Credential| {
         (credential.clone(), credential.rate.map(|rate| Bucket::new(rate, now)))
     };
     Ok(Arc::new(App {
@@ -180,7 +195,7 @@ fn app(
 }
 
 /// Gives an example of each route's items, as text.
-fn examples(start: &Start) -> Vec<String> {
+fn examples(start: &Start<Settings>) -> Vec<String> {
     let example = |route| {
         let schema = openapi::item_schema(route)?;
         serde_json::to_string_pretty(&openapi::example(schema)).ok()
@@ -188,7 +203,7 @@ fn examples(start: &Start) -> Vec<String> {
     start.settings.routes.iter().map(|route| example(route).unwrap_or("{}".into())).collect()
 }
 
-fn limits(start: &Start) -> http::Limits {
+fn limits(start: &Start<Settings>) -> http::Limits {
     let own = &start.settings.limits;
     let request = own.body_read + own.delivery + MARGIN;
     http::Limits {
@@ -205,18 +220,18 @@ fn limits(start: &Start) -> http::Limits {
 
 fn serve_probes(
     config: &Config,
-    metrics: &Metrics,
+    exposition: &Exposition,
     gate: &Arc<Gate>,
     stop: &Stop,
 ) -> anyhow::Result<Option<ProbeServer>> {
     let Some(address) = config.operation.probe else { return Ok(None) };
-    let (metrics, stop) = (metrics.clone(), stop.clone());
+    let (exposition, stop) = (exposition.clone(), stop.clone());
     let (for_live, for_ready) = (Arc::clone(gate), Arc::clone(gate));
     let outage_limit = config.operation.broker_outage_limit;
     let probes = Probes::new(
         move || live(for_live.away_since().map(|since| since.elapsed()), outage_limit),
         move || ready(stop.requested(), for_ready.away_since().map(|since| since.elapsed())),
-        move || metrics.text(),
+        move || exposition.text(),
     );
     Ok(Some(ProbeServer::start(address, &probes, http::Limits::probes())?))
 }

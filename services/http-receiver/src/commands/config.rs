@@ -3,24 +3,14 @@
 use std::process::ExitCode;
 
 use nubium_host::Exit;
+use nubium_service::start::Start;
+use nubium_service::terminal;
 
-use crate::cli::ConfigFile;
 use crate::settings::{Credential, CredentialKind, Route, Settings};
-use crate::start::Start;
-use crate::terminal;
 
 /// Prints every setting with where its value comes from, secrets redacted, then the receiver's own.
-pub fn run(file: &ConfigFile) -> ExitCode {
-    let start = match Start::load_or_tell(&file.config) {
-        Ok(start) => start,
-        Err(exit) => return exit.into(),
-    };
-    let mut table = terminal::table(&["Setting", "Value", "From"]);
-    for setting in start.config.effective() {
-        let source = setting.source.to_string();
-        table.add_row([setting.name, setting.value.as_str(), source.as_str()]);
-    }
-    terminal::show(table);
+pub fn run(start: &Start<Settings>) -> ExitCode {
+    terminal::show_settings(&start.config);
     let mut table = terminal::table(&["Path", "Topics", "Item", "Key", "Program", "Callers"]);
     for route in &start.settings.routes {
         table.add_row(row(&start.settings, route));

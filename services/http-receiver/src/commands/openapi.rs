@@ -3,17 +3,14 @@
 use std::process::ExitCode;
 
 use nubium_host::Exit;
+use nubium_service::start::Start;
+use nubium_service::terminal;
 
-use crate::cli::ConfigFile;
-use crate::start::Start;
-use crate::{openapi, terminal};
+use crate::openapi;
+use crate::settings::Settings;
 
 /// Prints the description as JSON.
-pub fn run(file: &ConfigFile) -> ExitCode {
-    let start = match Start::load_or_tell(&file.config) {
-        Ok(start) => start,
-        Err(exit) => return exit.into(),
-    };
+pub fn run(start: &Start<Settings>) -> ExitCode {
     let description = openapi::describe(&start.config.app.name, &start.settings);
     terminal::show(format_args!("{description:#}"));
     Exit::Ok.into()

@@ -6,18 +6,15 @@ use std::time::Duration;
 use anyhow::Context as _;
 use nubium_core::config::{Choice as _, Config};
 use nubium_host::{Exit, Stop, StopHook, exit, logging, signals};
+use nubium_service::start::Start;
+use nubium_service::terminal;
 
-use crate::cli::ConfigFile;
-use crate::start::Start;
-use crate::{serve, terminal};
+use crate::serve;
+use crate::settings::Settings;
 
 /// Serves until told to stop; answers the process's exit code.
-pub fn run(file: &ConfigFile) -> ExitCode {
-    let start = match Start::load_or_tell(&file.config) {
-        Ok(start) => start,
-        Err(exit) => return exit.into(),
-    };
-    let mappings = match start.compile() {
+pub fn run(start: &Start<Settings>) -> ExitCode {
+    let mappings = match start.settings.compile() {
         Ok(mappings) => mappings,
         Err(problems) => {
             terminal::tell(problems.join("\n\n"));
@@ -30,14 +27,8 @@ pub fn run(file: &ConfigFile) -> ExitCode {
         terminal::tell(format!("{error:#}"));
         return Exit::HostFailed.into();
     }
-    if start.config.metrics.enabled {
-        tracing::warn!(
-            "NU_DO_METRICS_PUSHING is on, but the receiver does not push: let Prometheus scrape \
-             /metrics (NU_PROBE_PORT), and set it to false to end this warning"
-        );
-    }
     let _bound = bound_the_stop(&stop, start.config.operation.shutdown_timeout);
-    let exit = match serve::run(&start, mappings, &stop) {
+    let exit = match serve::run(start, mappings, &stop) {
         Ok(()) => Exit::Ok,
         Err(failed) => {
             tracing::error!("{:#}", failed.error);

@@ -1,16 +1,15 @@
 //! Reads the YAML of the receiver's settings.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use nubium_core::config::Problem;
 use nubium_mapping::avro::Schema;
 use nubium_mapping::mapping::Source;
-use serde_norway::Value;
+use nubium_service::document::{ReadFile, Value, show};
 
-use super::fields::{Collector, Fields, show};
+use super::fields::{Collector, Fields};
 use super::{Cors, Route, SchemaFile, Settings, credential, limits, route};
 
 const EXAMPLE: &str = "routes: [{path: /forms, topic: forms, schema: form.avsc}]";
@@ -18,7 +17,7 @@ const LISTEN: &str = "0.0.0.0:8080";
 
 /// Reads a file that the settings name.
 pub(super) struct Files<'r> {
-    pub(super) read: &'r dyn Fn(&str) -> io::Result<String>,
+    pub(super) read: ReadFile<'r>,
 }
 
 impl Files<'_> {
@@ -58,11 +57,7 @@ impl Files<'_> {
     }
 }
 
-pub(super) fn parse(
-    name: &str,
-    text: &str,
-    read: &dyn Fn(&str) -> io::Result<String>,
-) -> Result<Settings, Vec<Problem>> {
+pub(super) fn parse(name: &str, text: &str, read: ReadFile<'_>) -> Result<Settings, Vec<Problem>> {
     let collector = Collector::new(name);
     let root: Value = match serde_norway::from_str(text) {
         Ok(root) => root,

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use nubium_core::config::Problem;
-use serde_norway::{Mapping as Map, Value};
+use nubium_service::document::{Map, Value, join, show};
 
 /// Collects the problems of one file.
 #[derive(Debug)]
@@ -56,10 +56,7 @@ impl<'c> Fields<'c> {
 
     /// Gives the place of a field.
     pub(super) fn at(&self, name: &str) -> String {
-        match self.place.is_empty() {
-            true => name.to_owned(),
-            false => format!("{}.{name}", self.place),
-        }
+        join(&self.place, name)
     }
 
     pub(super) fn problem(&self, name: &str, read: &str, expected: &str, example: &str) {
@@ -226,10 +223,4 @@ impl<'c> Fields<'c> {
             }
         }
     }
-}
-
-/// Shows a value of the file in one line.
-pub(super) fn show(value: &Value) -> String {
-    let text = serde_norway::to_string(value).unwrap_or_default();
-    text.trim().replace('\n', ", ")
 }

@@ -10,15 +10,17 @@ mod limits;
 mod route;
 
 use std::collections::BTreeSet;
-use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nubium_core::config::{Problem, Secret};
-use nubium_mapping::avro::Schema;
-use nubium_mapping::mapping::Source;
+use nubium_mapping::mapping::{self, Mapping, Source};
+pub use nubium_service::document::SchemaFile;
+use nubium_service::document::{ReadFile, load};
+pub use nubium_service::topics::Output;
+use nubium_service::topics::mapping_outputs;
 
 /// Holds what the file says, with the files that it names read and parsed.
 #[derive(Debug)]
@@ -168,63 +170,65 @@ pub struct Route {
     pub rate: Option<Rate>,
 }
 
-/// Names a topic to produce to.
-#[derive(Debug, Clone)]
-pub struct Output {
-    /// Topic.
-    pub topic: String,
-    /// Schema of its values.
-    pub schema: SchemaFile,
-}
-
-/// Holds a schema and where it comes from.
-#[derive(Debug, Clone)]
-pub struct SchemaFile {
-    /// Name of the file, as the settings have it.
-    pub name: String,
-    /// Its text.
-    pub json: String,
-    /// The same, parsed.
-    pub schema: Arc<Schema>,
-}
-
 impl Settings {
     /// Reads the file at `path` and those that it names.
     ///
     /// # Errors
     /// Everything that is wrong with them, at once.
     pub fn load(path: &Path) -> Result<Self, Vec<Problem>> {
-        let directory = path.parent().map(PathBuf::from).unwrap_or_default();
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            vec![Problem {
-                setting: "NU_HTTP_RECEIVER_CONFIG".into(),
-                place: String::new(),
-                read: name.clone(),
-                expected: format!("a file that can be read, but: {error}"),
-                example: "NU_HTTP_RECEIVER_CONFIG=/etc/nubium/http-receiver.yaml".into(),
-            }]
-        })?;
-        Self::parse(&name, &text, &|file| std::fs::read_to_string(directory.join(file)))
+        load("NU_HTTP_RECEIVER_CONFIG", path, Self::parse)
     }
 
     /// Reads the settings from text; `read` gives the text of a file that they name.
     ///
     /// # Errors
     /// Everything that is wrong, at once.
-    pub fn parse(
-        name: &str,
-        text: &str,
-        read: &dyn Fn(&str) -> io::Result<String>,
-    ) -> Result<Self, Vec<Problem>> {
+    pub fn parse(name: &str, text: &str, read: ReadFile<'_>) -> Result<Self, Vec<Problem>> {
         document::parse(name, text, read)
     }
 
     /// Gives every topic with its schema, once, in the order of the file.
-    pub fn outputs(&self) -> Vec<&Output> {
+    pub fn outputs(&self) -> Vec<Output> {
         let mut seen = BTreeSet::new();
         let all = self.routes.iter().flat_map(|route| &route.outputs);
-        all.filter(|output| seen.insert(output.topic.as_str())).collect()
+        all.filter(|output| seen.insert(output.topic.as_str())).cloned().collect()
+    }
+
+    /// Gives the topics of all routes.
+    pub fn topics(&self) -> BTreeSet<&str> {
+        let all = self.routes.iter().flat_map(|route| &route.outputs);
+        all.map(|output| output.topic.as_str()).collect()
+    }
+
+    /// Compiles the program of every route; `None` where there is none.
+    ///
+    /// # Errors
+    /// The problems of each, with its path.
+    pub fn compile(&self) -> Result<Vec<Option<Mapping>>, Vec<String>> {
+        let (mut mappings, mut problems) = (Vec::new(), Vec::new());
+        for route in &self.routes {
+            match route.compile() {
+                Ok(mapping) => mappings.push(mapping),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if problems.is_empty() { Ok(mappings) } else { Err(problems) }
+    }
+}
+
+impl Route {
+    fn compile(&self) -> Result<Option<Mapping>, String> {
+        let Some(source) = &self.program else { return Ok(None) };
+        let input = mapping::Input {
+            topic: self.path.clone(),
+            source: Arc::clone(source),
+            schema: self.body.as_ref().map(|file| Arc::clone(&file.schema)),
+        };
+        let mapping = Mapping::compile(vec![input], mapping_outputs(&self.outputs), Some(0));
+        mapping.map(Some).map_err(|problems| {
+            let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+            problems.join("\n\n")
+        })
     }
 }
 
