@@ -3,10 +3,10 @@
 use std::fmt;
 
 use kafka_protocol::messages::create_acls_request::AclCreation;
+use kafka_protocol::messages::delete_acls_request::DeleteAclsFilter;
 use kafka_protocol::messages::{
     CreateAclsRequest, DeleteAclsRequest, DescribeAclsRequest, DescribeClusterRequest,
 };
-use kafka_protocol::messages::delete_acls_request::DeleteAclsFilter;
 use serde::{Deserialize, Serialize};
 
 use crate::admin::Admin;

@@ -164,16 +164,15 @@ impl Admin {
             partition_results(answer.topics, |topic| {
                 let partitions = topic.partitions.into_iter();
                 let results = partitions.map(|partition| {
-                    let producers = partition.active_producers.into_iter().map(|producer| {
-                        ActiveProducer {
+                    let producers =
+                        partition.active_producers.into_iter().map(|producer| ActiveProducer {
                             producer: producer.producer_id.0,
                             epoch: i16::try_from(producer.producer_epoch).unwrap_or(-1),
                             coordinator_epoch: producer.coordinator_epoch,
                             last_write: producer.last_timestamp,
                             transaction_start: Some(producer.current_txn_start_offset)
                                 .filter(|offset| *offset >= 0),
-                        }
-                    });
+                        });
                     (partition.partition_index, partition.error_code, producers.collect())
                 });
                 (topic.name, results.collect())

@@ -15,7 +15,8 @@ use crate::error::AdminError;
 /// Makes what connections are protected with.
 pub(super) fn connector(tls: &Tls) -> Result<TlsConnector, AdminError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let versions =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder = versions.map_err(|error| settings("TLS", error))?;
     let builder = builder.with_root_certificates(authorities(tls.ca_location.as_deref())?);
     let config = match (&tls.certificate_location, &tls.key_location) {
