@@ -10,12 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use nubium_admin::{Admin, ConfigChange, Mode, NewTopic, Outcomes};
-use nubium_core::codec::Registry;
+use nubium_core::codec::{Registry, RegistryError, SchemaId};
 
 use self::steps::{Kind, Step};
 use crate::ending::Error;
 use crate::observed::{self, State};
-use crate::plan::{Action, Plan, Standing, standing};
+use crate::plan::{Action, Plan, SchemaStep, Standing, standing};
 use crate::terminal::Progress;
 
 /// Topics in one request: few enough for progress and for a controller's limits.
@@ -197,13 +197,25 @@ impl<'a> Applier<'a> {
             };
             match report.failed.is_empty() {
                 false => report.left.push(step.text),
-                true => match registry.register(&schema.subject, &schema.schema).await {
-                    Ok(id) => report.done.push(format!("{} with id {id}", step.text)),
+                true => match put(registry, schema).await {
+                    Ok((id, true)) => report.done.push(format!("{} with id {id}", step.text)),
+                    Ok((_, false)) => report.already.push(step.text),
                     Err(error) => report.failed.push(format!("{}: {error}", step.text)),
                 },
             }
         }
         Ok(())
+    }
+}
+
+/// Registers a schema, and tells whether that was still to be done.
+async fn put(registry: &Registry, step: &SchemaStep) -> Result<(SchemaId, bool), RegistryError> {
+    match registry.lookup(&step.subject, &step.schema).await {
+        Ok(id) => Ok((id, false)),
+        Err(RegistryError::NotRegistered { .. }) => {
+            Ok((registry.register(&step.subject, &step.schema).await?, true))
+        }
+        Err(error) => Err(error),
     }
 }
 

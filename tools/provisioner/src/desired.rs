@@ -12,6 +12,8 @@ use crate::observed::Observed;
 /// What shall be, on all clusters.
 #[derive(Debug, Default)]
 pub struct Desired {
+    /// The names of all clusters that the settings have, those that were not observed too.
+    pub clusters: BTreeSet<String>,
     /// The topics, by cluster and name.
     pub topics: BTreeMap<String, BTreeMap<String, Wanted>>,
     /// The rights, by cluster.
@@ -123,7 +125,8 @@ pub fn desired(
     manifests: &[Manifest],
     observed: &BTreeMap<String, Observed>,
 ) -> Desired {
-    let mut desired = Desired::default();
+    let clusters = topology.clusters.keys().cloned().collect();
+    let mut desired = Desired { clusters, ..Desired::default() };
     for (name, topic) in &topology.topics {
         if observed.contains_key(&topic.cluster) {
             let wanted = Wanted {

@@ -30,13 +30,13 @@ pub fn plan(
         warnings: desired.warnings.clone(),
         ..Plan::default()
     };
-    let clusters: Vec<&str> = observed.keys().map(String::as_str).collect();
+    let clusters = &desired.clusters;
     for (cluster, found) in observed {
         let none = BTreeMap::new();
         let wanted = desired.topics.get(cluster).unwrap_or(&none);
         let mut part = ClusterPlan { id: found.id.clone(), ..ClusterPlan::default() };
         for (name, wanted) in wanted {
-            if let Some(topic) = plan.topic(cluster, &clusters, name, wanted, found) {
+            if let Some(topic) = plan.topic(cluster, clusters, name, wanted, found) {
                 part.topics.insert(name.clone(), topic);
             }
         }
@@ -47,7 +47,7 @@ pub fn plan(
                 if !wanted.contains_key(name)
                     && !is_used(name)
                     && !found.internal.contains(name)
-                    && !is_foreign(name, cluster, &clusters)
+                    && !is_foreign(name, cluster, clusters)
                 {
                     let before = Some(state.clone());
                     let topic =
@@ -63,8 +63,8 @@ pub fn plan(
 }
 
 /// Topics that are not ours to change.
-fn is_foreign(name: &str, cluster: &str, clusters: &[&str]) -> bool {
-    let others = clusters.iter().copied().filter(|other| *other != cluster);
+fn is_foreign(name: &str, cluster: &str, clusters: &BTreeSet<String>) -> bool {
+    let others = clusters.iter().map(String::as_str).filter(|other| *other != cluster);
     naming::is_internal(name) || naming::is_mirror(name, others)
 }
 
@@ -72,7 +72,7 @@ impl Plan {
     fn topic(
         &mut self,
         cluster: &str,
-        clusters: &[&str],
+        clusters: &BTreeSet<String>,
         name: &str,
         wanted: &Wanted,
         observed: &Observed,
