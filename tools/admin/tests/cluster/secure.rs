@@ -1,6 +1,6 @@
 //! Brokers that ask who is there, and what a user may do.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use nubium_admin::{
     Acl, AclFilter, AclOperation, Admin, AdminError, Mode, NewTopic, Pattern, ResourceKind,
 };
@@ -54,6 +54,43 @@ async fn a_client_certificate_lets_in() -> Result<()> {
     let cluster = Cluster { url: secure.mtls(), protocol: SecurityProtocol::Ssl, sasl: None, tls };
     let admin = Admin::connect(&cluster, "secure").await?;
     assert_eq!(admin.cluster().await?.brokers.len(), 1);
+    Ok(())
+}
+
+/// The same key behind a password, as PEM.
+fn encrypted(key: &str, password: &str) -> Result<String> {
+    use pkcs8::der::pem::PemLabel as _;
+    use pkcs8::{EncryptedPrivateKeyInfo, PrivateKeyInfo, SecretDocument, pkcs5::pbes2};
+    let (_, plain) = SecretDocument::from_pem(key).map_err(|error| anyhow!("{error}"))?;
+    let plain = PrivateKeyInfo::try_from(plain.as_bytes()).map_err(|error| anyhow!("{error}"))?;
+    let how = pbes2::Parameters::pbkdf2_sha256_aes256cbc(2_048, b"8 bytes!", &[7; 16]);
+    let how = how.map_err(|error| anyhow!("{error}"))?;
+    let encrypted = plain.encrypt_with_params(how, password).map_err(|e| anyhow!("{e}"))?;
+    let pem = encrypted.to_pem(EncryptedPrivateKeyInfo::PEM_LABEL, Default::default());
+    Ok(pem.map_err(|error| anyhow!("{error}"))?.to_string())
+}
+
+#[tokio::test]
+async fn a_private_key_with_a_password_is_opened_and_the_password_not_shown() -> Result<()> {
+    let secure = Secure::shared();
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("client.key");
+    let key = encrypted(&std::fs::read_to_string(secure.file("client.key"))?, PASSWORD)?;
+    std::fs::write(&path, key)?;
+    let mut tls = Tls {
+        ca_location: Some(secure.file("ca.pem").into()),
+        certificate_location: Some(secure.file("client.pem").into()),
+        key_location: Some(path),
+        key_password: Some(PASSWORD.to_owned().into()),
+    };
+    let (url, protocol) = (secure.mtls(), SecurityProtocol::Ssl);
+    let cluster = Cluster { url: url.clone(), protocol, sasl: None, tls: tls.clone() };
+    assert_eq!(Admin::connect(&cluster, "secure").await?.cluster().await?.brokers.len(), 1);
+    tls.key_password = Some(WRONG.to_owned().into());
+    let cluster = Cluster { url, protocol, sasl: None, tls };
+    let error = Admin::connect(&cluster, "secure").await.unwrap_err().to_string();
+    assert!(error.contains("ssl_key_password does not open it"), "{error}");
+    assert!(!error.contains(WRONG), "{error}");
     Ok(())
 }
 

@@ -27,6 +27,9 @@ pub fn run() -> ExitCode {
             return if asked { Ending::Ok } else { Ending::Failed }.into();
         }
     };
+    // The registry client and others tell of what they try again; what is done goes to the user.
+    let level = "WARNING".parse().unwrap_or_default();
+    let _ = nubium_host::logging::init(&level, nubium_host::logging::LogFormat::Text);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -1,6 +1,9 @@
 //! Plans, and what else is only looked at.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
+use nubium_admin::Admin;
+use nubium_core::config::{Cluster, SecurityProtocol, Tls};
+use nubium_provisioner::observed::observe;
 use nubium_tests::registry::RegistryClient;
 use nubium_tests::services::shared;
 use serde_json::json;
@@ -137,6 +140,33 @@ fn an_import_is_a_map_that_changes_nothing() -> Result<()> {
     assert_eq!(ours.len(), 5, "{ours:?}");
     place.topics(&serde_norway::to_string(&ours)?)?;
     place.run(&["plan"])?.ended(0);
+    Ok(())
+}
+
+/// A plan's time is its number of requests, and that must not grow with the topics.
+#[test]
+fn hundreds_of_topics_are_planned_in_a_handful_of_requests() -> Result<()> {
+    let place = Place::new("many")?;
+    let map: String = (0..400)
+        .map(|number| format!("STEM-{number}: {{cluster: main, configs: {{num_partitions: 1}}}}\n"))
+        .collect();
+    place.topics(&map)?;
+    place.provision()?;
+    place.run(&["plan"])?.ended(0);
+    let cluster = Cluster {
+        url: shared().bootstrap.clone(),
+        protocol: SecurityProtocol::Plaintext,
+        sasl: None,
+        tls: Tls::default(),
+    };
+    let runtime = tokio::runtime::Runtime::new()?;
+    let names = (0..400).map(|number| place.name(&number.to_string())).collect();
+    let admin = runtime.block_on(Admin::connect(&cluster, "many"))?;
+    let before = admin.requests();
+    let found =
+        runtime.block_on(observe("main", &admin, &names, true)).map_err(|e| anyhow!("{e}"))?;
+    assert!(names.iter().all(|name| found.topics.contains_key(name)));
+    assert_eq!(admin.requests() - before, 4, "cluster, topics, configurations, rights");
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! Brokers that ask who is there, and apps that may do only what was planned for them.
 
 use anyhow::Result;
+use nubium_admin::{Acl, AclOperation, Admin, Pattern, ResourceKind};
+use nubium_core::config::{Cluster, SecurityProtocol, Tls};
 use nubium_tests::secure::{PASSWORD, Secure, USER};
 use serde_json::{Value, json};
 
@@ -46,11 +48,29 @@ fn a_wrong_password_is_told_and_not_shown() -> Result<()> {
     Ok(())
 }
 
+/// Lets the user see topics of this stem, and no more.
+fn let_describe(bootstrap: &str, stem: &str) -> Result<()> {
+    let (protocol, tls) = (SecurityProtocol::Plaintext, Tls::default());
+    let cluster = Cluster { url: bootstrap.to_owned(), protocol, sasl: None, tls };
+    let rule = Acl {
+        principal: format!("User:{USER}"),
+        host: "*".into(),
+        operation: AclOperation::Describe,
+        kind: ResourceKind::Topic,
+        name: stem.to_owned(),
+        pattern: Pattern::Prefixed,
+        allow: true,
+    };
+    let runtime = tokio::runtime::Runtime::new()?;
+    let admin = runtime.block_on(Admin::connect(&cluster, "root"))?;
+    Ok(runtime.block_on(admin.create_acls(&[rule]))?[0].1.clone()?)
+}
+
 #[test]
 fn rights_are_planned_added_and_then_the_app_may_start() -> Result<()> {
     let secure = Secure::guarded();
     let bootstrap = secure.cluster().bootstrap;
-    let root = Place::on("rights", json!({ "main": { "url": bootstrap } }))?;
+    let root = Place::on("rights", json!({ "main": { "url": &bootstrap } }))?;
     let topics = "STEM-in: {cluster: main}\nSTEM-out: {cluster: main}";
     let manifest = format!(
         "{{app: STEM-app, kind: app, input: STEM-in, output: STEM-out, principal: 'User:{USER}'}}"
@@ -65,6 +85,11 @@ fn rights_are_planned_added_and_then_the_app_may_start() -> Result<()> {
     // The app's own user may not make topics, and is told so.
     let shown = app.run(&["plan", "--out", "plan.json"])?;
     assert!(shown.out.contains("cannot be seen by this user"), "{}", shown.all());
+    let said = app.run(&["apply", "plan.json"])?;
+    assert_eq!(said.code, 3, "{}", said.all());
+    assert!(said.err.contains(&root.name("in")), "{}", said.err);
+    assert!(said.err.contains("TOPIC_AUTHORIZATION_FAILED"), "{}", said.err);
+    let_describe(&bootstrap, &root.stem)?;
     let refused = app.run(&["apply", "plan.json"])?.ended(1);
     for topic in ["in", "out"] {
         let topic = root.name(topic);
@@ -88,6 +113,10 @@ fn rights_are_planned_added_and_then_the_app_may_start() -> Result<()> {
     root.provision()?;
     app.write("manifests/a.yaml", &other)?;
     let found = app.run(&["check"])?.ended(1);
-    assert_eq!(found.matches("FAILED").count(), 4, "topics, group and transactional id:\n{found}");
+    assert_eq!(
+        found.matches("┆ FAILED ┆").count(),
+        4,
+        "topics, group and transactional id:\n{found}"
+    );
     Ok(())
 }
