@@ -7,6 +7,7 @@ use kafka_protocol::messages::describe_producers_request::TopicRequest;
 use kafka_protocol::messages::write_txn_markers_request::{
     WritableTxnMarker, WritableTxnMarkerTopic,
 };
+use kafka_protocol::messages::write_txn_markers_response::WritableTxnMarkerTopicResult;
 use kafka_protocol::messages::{
     DescribeProducersRequest, DescribeTransactionsRequest, ListTransactionsRequest, ProducerId,
     TransactionalId, WriteTxnMarkersRequest,
@@ -254,7 +255,7 @@ impl Admin {
         };
         let read = |answer: <WriteTxnMarkersRequest as Ask>::Answer| {
             let topics = answer.markers.into_iter().flat_map(|marker| marker.topics).collect();
-            partition_results(topics, |topic: kafka_protocol::messages::write_txn_markers_response::WritableTxnMarkerTopicResult| {
+            partition_results(topics, |topic: WritableTxnMarkerTopicResult| {
                 let partitions = topic.partitions.into_iter();
                 let results = partitions.map(|p| (p.partition_index, p.error_code, ()));
                 (topic.name, results.collect())

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
+use nubium_admin::Admin;
+use nubium_core::config::{Cluster, SecurityProtocol, Tls};
 use nubium_tests::services::shared;
 use nubium_tests::topics::unique;
 use serde_json::{Value, json};
@@ -112,8 +114,30 @@ impl Place {
         Ok(())
     }
 
+    /// Deletes what this place has made: hundreds of topics slow the shared broker down.
+    fn clean(&self) -> Result<()> {
+        let runtime = tokio::runtime::Runtime::new()?;
+        let (protocol, tls) = (SecurityProtocol::Plaintext, Tls::default());
+        let cluster = Cluster { url: shared().bootstrap.clone(), protocol, sasl: None, tls };
+        runtime.block_on(async {
+            let admin = Admin::connect(&cluster, "clean").await?;
+            let topics = admin.topics().await?;
+            let ours: Vec<&str> =
+                topics.keys().map(String::as_str).filter(|n| n.starts_with(&self.stem)).collect();
+            admin.delete_topics(&ours).await?;
+            Ok(())
+        })
+    }
+
     /// The plan as JSON.
     pub(crate) fn plan(&self) -> Result<Value> {
         Ok(serde_json::from_str(&self.run(&["plan", "--json"])?.out)?)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Names are unique, so what could not be deleted is in nobody's way.
+        let _ = self.clean();
     }
 }
