@@ -42,7 +42,7 @@ pub use decode::DecodeError;
 pub use encoder::{Body, Dynamic, Encode, EncodeError, TopicEncoder};
 pub use reader::Reader;
 pub use registry::{
-    Backoff, Failure, Health, Registry, RegistryConfig, RegistryError, RequestCount, Verdict,
+    Backoff, Compatibility, Failure, Health, Registry, RegistryConfig, RegistryError, RequestCount, Verdict,
     retriable,
 };
 pub use schema::{STRING_SCHEMA, Schema, SchemaError};

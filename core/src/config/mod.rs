@@ -20,6 +20,7 @@ mod reader;
 mod secret;
 mod setting;
 mod topic;
+mod topology;
 
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ pub use self::setting::{
     Kind, Origin, SECTIONS, SERVICES, Section, Setting, Unit, WhenUnset, nearest, setting, settings,
 };
 pub use self::topic::Topic;
+pub use self::topology::Topology;
 
 use self::raw::Raw;
 

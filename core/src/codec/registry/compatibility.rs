@@ -1,0 +1,50 @@
+//! Asks for the registry's own verdict on a schema, changing nothing.
+
+use serde::Deserialize;
+
+use super::http::{Call, SchemaBody};
+use super::{Registry, RegistryError};
+
+/// Says whether the registry would take a schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Compatibility {
+    /// The subject has no schema yet, so that any is taken.
+    First,
+    /// It keeps the subject's rule.
+    Compatible,
+    /// It breaks the subject's rule; the registry's own words, as far as it gives any.
+    Incompatible(Vec<String>),
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    is_compatible: bool,
+    // Absent or null in registries that give no reasons.
+    messages: Option<Vec<String>>,
+}
+
+impl Registry {
+    /// Asks whether a schema could be registered under a subject.
+    ///
+    /// # Errors
+    /// After the start-up deadline, or permanent ones; an invalid schema is one of them.
+    pub async fn compatible(
+        &self,
+        subject: &str,
+        schema: &str,
+    ) -> Result<Compatibility, RegistryError> {
+        let call = Call {
+            what: format!("check the schema of subject `{subject}` for compatibility"),
+            endpoint: "/compatibility/subjects/{subject}/versions/latest",
+            segments: &["compatibility", "subjects", subject, "versions", "latest"],
+            query: Some("verbose=true"),
+            body: Some(&SchemaBody { schema }),
+        };
+        match self.patiently::<Answer>(&call, self.startup(), || true).await {
+            Err(RegistryError::Refused { status: 404, .. }) => Ok(Compatibility::First),
+            Err(error) => Err(error),
+            Ok(Answer { is_compatible: true, .. }) => Ok(Compatibility::Compatible),
+            Ok(answer) => Ok(Compatibility::Incompatible(answer.messages.unwrap_or_default())),
+        }
+    }
+}
