@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
+use nubium_admin::{Admin, Limits};
 use nubium_core::codec::{Codec, Registry as Schemas};
 use nubium_core::config::{Cluster, Config};
 use nubium_host::Stop;
@@ -157,6 +158,17 @@ impl Session {
         names.join(", ")
     }
 
+    /// Connects the admin client.
+    ///
+    /// # Errors
+    /// No broker answers, or lets us in.
+    pub fn admin(&self, target: &Target) -> Outcome<Admin> {
+        let limits = Limits { answer: self.timeout(), ..Limits::default() };
+        let admin = Admin::connect_within(&target.cluster, "dude", limits);
+        let admin = self.runtime.block_on(admin);
+        Ok(admin.with_context(|| format!("cluster {}", target.name))?)
+    }
+
     /// Makes the codec of the schema registry.
     ///
     /// # Errors
@@ -277,7 +289,9 @@ fn read_file(file: &Path) -> Outcome<BTreeMap<String, String>> {
 fn from_directory(name: &str, value: String, file: &Path) -> String {
     let is_path = name.starts_with("NU_") && PATHS.iter().any(|end| name.ends_with(end));
     match file.parent() {
-        Some(directory) if is_path && !value.trim().is_empty() && Path::new(&value).is_relative() => {
+        Some(directory)
+            if is_path && !value.trim().is_empty() && Path::new(&value).is_relative() =>
+        {
             directory.join(&value).to_string_lossy().into_owned()
         }
         _ => value,

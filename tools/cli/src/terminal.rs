@@ -105,6 +105,28 @@ impl Progress {
         Self { bar, total, begun: now, told: now, unit, quiet: false }
     }
 
+    /// Starts at nothing of a file of so many bytes; what is counted are its records.
+    #[must_use]
+    pub fn of_file(size: Option<u64>, unit: &'static str) -> Self {
+        let progress = Self::start(size, unit);
+        if let (Some(bar), Some(_)) = (&progress.bar, size) {
+            let style = ProgressStyle::with_template("{bar:30} {percent}% {msg}, {eta} left");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        }
+        Self { total: None, ..progress }
+    }
+
+    /// Shows that so many records, and so many bytes of the file, are done.
+    pub fn at_byte(&mut self, done: u64, bytes: u64) {
+        match &self.bar {
+            Some(bar) if bar.length().is_some() => {
+                bar.set_position(bytes);
+                bar.set_message(format!("{done} {}, {:.0}/s", self.unit, self.rate(done)));
+            }
+            _ => self.at(done),
+        }
+    }
+
     /// Keeps quiet, for output that goes to the same terminal.
     #[must_use]
     pub fn quiet(mut self, quiet: bool) -> Self {

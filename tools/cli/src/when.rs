@@ -1,6 +1,6 @@
 //! Points in time as a person writes them.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 
@@ -69,7 +69,8 @@ pub fn show_duration(millis: i64) -> String {
 /// The present moment in milliseconds since the epoch.
 #[must_use]
 pub fn now() -> i64 {
-    Utc::now().timestamp_millis()
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn refuse(text: &str) -> String {
@@ -105,9 +106,13 @@ mod tests {
     #[test]
     fn shows_time_and_length() {
         assert_eq!(show(1_795_521_600_250), "2026-11-24T12:00:00.250Z");
-        for (millis, text) in
-            [(-5, "0s"), (59_999, "59s"), (61_000, "1m 1s"), (3_720_000, "1h 2m"), (90_000_000, "1d 1h")]
-        {
+        for (millis, text) in [
+            (-5, "0s"),
+            (59_999, "59s"),
+            (61_000, "1m 1s"),
+            (3_720_000, "1h 2m"),
+            (90_000_000, "1d 1h"),
+        ] {
             assert_eq!(show_duration(millis), text);
         }
     }

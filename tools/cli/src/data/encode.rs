@@ -189,7 +189,9 @@ fn parse(bytes: &[u8]) -> Result<Value, String> {
 
 fn field<'v>(value: &'v Value, names: &[String]) -> Result<&'v Value, String> {
     names.iter().try_fold(value, |value, name| {
-        value.get(name).ok_or_else(|| format!("no field {:?} to take the key from", names.join(".")))
+        value
+            .get(name)
+            .ok_or_else(|| format!("no field {:?} to take the key from", names.join(".")))
     })
 }
 
@@ -198,7 +200,9 @@ fn key_text(value: &Value, names: &[String]) -> Result<String, String> {
         Value::String(text) => Ok(text.clone()),
         Value::Number(number) => Ok(number.to_string()),
         Value::Bool(flag) => Ok(flag.to_string()),
-        _ => Err(format!("{:?} is neither text nor a number, so it can be no key", names.join("."))),
+        _ => {
+            Err(format!("{:?} is neither text nor a number, so it can be no key", names.join(".")))
+        }
     }
 }
 

@@ -45,11 +45,13 @@ pub struct Input {
     source: Source,
     /// The line (of Avro: the record) of the item last read, from 1.
     at: u64,
+    /// Bytes read, for those sources that tell.
+    bytes: u64,
 }
 
 enum Source {
     Lines(Box<dyn BufRead>),
-    Csv { reader: csv::Reader<Box<dyn Read>>, columns: Vec<Column>, row: csv::StringRecord },
+    Csv { reader: csv::Reader<Box<dyn Read>>, columns: Vec<Column>, row: csv::ByteRecord },
     Avro(Box<container::Reader<ReaderRead<Box<dyn BufRead>>>>),
 }
 
@@ -112,20 +114,50 @@ impl Input {
                 let columns = header.iter().map(|name| Column::of(schema, name.trim()));
                 let columns = columns.collect::<Result<_, _>>();
                 let columns = columns.map_err(|error| format!("line 1: {error}"))?;
-                Source::Csv { reader, columns, row: csv::StringRecord::new() }
+                Source::Csv { reader, columns, row: csv::ByteRecord::new() }
             }
             Format::Avro => {
                 let reader = container::Reader::from_reader(reader);
                 Source::Avro(Box::new(reader.map_err(|error| error.to_string())?))
             }
         };
-        Ok(Self { source, at: 0 })
+        Ok(Self { source, at: 0, bytes: 0 })
     }
 
     /// Where the item last read stands, as a person looks for it.
     #[must_use]
     pub fn at(&self) -> u64 {
         self.at
+    }
+
+    /// How many bytes of the file are read; 0 where that is not known.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        match &self.source {
+            Source::Csv { reader, .. } => reader.position().byte(),
+            Source::Lines(_) | Source::Avro(_) => self.bytes,
+        }
+    }
+
+    /// Gives what stands before the records: the names of CSV.
+    #[must_use]
+    pub fn header(&mut self) -> Option<Vec<u8>> {
+        match &mut self.source {
+            Source::Csv { reader, .. } => reader.byte_headers().ok().map(csv_line),
+            Source::Lines(_) | Source::Avro(_) => None,
+        }
+    }
+
+    /// Gives the record last read as it stood in the file, to be set aside; data of an Avro file as
+    /// JSON.
+    #[must_use]
+    pub fn raw(&self, item: &Item) -> Vec<u8> {
+        match (&self.source, item) {
+            (Source::Csv { row, .. }, _) => csv_line(row),
+            (_, Item::Text(text)) => text.clone(),
+            (_, Item::Json(json)) => json.to_string().into_bytes(),
+            (_, Item::Avro(value)) => value.to_string().into_bytes(),
+        }
     }
 
     /// Reads the next record into `item`; answers whether there was one. Empty lines are passed
@@ -147,6 +179,7 @@ impl Input {
                         return Ok(None);
                     }
                     self.at += 1;
+                    self.bytes += read as u64;
                     trim_end(&mut line);
                     if !line.is_empty() {
                         *item = Item::Text(line);
@@ -155,7 +188,7 @@ impl Input {
                 }
             }
             Source::Csv { reader, columns, row } => {
-                let read = reader.read_record(row);
+                let read = reader.read_byte_record(row);
                 self.at = row.position().map_or_else(|| reader.position().line(), |p| p.line());
                 match read {
                     Ok(false) => Ok(None),
@@ -183,10 +216,11 @@ impl Input {
     }
 }
 
-fn read_row(columns: &[Column], row: &csv::StringRecord) -> Result<Item, String> {
+fn read_row(columns: &[Column], row: &csv::ByteRecord) -> Result<Item, String> {
     let mut map = Map::new();
     for (column, cell) in columns.iter().zip(row) {
-        column.read(cell, &mut map)?;
+        let cell = std::str::from_utf8(cell);
+        column.read(cell.map_err(|error| format!("not UTF-8: {error}"))?, &mut map)?;
     }
     Ok(Item::Json(Value::Object(map)))
 }
@@ -197,5 +231,65 @@ fn trim_end(line: &mut Vec<u8>) {
         if line.last() == Some(&b'\r') {
             line.pop();
         }
+    }
+}
+
+/// Writes a row as CSV, without the line's end.
+fn csv_line(row: &csv::ByteRecord) -> Vec<u8> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    // Writing to memory does not fail.
+    let _ = writer.write_byte_record(row);
+    let mut line = writer.into_inner().unwrap_or_default();
+    trim_end(&mut line);
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn read_all(text: &str, format: Format) -> Vec<(u64, Result<String, String>)> {
+        let schema = json!({"type": "record", "name": "R", "fields": [
+            {"name": "id", "type": "int"}, {"name": "name", "type": "string"}]});
+        let reader = Box::new(Cursor::new(text.to_owned().into_bytes()));
+        let mut input = Input::new(reader, format, Some(&schema)).unwrap();
+        let (mut item, mut all) = (Item::Text(Vec::new()), Vec::new());
+        while let Some(read) = input.read(&mut item).unwrap() {
+            let raw = String::from_utf8(input.raw(&item)).unwrap();
+            all.push((input.at(), read.map(|()| raw)));
+        }
+        all
+    }
+
+    #[test]
+    fn lines_are_counted_and_empty_ones_passed_over() {
+        let read = read_all("a\r\n\n\nb\nc", Format::Lines);
+        let wanted = [(1, Ok("a".into())), (4, Ok("b".into())), (5, Ok("c".into()))];
+        assert_eq!(read, wanted);
+    }
+
+    #[test]
+    fn a_wrong_row_is_named_by_its_line_and_the_next_ones_are_read() {
+        let text = "id,name\n1,\"two\nlines\"\nx,bad\n3\n4,four\n";
+        let read = read_all(text, Format::Csv);
+        let lines: Vec<u64> = read.iter().map(|(line, _)| *line).collect();
+        assert_eq!(lines, [2, 4, 5, 6]);
+        assert!(read[1].1.as_ref().unwrap_err().contains("not a number"), "{read:?}");
+        assert!(read[2].1.as_ref().unwrap_err().contains("fields"), "{read:?}");
+        assert_eq!(read[3].1, Ok("4,four".into()));
+    }
+
+    #[test]
+    fn the_format_follows_the_name() {
+        let of = |given, name: &str| format_of(given, Some(Path::new(name)));
+        assert_eq!(of(Format::Auto, "a.csv"), Format::Csv);
+        assert_eq!(of(Format::Auto, "a.avro"), Format::Avro);
+        assert_eq!(of(Format::Auto, "a.jsonl"), Format::Lines);
+        assert_eq!(of(Format::Messages, "a.csv"), Format::Messages);
+        assert_eq!(format_of(Format::Auto, None), Format::Lines);
     }
 }

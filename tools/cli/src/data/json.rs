@@ -6,8 +6,8 @@
 use std::fmt;
 use std::io::Write as _;
 
-use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::de::{DeserializeSeed, IgnoredAny};
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// Appends whatever is deserialized to a buffer, as JSON.
 pub struct ToJson<'o>(pub &'o mut Vec<u8>);

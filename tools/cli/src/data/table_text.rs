@@ -114,8 +114,15 @@ mod tests {
             {"name": "any", "type": ["null", "int", "string"]}]});
         let mut row = Map::new();
         for (column, cell) in [
-            ("text", "007"), ("n", ""), ("d", "1.5"), ("flag", "Yes"), ("list", "[1, 2]"),
-            ("when", "12"), ("price", "9.99"), ("kind", "A"), ("any", "5"),
+            ("text", "007"),
+            ("n", ""),
+            ("d", "1.5"),
+            ("flag", "Yes"),
+            ("list", "[1, 2]"),
+            ("when", "12"),
+            ("price", "9.99"),
+            ("kind", "A"),
+            ("any", "5"),
         ] {
             Column::of(&schema, column).unwrap().read(cell, &mut row).unwrap();
         }

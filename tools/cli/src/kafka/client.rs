@@ -11,8 +11,8 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
-use rdkafka::producer::ProducerContext;
 use rdkafka::message::DeliveryResult;
+use rdkafka::producer::ProducerContext;
 
 use crate::failure::Outcome;
 use crate::session::{Session, Target};
@@ -125,7 +125,9 @@ pub fn producer_properties(session: &Session, target: &Target) -> BTreeMap<Strin
 ///
 /// # Errors
 /// A property is wrong.
-pub fn consumer(properties: &BTreeMap<String, String>) -> Outcome<(BaseConsumer<Context>, Context)> {
+pub fn consumer(
+    properties: &BTreeMap<String, String>,
+) -> Outcome<(BaseConsumer<Context>, Context)> {
     let context = Context::default();
     let config: ClientConfig = properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
     let consumer = config.create_with_context(context.clone()).context("Kafka consumer")?;

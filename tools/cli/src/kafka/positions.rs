@@ -36,7 +36,10 @@ impl From {
                 Self::Offset(number.parse().map_err(|_| format!("{number} is no offset"))?)
             }
             time => Self::Time(when::parse(time, when::now()).map_err(|_| {
-                format!("{time:?} is no place; expected beginning, end, an offset, or {}", when::ACCEPTED)
+                format!(
+                    "{time:?} is no place; expected beginning, end, an offset, or {}",
+                    when::ACCEPTED
+                )
             })?),
         })
     }

@@ -53,9 +53,27 @@ impl Producer {
     ///
     /// # Errors
     /// Kafka does not take it, or nothing was delivered for longer than the limit.
-    pub fn send(&self, record: &Outgoing, partition: Option<i32>, number: usize) -> anyhow::Result<()> {
-        let mut out: BaseRecord<'_, [u8], [u8], usize> =
-            BaseRecord::with_opaque_to(&self.topic, number);
+    pub fn send(
+        &self,
+        record: &Outgoing,
+        partition: Option<i32>,
+        number: usize,
+    ) -> anyhow::Result<()> {
+        self.send_to(&self.topic, record, partition, number)
+    }
+
+    /// Queues a record to another topic.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub fn send_to(
+        &self,
+        topic: &str,
+        record: &Outgoing,
+        partition: Option<i32>,
+        number: usize,
+    ) -> anyhow::Result<()> {
+        let mut out: BaseRecord<'_, [u8], [u8], usize> = BaseRecord::with_opaque_to(topic, number);
         (out.key, out.payload, out.partition) =
             (record.key.as_deref(), record.value.as_deref(), partition);
         out.timestamp = record.timestamp;
