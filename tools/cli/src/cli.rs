@@ -30,7 +30,7 @@ Exit codes:
 
 /// Works on topics, messages, groups, schemas and transactions.
 #[derive(Debug, Parser)]
-#[command(name = "dude", version, after_help = EXAMPLES, propagate_version = true)]
+#[command(name = "dude", version, after_help = EXAMPLES)]
 pub struct Cli {
     /// The options of every command.
     #[command(flatten)]

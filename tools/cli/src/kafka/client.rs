@@ -10,7 +10,7 @@ use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
 
@@ -70,6 +70,12 @@ impl ProducerContext for Context {
 
     fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
         let Err((error, _)) = result else { return };
+        // Dropped by an abort, because of what is reported by itself.
+        if let Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) =
+            error.rdkafka_error_code()
+        {
+            return;
+        }
         let mut undelivered = self.undelivered.lock().unwrap_or_else(PoisonError::into_inner);
         undelivered.count += 1;
         if undelivered.first.as_ref().is_none_or(|(first, _)| number < *first) {

@@ -3,16 +3,18 @@
 mod last;
 mod output;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
 use nubium_core::raw::NativeMessage;
+use rdkafka::consumer::BaseConsumer;
 
 use crate::data::decode::{Decoder, Encoding};
 use crate::data::filter::Filter;
 use crate::failure::{Failure, Or as _, Outcome};
-use crate::kafka::client::{self, consumer_properties};
+use crate::kafka::client::{self, Context, consumer_properties};
 use crate::kafka::positions::{self, From, Range};
 use crate::kafka::reader::Reader;
 use crate::kafka::subject;
@@ -113,6 +115,8 @@ struct Plan<'c> {
     options: &'c Options,
     properties: BTreeMap<String, String>,
     ranges: Vec<Range>,
+    /// The consumer that the ranges were asked with, for the first that reads: it is connected.
+    connected: Cell<Option<(BaseConsumer<Context>, Context)>>,
 }
 
 impl<'c> Plan<'c> {
@@ -132,12 +136,16 @@ impl<'c> Plan<'c> {
         let bounds = positions::bounds(&consumer, topic, &partitions, limit)?;
         let (from, offsets) = (options.from, &options.offset);
         let ranges = positions::ranges(&consumer, topic, &bounds, from, offsets, limit)?;
-        Ok(Self { session, options, properties, ranges })
+        let connected = Cell::new(Some((consumer, context)));
+        Ok(Self { session, options, properties, ranges, connected })
     }
 
     /// Starts to read some ranges.
     fn reader(&self, ranges: &[Range]) -> Outcome<Reader> {
-        let (consumer, context) = client::consumer(&self.properties)?;
+        let (consumer, context) = match self.connected.take() {
+            Some(connected) => connected,
+            None => client::consumer(&self.properties)?,
+        };
         let (topic, follow) = (&self.options.topic, self.options.follow);
         Ok(Reader::new(consumer, context, topic, ranges, follow, self.session.timeout())?)
     }

@@ -93,7 +93,17 @@ fn records(place: &str, old: &Value, new: &Value, found: &mut Vec<Difference>) {
         if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") }
     };
     for field in &old_fields {
+        let known_as = |other: &&Value| {
+            let aliases = other["aliases"].as_array();
+            aliases.is_some_and(|aliases| aliases.contains(&field["name"]))
+        };
         match new_fields.iter().find(|other| other["name"] == field["name"]) {
+            None if new_fields.iter().any(|other| known_as(&other)) => {
+                for other in new_fields.iter().filter(known_as) {
+                    note(&inner(field), "renamed", &field["name"], &other["name"], found);
+                    compare(&inner(other), &field["type"], &other["type"], found);
+                }
+            }
             None => note(&inner(field), "removed", &field["type"], &Value::Null, found),
             Some(other) => {
                 compare(&inner(field), &field["type"], &other["type"], found);
@@ -103,7 +113,11 @@ fn records(place: &str, old: &Value, new: &Value, found: &mut Vec<Difference>) {
         }
     }
     for field in &new_fields {
-        if !old_fields.iter().any(|other| other["name"] == field["name"]) {
+        let aliases = field["aliases"].as_array();
+        let was = |other: &Value| {
+            other["name"] == field["name"] || aliases.is_some_and(|a| a.contains(&other["name"]))
+        };
+        if !old_fields.iter().any(was) {
             let what = match field.get("default") {
                 Some(_) => "added",
                 None => "added without default",
@@ -135,6 +149,7 @@ mod tests {
         let old = json!({"type": "record", "name": "Order", "fields": [
             {"name": "id", "type": "int"},
             {"name": "gone", "type": "string"},
+            {"name": "who", "type": "string"},
             {"name": "same", "type": {"type": "string"}},
             {"name": "note", "type": ["null", "string"], "default": null},
             {"name": "lines", "type": {"type": "array", "items": {"type": "record", "name": "Line",
@@ -143,6 +158,7 @@ mod tests {
         let new = json!({"type": "record", "name": "Order", "doc": "An order.", "fields": [
             {"name": "same", "type": "string"},
             {"name": "id", "type": "long"},
+            {"name": "customer", "type": "bytes", "aliases": ["who"]},
             {"name": "note", "type": ["null", "string"], "default": null, "aliases": ["remark"]},
             {"name": "fresh", "type": "int", "default": 0},
             {"name": "bare", "type": "int"},
@@ -157,6 +173,8 @@ mod tests {
             "|doc||An order.",
             "id|type|int|long",
             "gone|removed|string|",
+            "who|renamed|who|customer",
+            "customer|type|string|bytes",
             "note|aliases||[\"remark\"]",
             "lines[].kind|symbol removed|B|",
             "lines[].kind|symbol added||C",
