@@ -51,6 +51,8 @@ pub struct Global {
 const AD_HOC: &str = "bootstrap";
 /// Stands where no registry is given; a command that needs one says so first.
 const NO_REGISTRY: &str = "http://no-registry.invalid";
+/// Stands where no cluster is given and none is needed.
+const NO_CLUSTER: &str = r#"{"none": {"url": "no-cluster.invalid:9092"}}"#;
 /// Settings whose value is a path, which a file of settings gives from its own directory.
 const PATHS: [&str; 3] = ["_YAML", "_FILE", "_LOCATION"];
 
@@ -78,18 +80,29 @@ pub struct Target {
 }
 
 impl Session {
-    /// Reads file, environment and options.
+    /// Reads file, environment and options. A command that has no use for a cluster starts without
+    /// the map of clusters too.
     ///
     /// # Errors
     /// All that is wrong with them at once.
-    pub fn open(options: &Global) -> Outcome<Self> {
+    pub fn open(options: &Global, needs_cluster: bool) -> Outcome<Self> {
         let level = if options.verbose { "INFO" } else { "ERROR" };
         let level = level.parse().map_err(anyhow::Error::msg).or_host()?;
         nubium_host::logging::init(&level, nubium_host::logging::LogFormat::Text).or_host()?;
         let (mut vars, options) = variables(options)?;
         let has_registry = vars.contains_key("NU_SCHEMA_REGISTRY_URL");
         vars.entry("NU_SCHEMA_REGISTRY_URL".into()).or_insert_with(|| NO_REGISTRY.into());
-        let loaded = Config::from_vars(vars).map_err(Failure::settings)?;
+        let mut stands_in = false;
+        if !needs_cluster && !vars.contains_key("NU_KAFKA_CLUSTERS_CONFIGS_YAML") {
+            vars.entry("NU_KAFKA_CLUSTERS_CONFIGS_JSON".into()).or_insert_with(|| {
+                stands_in = true;
+                NO_CLUSTER.into()
+            });
+        }
+        let mut loaded = Config::from_vars(vars).map_err(Failure::settings)?;
+        if stands_in {
+            loaded.config.clusters.clear();
+        }
         for warning in &loaded.warnings {
             terminal::tell(format!("warning: {warning}"));
         }

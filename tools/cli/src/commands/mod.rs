@@ -39,7 +39,8 @@ fn dispatch(cli: &Cli) -> Outcome {
         Command::Man(options) => return completions::man(options),
         _ => {}
     }
-    let session = &Session::open(&cli.global)?;
+    let needs_cluster = !matches!(cli.command, Command::Schema(_) | Command::RunLocal(_));
+    let session = &Session::open(&cli.global, needs_cluster)?;
     match &cli.command {
         Command::Topics(verb) => topics::run(session, verb),
         Command::Produce(options) => produce::run(session, options),

@@ -133,7 +133,7 @@ mod tests {
         {"name": "none", "type": {"type": "array", "items": "int"}},
         {"name": "map", "type": {"type": "map", "values": "int"}}]}"#;
     const LINE: &str = concat!(
-        r#"{"flag":true,"int":-7,"long":9007199254740993,"float":0.1,"double":1e300,"#,
+        r#"{"flag":true,"int":-7,"long":9007199254740993,"float":0.1,"double":1e+300,"#,
         r#""bytes":"\u0000ÿA","hash":"ÿ\u0001","text":"a \"quote\" ☃ and\nlines","maybe":null,"#,
         r#""kind":"B","list":[1,null,3],"none":[],"map":{"x":1}}"#
     );

@@ -36,7 +36,9 @@ pub(super) fn pretty(schema: &Value) -> String {
 
 fn put(value: &Value, order: &[&str], depth: usize, out: &mut String) {
     let flat = flat(value, order);
-    if flat.len() + 2 * depth <= WIDTH && !has_fields(value) {
+    // Of fields, each has its own line.
+    let is_list_of_fields = value.is_array() && order == FIELD_ORDER;
+    if flat.len() + 2 * depth <= WIDTH && !has_fields(value) && !is_list_of_fields {
         out.push_str(&flat);
         return;
     }
