@@ -1,12 +1,13 @@
 //! The app builder: settings, output topics and one function become a running, exactly-once app.
 
 mod running;
-mod scrape;
+mod table;
 
 use crate::codec::RegistryConfig;
 use crate::config::{self, Choice as _, Config};
 use crate::metrics::Metrics;
-use crate::pattern::{Pattern, Single};
+use crate::pattern::{Batch, BatchTransaction, Pattern, Single};
+use crate::table::{Table, TableReader};
 use crate::transaction::Transaction;
 use anyhow::Context as _;
 use nubium_host::{Exit, Stop, logging, signals};
@@ -39,6 +40,9 @@ pub struct App {
     install_process: bool,
     stop: Stop,
     metrics: Option<Metrics>,
+    table: Option<Table>,
+    lookups: Vec<String>,
+    tables: TableReader,
 }
 
 /// How an app ended, for programs that do more than end with it.
@@ -71,6 +75,9 @@ impl App {
             install_process: true,
             stop: Stop::new(),
             metrics: None,
+            table: None,
+            lookups: Vec::new(),
+            tables: TableReader::default(),
         }
     }
 
@@ -115,7 +122,16 @@ impl App {
         self.run_pattern(Single(function))
     }
 
-    /// Runs a consumption pattern of the app's own.
+    /// Runs the function for every batch of messages; see [`Batch`] and, for its bounds, the
+    /// settings `NU_CONSUMER_DEFAULT_BATCH_CONSUME_*`.
+    pub fn run_batch<F>(self, function: F) -> std::process::ExitCode
+    where
+        F: AsyncFn(&BatchTransaction<'_>) -> anyhow::Result<()> + Send + Sync + 'static,
+    {
+        self.run_pattern(Batch::new(function))
+    }
+
+    /// Runs a consumption pattern: a [`Batch`] with bounds of its own, or one of the app's.
     pub fn run_pattern<P: Pattern>(self, pattern: P) -> std::process::ExitCode {
         let own_process = self.install_process;
         let ended = self.run_to_end(pattern);
@@ -129,7 +145,7 @@ impl App {
     }
 
     /// Runs a pattern and answers how it ended, without printing.
-    pub fn run_to_end<P: Pattern>(self, pattern: P) -> Ended {
+    pub fn run_to_end<P: Pattern>(self, mut pattern: P) -> Ended {
         let loaded = match self.config {
             Ok(ref loaded) => loaded.clone(),
             Err(ref problems) => {
@@ -142,6 +158,7 @@ impl App {
                 return Ended { exit: Exit::BadSettings, error: Some(error) };
             }
         };
+        pattern.configure(&loaded.config);
         match self.start(loaded, pattern) {
             Ok(()) => Ended { exit: Exit::Ok, error: None },
             Err(Failed { exit, error }) => Ended { exit, error: Some(error) },
@@ -156,12 +173,6 @@ impl App {
         }
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
-        }
-        if config.metrics.enabled && self.install_process {
-            tracing::warn!(
-                "NU_DO_METRICS_PUSHING is on, but this version does not push yet: let Prometheus \
-                 scrape /metrics (NU_PROBE_PORT), and set it to false to end this warning"
-            );
         }
         let running = Running::prepare(self, config)?;
         running.run(pattern)
@@ -198,5 +209,6 @@ pub fn registry_config(settings: &config::Registry) -> RegistryConfig {
         made = made.with_login(&auth.username, auth.password.expose());
     }
     made.timeout = settings.timeout;
+    made.ca_pem = settings.ca.as_ref().map(|ca| ca.pem().to_vec());
     made
 }
