@@ -3,10 +3,10 @@
 use std::fmt;
 
 use kafka_protocol::messages::create_acls_request::AclCreation;
+use kafka_protocol::messages::delete_acls_request::DeleteAclsFilter;
 use kafka_protocol::messages::{
     CreateAclsRequest, DeleteAclsRequest, DescribeAclsRequest, DescribeClusterRequest,
 };
-use kafka_protocol::messages::delete_acls_request::DeleteAclsFilter;
 use serde::{Deserialize, Serialize};
 
 use crate::admin::Admin;
@@ -19,7 +19,9 @@ const ANY: i8 = 1;
 const NOT_ASKED: i32 = i32::MIN;
 
 macro_rules! numbered {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $number:literal $text:literal,)+ }) => {
+    ($(#[$doc:meta])* $name:ident {
+        $($(#[$variant_doc:meta])* $variant:ident = $number:literal $text:literal,)+
+    }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]

@@ -24,6 +24,7 @@ pub use admin::{Admin, Broker, ClusterDescription, Mode};
 pub use config::{ConfigChange, ConfigEntry, ConfigOrigin, ConfigScope, Configs};
 pub use error::{AdminError, Outcome, Outcomes, Refusal};
 pub use group::{Committed, GroupDescription, GroupListing, GroupMember};
+pub use kafka_protocol::ResponseError;
 pub use offset::At;
 pub use topic::{NewTopic, PartitionDescription, TopicDescription};
 pub use transaction::{

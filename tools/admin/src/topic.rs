@@ -222,9 +222,7 @@ impl Admin {
                     .with_name(topic_name(name))
                     .with_partitions(partitions.collect())
             });
-            DeleteRecordsRequest::default()
-                .with_topics(topics.collect())
-                .with_timeout_ms(timeout)
+            DeleteRecordsRequest::default().with_topics(topics.collect()).with_timeout_ms(timeout)
         };
         let results = self.ask_leaders("delete records", before, request, |answer| {
             partition_results(answer.topics, |topic| {

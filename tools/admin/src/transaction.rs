@@ -7,6 +7,7 @@ use kafka_protocol::messages::describe_producers_request::TopicRequest;
 use kafka_protocol::messages::write_txn_markers_request::{
     WritableTxnMarker, WritableTxnMarkerTopic,
 };
+use kafka_protocol::messages::write_txn_markers_response::WritableTxnMarkerTopicResult;
 use kafka_protocol::messages::{
     DescribeProducersRequest, DescribeTransactionsRequest, ListTransactionsRequest, ProducerId,
     TransactionalId, WriteTxnMarkersRequest,
@@ -164,16 +165,15 @@ impl Admin {
             partition_results(answer.topics, |topic| {
                 let partitions = topic.partitions.into_iter();
                 let results = partitions.map(|partition| {
-                    let producers = partition.active_producers.into_iter().map(|producer| {
-                        ActiveProducer {
+                    let producers =
+                        partition.active_producers.into_iter().map(|producer| ActiveProducer {
                             producer: producer.producer_id.0,
                             epoch: i16::try_from(producer.producer_epoch).unwrap_or(-1),
                             coordinator_epoch: producer.coordinator_epoch,
                             last_write: producer.last_timestamp,
                             transaction_start: Some(producer.current_txn_start_offset)
                                 .filter(|offset| *offset >= 0),
-                        }
-                    });
+                        });
                     (partition.partition_index, partition.error_code, producers.collect())
                 });
                 (topic.name, results.collect())
@@ -255,7 +255,7 @@ impl Admin {
         };
         let read = |answer: <WriteTxnMarkersRequest as Ask>::Answer| {
             let topics = answer.markers.into_iter().flat_map(|marker| marker.topics).collect();
-            partition_results(topics, |topic: kafka_protocol::messages::write_txn_markers_response::WritableTxnMarkerTopicResult| {
+            partition_results(topics, |topic: WritableTxnMarkerTopicResult| {
                 let partitions = topic.partitions.into_iter();
                 let results = partitions.map(|p| (p.partition_index, p.error_code, ()));
                 (topic.name, results.collect())

@@ -48,3 +48,36 @@ impl Registry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nubium_local::Registry as Local;
+    use tokio::runtime::Handle;
+
+    use super::{Compatibility, Registry};
+    use crate::codec::RegistryConfig;
+
+    const V1: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}"#;
+    const V2: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"},
+        {"name":"b","type":"string","default":"none"}]}"#;
+    const BAD: &str = r#"{"type":"record","name":"R","fields":[{"name":"c","type":"int"}]}"#;
+
+    #[tokio::test]
+    async fn the_verdict_is_the_registrys_and_nothing_is_registered() {
+        let local = Local::start().unwrap();
+        let config = RegistryConfig::new(&format!("http://{}", local.address()));
+        let registry = Registry::new(config, Handle::current()).unwrap();
+        assert_eq!(registry.subjects().await.unwrap(), Vec::<String>::new());
+        local.register("t-value", V1).unwrap();
+        for (schema, fits) in [(V1, true), (V2, true), (BAD, false)] {
+            let verdict = registry.compatible("t-value", schema).await.unwrap();
+            assert_eq!(verdict == Compatibility::Compatible, fits, "{schema}: {verdict:?}");
+            assert_eq!(matches!(verdict, Compatibility::Incompatible(_)), !fits, "{verdict:?}");
+        }
+        // Without a subject some registries say that it fits, others that there is none.
+        let verdict = registry.compatible("new-value", BAD).await.unwrap();
+        assert!(!matches!(verdict, Compatibility::Incompatible(_)), "{verdict:?}");
+        assert_eq!(registry.subjects().await.unwrap(), ["t-value"]);
+        assert!(registry.compatible("t-value", "{").await.is_err());
+    }
+}

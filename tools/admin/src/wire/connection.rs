@@ -53,8 +53,7 @@ impl Connection {
             }
         };
         let client_id = StrBytes::from_string(access.client_id.clone());
-        let mut connection =
-            Self { stream, broker, client_id, versions: HashMap::new(), next: 0 };
+        let mut connection = Self { stream, broker, client_id, versions: HashMap::new(), next: 0 };
         connection.learn_versions().await?;
         if let Some(sasl) = &access.sasl {
             sasl::authenticate(&mut connection, sasl).await?;
@@ -115,8 +114,11 @@ impl Connection {
         self.stream.read_exact(&mut length).await.map_err(lost)?;
         let length = usize::try_from(i32::from_be_bytes(length)).unwrap_or(usize::MAX);
         if length > ANSWER_MAX {
-            return Err(self.malformed(what, "its length is out of bounds: is it Kafka, and is the \
-                security protocol right?"));
+            return Err(self.malformed(
+                what,
+                "its length is out of bounds: is it Kafka, and is the \
+                security protocol right?",
+            ));
         }
         let mut answer = vec![0; length];
         self.stream.read_exact(&mut answer).await.map_err(lost)?;

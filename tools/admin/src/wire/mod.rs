@@ -195,7 +195,8 @@ impl Network {
     fn any(&self) -> Vec<Address> {
         let mut addresses: Vec<_> = lock(&self.known).brokers.values().cloned().collect();
         let configured = self.access.addresses.iter();
-        addresses.extend(configured.filter(|a| !addresses.contains(a)).cloned().collect::<Vec<_>>());
+        addresses
+            .extend(configured.filter(|a| !addresses.contains(a)).cloned().collect::<Vec<_>>());
         addresses
     }
 

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nubium_core::config::Tls;
+use pkcs8::der::pem::PemLabel as _;
+use pkcs8::{EncryptedPrivateKeyInfo, SecretDocument};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -15,7 +17,8 @@ use crate::error::AdminError;
 /// Makes what connections are protected with.
 pub(super) fn connector(tls: &Tls) -> Result<TlsConnector, AdminError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let versions =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder = versions.map_err(|error| settings("TLS", error))?;
     let builder = builder.with_root_certificates(authorities(tls.ca_location.as_deref())?);
     let config = match (&tls.certificate_location, &tls.key_location) {
@@ -74,14 +77,36 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, AdminError>
 
 fn private_key(tls: &Tls, path: &Path) -> Result<PrivateKeyDer<'static>, AdminError> {
     let shown = path.display().to_string();
-    PrivateKeyDer::from_pem_file(path).map_err(|error| match tls.key_password {
-        Some(_) => {
-            let why = "an encrypted private key, which this tool does not read: give it one \
-                without a password, readable by this user alone";
-            settings(&shown, why)
+    match &tls.key_password {
+        None => PrivateKeyDer::from_pem_file(path).map_err(|error| match error {
+            pem::Error::NoItemsFound => settings(
+                &shown,
+                "it holds no private key that can be read without a password; if it has one, set \
+                 ssl_key_password",
+            ),
+            error => settings(&shown, error),
+        }),
+        Some(password) => {
+            let text = std::fs::read_to_string(path).map_err(|error| settings(&shown, error))?;
+            decrypted(&text, password.expose()).map_err(|why| settings(&shown, why))
         }
-        None => settings(&shown, error),
-    })
+    }
+}
+
+/// Opens a private key with its password: PKCS#8 with PBES2, as OpenSSL has written it since 1.0.
+fn decrypted(text: &str, password: &str) -> Result<PrivateKeyDer<'static>, String> {
+    let (label, encrypted) = SecretDocument::from_pem(text).map_err(|error| error.to_string())?;
+    if label != EncryptedPrivateKeyInfo::PEM_LABEL {
+        let wanted = EncryptedPrivateKeyInfo::PEM_LABEL;
+        return Err(format!(
+            "it holds {label}, and with ssl_key_password it must hold {wanted}; convert it with: \
+             openssl pkcs8 -topk8 -v2 aes-256-cbc"
+        ));
+    }
+    let encrypted =
+        EncryptedPrivateKeyInfo::try_from(encrypted.as_bytes()).map_err(|e| e.to_string())?;
+    let key = encrypted.decrypt(password).map_err(|_| "ssl_key_password does not open it")?;
+    Ok(PrivateKeyDer::Pkcs8(key.as_bytes().to_vec().into()))
 }
 
 fn settings(what: &str, why: impl ToString) -> AdminError {
