@@ -115,7 +115,19 @@ impl Server {
         request += &format!("content-length: {}\r\n\r\n", body.len());
         let mut bytes = request.into_bytes();
         bytes.extend_from_slice(body);
-        Answer::read(&self.exchange(&bytes))
+        let mut stream = self.connect();
+        // A server that refuses may close before it has read all.
+        let _ = stream.write_all(&bytes);
+        let mut answer = Vec::new();
+        let mut chunk = [0; 64 * 1024];
+        // Not every server closes when it is asked to.
+        while !is_whole(&answer) {
+            match stream.read(&mut chunk) {
+                Ok(0) | Err(_) => break,
+                Ok(length) => answer.extend_from_slice(&chunk[..length]),
+            }
+        }
+        Answer::read(&answer)
     }
 
     pub(crate) fn put(&self, path: &str, body: &str) -> Answer {
@@ -231,10 +243,7 @@ impl Answer {
         let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
         let mut lines = head.lines();
         let status = lines.next().and_then(|line| line.split(' ').nth(1)).expect("a status");
-        let headers: Vec<_> = lines
-            .filter_map(|line| line.split_once(": "))
-            .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
-            .collect();
+        let headers: Vec<_> = lines.filter_map(field).collect();
         let chunked = headers.iter().any(|(name, value)| {
             name == "transfer-encoding" && value.eq_ignore_ascii_case("chunked")
         });
@@ -250,6 +259,21 @@ impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
+}
+
+/// Reads a line of a head: the name in small letters, and the value.
+fn field(line: &str) -> Option<(String, String)> {
+    let (name, value) = line.split_once(':')?;
+    Some((name.to_lowercase(), value.trim().to_owned()))
+}
+
+/// Tells whether an answer has all the bytes that its head declares.
+fn is_whole(answer: &[u8]) -> bool {
+    let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
+    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
+    let length = head.lines().filter_map(field).find(|(name, _)| name == "content-length");
+    let length = length.and_then(|(_, value)| value.parse::<usize>().ok());
+    length.is_some_and(|length| answer.len() >= end + 4 + length)
 }
 
 fn unchunk(mut rest: &[u8]) -> Vec<u8> {
