@@ -172,6 +172,19 @@ pub enum LoopError {
     },
 }
 
+impl LoopError {
+    /// The name in the `message_errors` metric.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::App { .. } => "AppError",
+            Self::Fenced { .. } => "Fenced",
+            Self::Stopped(_) => "Stopped",
+            Self::Kafka { .. } => "KafkaError",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

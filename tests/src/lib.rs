@@ -9,21 +9,25 @@
 
 pub mod broker;
 pub mod checker;
+pub mod dns;
 pub mod exposition;
 pub mod faulty;
 pub mod install;
 pub mod kproxy;
 pub mod ledger;
 pub mod outage;
+pub mod pods;
 pub mod ports;
 pub mod probe;
 pub mod process;
+pub mod pushgateway;
 pub mod reader;
 mod reaper;
 pub mod registry;
 pub mod scenario;
 pub mod secure;
 pub mod services;
+pub mod tls;
 pub mod topics;
 pub mod wait;
 pub mod wire;

@@ -30,7 +30,7 @@ const LAYERS: [&[&str]; 10] = [
     &["codec", "metrics", "liveness", "table"],
     &["error", "record"],
     &["transaction"],
-    &["kafka", "pattern"],
+    &["kafka", "pattern", "pusher"],
     &["engine"],
     &["app", "client"],
     &["driver"],

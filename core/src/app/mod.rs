@@ -1,7 +1,6 @@
 //! The app builder: settings, output topics and one function become a running, exactly-once app.
 
 mod running;
-mod scrape;
 
 use crate::codec::RegistryConfig;
 use crate::config::{self, Choice as _, Config};
@@ -157,12 +156,6 @@ impl App {
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
-        if config.metrics.enabled && self.install_process {
-            tracing::warn!(
-                "NU_DO_METRICS_PUSHING is on, but this version does not push yet: let Prometheus \
-                 scrape /metrics (NU_PROBE_PORT), and set it to false to end this warning"
-            );
-        }
         let running = Running::prepare(self, config)?;
         running.run(pattern)
     }
@@ -198,5 +191,6 @@ pub fn registry_config(settings: &config::Registry) -> RegistryConfig {
         made = made.with_login(&auth.username, auth.password.expose());
     }
     made.timeout = settings.timeout;
+    made.ca_pem = settings.ca.as_ref().map(|ca| ca.pem().to_vec());
     made
 }

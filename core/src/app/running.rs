@@ -1,6 +1,5 @@
 //! A running app: what its loops share, and their life from clients to end.
 
-use super::scrape::Scrape;
 use super::{App, Failed, host, registry_config};
 use crate::codec::{Codec, Registry, TopicEncoder};
 use crate::config::{self, Config};
@@ -14,13 +13,14 @@ use crate::kafka::{KafkaSink, KafkaSource, OffsetReset, Source as _};
 use crate::liveness::{Limits, Pulse, judge};
 use crate::metrics::Metrics;
 use crate::pattern::Pattern;
+use crate::pusher::{End, Exposition, start_pushing};
 use crate::retry::RetryRoutes;
 use crate::topic::Topic;
 use crate::transaction::{Output, Workbench};
 use anyhow::Context as _;
 use nubium_host::http::{ProbeServer, Probes};
 use nubium_host::{Exit, HealthFile, Stop, StopHook, Watchdog, exit};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Aborted transactions in a row after which an app ends: with the default back-off about a minute
@@ -84,11 +84,29 @@ impl Running {
         })
     }
 
+    /// Runs to the end, and pushes the metrics meanwhile and for a last time after it.
     pub(super) fn run<P: Pattern>(self, pattern: P) -> Result<(), Failed> {
+        let exposition = Exposition::new(&self.metrics, Some(&self.codec));
+        let pushing = start_pushing(&self.config, &exposition).map_err(host)?;
+        let asked = Arc::new(OnceLock::new());
+        let _hook = self.stop.on_request({
+            let asked = Arc::clone(&asked);
+            move || _ = asked.set(Instant::now())
+        });
+        let ended = self.run_loops(&exposition, &pattern);
+        if let Some(pushing) = pushing {
+            let end = if ended.is_ok() { End::Clean } else { End::Failed };
+            let since = asked.get().map_or(Duration::ZERO, Instant::elapsed);
+            pushing.finish_within(end, time_left(self.config.operation.shutdown_timeout, since));
+        }
+        ended
+    }
+
+    fn run_loops<P: Pattern>(&self, exposition: &Exposition, pattern: &P) -> Result<(), Failed> {
         let health = self.config.operation.health_file.clone();
         let _health =
             health.map(HealthFile::create).transpose().context("health file").map_err(host)?;
-        let _probes = self.serve_probes().map_err(host)?;
+        let _probes = self.serve_probes(exposition).map_err(host)?;
         let _bound = self.bound_the_stop();
         let names = self.consume.iter().chain(self.produce.iter().map(|(topic, _)| topic));
         let names: Vec<&str> = names.map(String::as_str).chain(self.config.routes.all()).collect();
@@ -106,10 +124,9 @@ impl Running {
         let ended = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..self.config.app.threads)
                 .map(|number| {
-                    let (this, pattern) = (&self, &pattern);
-                    let (cluster, encoders) = (cluster, encoders.clone());
+                    let encoders = encoders.clone();
                     let name = format!("nubium-loop-{number}");
-                    let run = move || this.run_loop(number, cluster, encoders, pattern);
+                    let run = move || self.run_loop(number, cluster, encoders, pattern);
                     std::thread::Builder::new().name(name).spawn_scoped(scope, run)
                 })
                 .collect();
@@ -187,6 +204,8 @@ impl Running {
         engine.start().map_err(|error| match error {
             LoopError::App { .. } => Failed { exit: Exit::AppFailed, error: error.into() },
             LoopError::Fenced { .. } | LoopError::Kafka { .. } | LoopError::Stopped(_) => {
+                // Errors of the app function were counted with their message.
+                self.metrics.inc_message_errors(error.name());
                 refused(error.into())
             }
         })
@@ -247,7 +266,7 @@ impl Running {
         Ok(Some(encoders))
     }
 
-    fn serve_probes(&self) -> anyhow::Result<Option<ProbeServer>> {
+    fn serve_probes(&self, exposition: &Exposition) -> anyhow::Result<Option<ProbeServer>> {
         let Some(address) = self.config.operation.probe else { return Ok(None) };
         let consumer = &self.config.consumer;
         let mut limits =
@@ -272,11 +291,11 @@ impl Running {
             judge(&snapshots, now, &limits)
         };
         let (live, ready) = (health.clone(), health);
-        let scrape = Scrape::new(self.metrics.clone(), self.codec.clone());
+        let exposition = exposition.clone();
         let probes = Probes::new(
             move || live().live.into(),
             move || ready().ready.into(),
-            move || scrape.text(),
+            move || exposition.text(),
         );
         Ok(Some(ProbeServer::start(address, &probes, nubium_host::http::Limits::probes())?))
     }
@@ -301,6 +320,12 @@ impl Running {
             let _ = std::thread::Builder::new().name("nubium-stop-limit".into()).spawn(wait);
         }))
     }
+}
+
+/// Returns how much of a stop's time is left for the last push: the end must come before the limit
+/// does, or an orderly stop would look like one that hung.
+fn time_left(limit: Duration, since: Duration) -> Duration {
+    limit.saturating_sub(since + Duration::from_secs(1))
 }
 
 fn outputs(encoders: Vec<TopicEncoder>) -> Vec<Output> {

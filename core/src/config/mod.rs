@@ -5,6 +5,7 @@
 //! the warnings about unknown names, the listing of effective settings and the docs page all
 //! come from it.
 
+mod certificate;
 mod choice;
 mod cluster;
 mod cross;
@@ -19,6 +20,7 @@ mod raw;
 mod reader;
 mod secret;
 mod setting;
+mod shown;
 mod topic;
 
 #[cfg(test)]
@@ -26,14 +28,15 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+pub use self::certificate::Certificates;
 pub use self::choice::{
     AssignmentStrategy, AutoOffsetReset, Choice, Compression, ErrorPolicy, GroupProtocol,
     LogFormat, LogLevel, SaslMechanism, SecurityProtocol,
 };
 pub use self::cluster::{Cluster, Sasl, Tls};
 pub use self::group::{
-    App, BasicAuth, Consumer, Errors, Log, MetricsPush, Operation, Outbox, Producer, Registry,
-    Routes,
+    App, BasicAuth, Consumer, Errors, Log, MetricsPush, Operation, Outbox, Producer, PushAuth,
+    Registry, Routes,
 };
 pub use self::page::settings_page;
 pub use self::problem::{Problem, Problems, Warning};

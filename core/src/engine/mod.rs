@@ -23,7 +23,7 @@ mod unit;
 pub use bounds::Bounds;
 pub(crate) use commit::{CommitThread, Committer, InlineCommitter, Steps};
 pub use commit::{Done, Outcome, Work};
-pub(crate) use observer::{ClientReporter, Observer, millis_since};
+pub(crate) use observer::{ClientReporter, Observer, millis_since, report_lag};
 
 use crate::codec::SchemaId;
 use crate::error::LoopError;

@@ -11,7 +11,9 @@ pub mod names;
 mod registry;
 
 pub use custom::{CounterFamily, GaugeFamily, HistogramFamily};
-pub use handles::{AppTimer, ExternalRequest, LoopMetrics, RebalanceEvent, TopicCounters};
+pub use handles::{
+    AppTimer, ExternalRequest, LoopMetrics, PushMetrics, PushOutcome, RebalanceEvent, TopicCounters,
+};
 pub use prometheus::{Gauge, Histogram, IntCounter as Counter};
 pub use registry::Metrics;
 

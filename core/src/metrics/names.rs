@@ -36,11 +36,15 @@ pub const COMMON: [&str; 2] = ["app", "job"];
 /// Label value that collects what does not fit into [`Metric::series`].
 pub const OVERFLOW: &str = "(other)";
 
+/// How many at the beginning of [`ALL`] are those of nubium-utils.
+pub const ORIGINAL: usize = 5;
+
 /// Bound for labels whose values come from code that the core does not know.
 pub const SERIES_OF_USERS: usize = 1000;
 
 const COMMIT_SECONDS: &[f64] = &[0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 const APP_SECONDS: &[f64] = &[1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 60.0];
+const PUSH_SECONDS: &[f64] = &[0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0];
 const RECORDS: &[f64] = &[1.0, 10.0, 100.0, 1e3, 1e4, 1e5];
 
 const fn counter(
@@ -133,12 +137,33 @@ pub const REPLAYS: Metric =
 /// Restarts of a loop.
 pub const LOOP_RESTARTS: Metric =
     counter("nubium_loop_restarts_total", &[], "Loops started again in the same process.");
+/// Pushes of metrics.
+pub const PUSHES: Metric = counter(
+    "nubium_metrics_pushes_total",
+    &["outcome"],
+    "Pushes of metrics to one pod: ok, refused (an answer other than 2xx), failed (no answer).",
+);
+/// Duration of a push.
+pub const PUSH_DURATION: Metric = histogram(
+    "nubium_metrics_push_duration_seconds",
+    PUSH_SECONDS,
+    "Time one push of metrics to one pod took.",
+);
+/// Where metrics are pushed to.
+pub const PUSH_PODS: Metric =
+    gauge("nubium_metrics_push_pods", &[], "Addresses of the metrics service, as looked up last.");
+/// Addresses that could not be looked up.
+pub const LOOKUP_FAILURES: Metric = counter(
+    "nubium_metrics_lookup_failures_total",
+    &[],
+    "Look-ups of the metrics service that found no address.",
+);
 /// What is running.
 pub const BUILD_INFO: Metric =
     gauge("nubium_build_info", &["version"], "Always 1; the version is in the label.");
 
 /// Lists every metric above, for the registry, the docs and the tests.
-pub const ALL: [Metric; 17] = [
+pub const ALL: [Metric; 21] = [
     CONSUMED,
     PRODUCED,
     ERRORS,
@@ -155,6 +180,10 @@ pub const ALL: [Metric; 17] = [
     PRODUCER_RENEWALS,
     REPLAYS,
     LOOP_RESTARTS,
+    PUSHES,
+    PUSH_DURATION,
+    PUSH_PODS,
+    LOOKUP_FAILURES,
     BUILD_INFO,
 ];
 

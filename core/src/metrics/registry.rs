@@ -7,7 +7,9 @@ use prometheus::{Gauge, Histogram, IntCounter, Registry, TextEncoder};
 
 use super::custom::{CounterFamily, Custom, GaugeFamily, HistogramFamily};
 use super::family::{Child, Family};
-use super::handles::{Behind, ExternalRequest, LoopMetrics, RebalanceEvent, TopicCounters};
+use super::handles::{
+    Behind, ExternalRequest, LoopMetrics, PushMetrics, RebalanceEvent, TopicCounters,
+};
 use super::names::{self, Kind, Metric};
 use super::{Counter, MetricError};
 
@@ -23,6 +25,8 @@ struct Inner {
     core: Core,
     custom: Custom,
     behind: Mutex<Vec<Weak<Behind>>>,
+    /// What an app that owns its loop sets.
+    own_behind: Arc<Behind>,
 }
 
 /// The families of [`names::ALL`].
@@ -43,6 +47,10 @@ struct Core {
     producer_renewals: Family<IntCounter>,
     replays: Family<IntCounter>,
     loop_restarts: Family<IntCounter>,
+    pushes: Family<IntCounter>,
+    push_duration: Family<Histogram>,
+    push_pods: Family<Gauge>,
+    lookup_failures: Family<IntCounter>,
     build_info: Family<Gauge>,
 }
 
@@ -60,9 +68,11 @@ impl Metrics {
             pair
         });
         let common = common.collect();
-        let (custom, behind) = (Custom::default(), Mutex::default());
+        let own_behind = Arc::new(Behind::unknown());
+        let behind = Mutex::new(vec![Arc::downgrade(&own_behind)]);
+        let custom = Custom::default();
         series(&core.build_info, &[env!("CARGO_PKG_VERSION")]).set(1.0);
-        Self(Arc::new(Inner { registry, common, core, custom, behind }))
+        Self(Arc::new(Inner { registry, common, core, custom, behind, own_behind }))
     }
 
     /// Returns the counters of a topic.
@@ -72,6 +82,46 @@ impl Metrics {
         let (consumed, produced) =
             (series(&core.consumed, &[topic]), series(&core.produced, &[topic]));
         TopicCounters { consumed, produced }
+    }
+
+    /// Counts messages that an app consumed in a loop of its own. [`PlainConsumer`] counts for
+    /// itself.
+    ///
+    /// [`PlainConsumer`]: crate::client::PlainConsumer
+    pub fn inc_messages_consumed(&self, topic: &str, messages: u64) {
+        self.topic(topic).consumed(messages);
+    }
+
+    /// Counts messages that an app produced by itself. [`PlainProducer`] counts for itself.
+    ///
+    /// [`PlainProducer`]: crate::client::PlainProducer
+    pub fn inc_messages_produced(&self, topic: &str, messages: u64) {
+        self.topic(topic).produced(messages);
+    }
+
+    /// Counts an error that an app caught, by a name that is one of few.
+    pub fn inc_message_errors(&self, exception: &str) {
+        self.error(exception);
+    }
+
+    /// Sets how old the message is that an app consumed last in a loop of its own.
+    pub fn set_seconds_behind(&self, seconds: f64) {
+        self.0.own_behind.set(seconds);
+    }
+
+    /// Returns what the pusher counts.
+    #[must_use]
+    pub fn for_pushing(&self) -> PushMetrics {
+        let core = &self.0.core;
+        let outcome = |outcome| series(&core.pushes, &[outcome]);
+        PushMetrics {
+            ok: outcome("ok"),
+            refused: outcome("refused"),
+            failed: outcome("failed"),
+            duration: series(&core.push_duration, &[]),
+            pods: series(&core.push_pods, &[]),
+            lookup_failures: series(&core.lookup_failures, &[]),
+        }
     }
 
     /// Returns what one loop counts. A loop that starts again takes a new one.
@@ -192,7 +242,7 @@ impl Metrics {
         series(&self.0.core.aborted, &[reason]).inc();
     }
 
-    pub(super) fn rebalanced(&self, event: RebalanceEvent) {
+    pub(crate) fn rebalanced(&self, event: RebalanceEvent) {
         series(&self.0.core.rebalances, &[event.label()]).inc();
     }
 
@@ -230,6 +280,10 @@ impl Core {
             producer_renewals: family(registry, &names::PRODUCER_RENEWALS),
             replays: family(registry, &names::REPLAYS),
             loop_restarts: family(registry, &names::LOOP_RESTARTS),
+            pushes: family(registry, &names::PUSHES),
+            push_duration: family(registry, &names::PUSH_DURATION),
+            push_pods: family(registry, &names::PUSH_PODS),
+            lookup_failures: family(registry, &names::LOOKUP_FAILURES),
             build_info: family(registry, &names::BUILD_INFO),
         }
     }
