@@ -169,6 +169,16 @@ fn sums_over_instances_are_on_a_path_of_their_own() {
 }
 
 #[test]
+fn a_replica_s_own_metrics_are_on_a_path_of_their_own() {
+    let server = cache(&["--limit.memory=1MiB"]);
+    server.put("/metrics/job/j", "a 1\n");
+    let own = server.get("/metrics/own").text();
+    assert!(own.contains("\nmetrics_cache_groups 1\n"), "{own}");
+    assert!(own.contains("\nmetrics_cache_limit_bytes 1.048576e+06\n"), "{own}");
+    assert!(!own.contains("job=\"j\""), "{own}");
+}
+
+#[test]
 fn quit_and_wipe_work_when_switched_on() {
     let mut server = cache(&["--web.enable-lifecycle", "--web.enable-admin-api"]);
     server.put("/metrics/job/j", "a 1\n");
