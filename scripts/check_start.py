@@ -18,7 +18,7 @@ NOBODY = "127.0.0.1:1"
 GOOD = {
     "funnel": "programs",
     "batch-uploader": "settings",
-    "table": "program",
+    "table": "programs",
     "http-receiver": "programs",
 }
 BINARY = {"provision": "nubium-provision"}
