@@ -1,5 +1,5 @@
 //! Asks a cluster for its topics, creates and deletes some: the little of administration that
-//! `check` and the demo need.
+//! `check` and the funnel's demo need.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,6 +16,13 @@ pub struct Topics {
     pub brokers: usize,
     /// Names and partition counts of all topics.
     pub topics: Vec<(String, usize)>,
+}
+
+impl Topics {
+    /// Gives the number of a topic's partitions; `None` when there is no such topic.
+    pub fn partitions(&self, topic: &str) -> Option<usize> {
+        self.topics.iter().find(|(known, _)| known == topic).map(|(_, count)| *count)
+    }
 }
 
 /// Asks for all topics: asking for one by name may create it.

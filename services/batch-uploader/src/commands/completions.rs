@@ -1,4 +1,4 @@
-//! `funnel completions`: a script for the shell.
+//! `batch-uploader completions`.
 
 use std::process::ExitCode;
 
@@ -8,6 +8,6 @@ use crate::cli::Cli;
 
 /// Prints the completions of a shell.
 pub fn run(shell: clap_complete::Shell) -> ExitCode {
-    clap_complete::generate(shell, &mut Cli::command(), "funnel", &mut std::io::stdout());
+    clap_complete::generate(shell, &mut Cli::command(), "batch-uploader", &mut std::io::stdout());
     ExitCode::SUCCESS
 }
