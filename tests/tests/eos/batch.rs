@@ -123,7 +123,9 @@ fn a_registry_that_is_away_longer_than_a_poll_may_last_does_not_look_like_a_hang
     let mut scenario = scenario_on(&cluster, "batch-registry", &ledger)?;
     batches(&mut scenario, 20, 50);
     // 6 s, as long as a session.
-    scenario.set("NU_CONSUMER_TIMEOUT_LIMIT_MINUTES", "0.1");
+    scenario
+        .set("NU_CONSUMER_TIMEOUT_LIMIT_MINUTES", "0.1")
+        .set("NU_ERROR_RETRY_BACKOFF_MAX_MILLISECONDS", "1000");
     let probe = Probe::on(&mut scenario)?;
     let app = scenario.start(BATCH_APP, "app")?;
     scenario.drained(&ledger, || Ok(()))?;

@@ -124,7 +124,7 @@ fn kills_in_the_middle_of_requests_replay_them_with_the_same_keys() -> Result<()
 
 #[test]
 fn every_answer_leads_every_message_to_its_place() -> Result<()> {
-    let more = "retry: {tries: 3, backoff_seconds: 0.05}\n\
+    let more = "retry: {tries: 8, backoff_seconds: 0.01}\n\
         answer: {items: /results, status: /status}";
     let results = |request: &Request| {
         let status = |id: &String| match id.rsplit('-').next().map(str::parse::<i64>) {
@@ -166,7 +166,9 @@ fn while_the_api_is_down_the_app_keeps_its_place_in_the_group_and_loses_nothing(
     let down = |_: &Request, _| Answer::Close;
     let mut run = Run::new("upload-down", 500, more, down)?;
     // 6 s, as long as a session: twice that is a long outage.
-    run.scenario.set("NU_CONSUMER_TIMEOUT_LIMIT_MINUTES", "0.1");
+    run.scenario
+        .set("NU_CONSUMER_TIMEOUT_LIMIT_MINUTES", "0.1")
+        .set("NU_ERROR_RETRY_BACKOFF_MAX_MILLISECONDS", "1000");
     let probe = Probe::on(&mut run.scenario)?;
     let app = run.scenario.start(UPLOADER, "app")?;
     run.api.wait_for(1, DEADLINE)?;
