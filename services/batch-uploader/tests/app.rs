@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use nubium_batch_uploader::commands::run::pattern;
 use nubium_batch_uploader::settings::Settings;
 use nubium_batch_uploader::upload::Uploader;
+use nubium_batch_uploader::uploads::pattern;
 use nubium_core::Pattern;
 use nubium_core::codec;
 use nubium_core::driver::{Delivered, Driver, Fault, Step};
@@ -53,12 +53,7 @@ impl Test {
         driver.retry.retry_topics = vec!["later".into()];
         driver.retry.failure_topics = vec!["failed".into()];
         for id in 0..orders {
-            let fields = [
-                ("id", codec::Value::from(id)),
-                ("at", codec::Value::from(1_700_000_000_000_i64 + id)),
-                ("raw", codec::Value::from(&[0, 0xff][..])),
-            ];
-            let value = codec::Value::Map(fields.into_iter().collect());
+            let value = order(id);
             driver.send("orders", (id % 2) as i32, "key", &value).expect("sent");
         }
         driver
@@ -72,6 +67,15 @@ impl Test {
         });
         line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0.0)
     }
+}
+
+fn order(id: i64) -> codec::Value {
+    let fields = [
+        ("id", codec::Value::from(id)),
+        ("at", codec::Value::from(1_700_000_000_000_i64 + id)),
+        ("raw", codec::Value::from(&[0, 0xff][..])),
+    ];
+    codec::Value::Map(fields.into_iter().collect())
 }
 
 const BATCH: &str = "batch: {count: 4, seconds: 0}";
@@ -305,6 +309,29 @@ fn a_replay_carries_the_same_idempotency_key_and_no_other_request_does() {
         distinct.dedup();
         assert_eq!(distinct.len(), 4, "{step:?} {fault:?}: {keys:?}");
     }
+}
+
+#[test]
+fn after_a_crash_the_same_requests_are_made_though_more_messages_have_come() {
+    let test = Test::new(|_, _| Answer::status(200));
+    let request = "idempotency_header: Idempotency-Key";
+    let mut driver = test.driver(4, 1, request, "batch: {count: 100, seconds: 0}");
+    // The first commit is of the announcement, the second would be of the batch.
+    driver.fail(Step::Commit, 2, Fault::Crash);
+    driver.run().expect("ran");
+    assert_eq!(driver.committed("orders", 0), Some(0), "announced and not confirmed");
+    for id in 4..8_i64 {
+        let value = order(id);
+        driver.send("orders", (id % 2) as i32, "key", &value).expect("sent");
+    }
+    driver.run().expect("ran again");
+    assert!(done(&driver, 8));
+    let requests = test.api.requests();
+    let sent: Vec<_> = requests.iter().map(ids).collect();
+    assert_eq!(sent, [[0, 2], [1, 3], [0, 2], [1, 3], [4, 6], [5, 7]]);
+    let key = |index: usize| requests[index].header("idempotency-key");
+    assert_eq!((key(0), key(1)), (key(2), key(3)));
+    assert_eq!(requests[0].body, requests[2].body);
 }
 
 #[test]
