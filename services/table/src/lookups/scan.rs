@@ -184,14 +184,13 @@ async fn ask_others(
     state: &State,
     range: &Range,
     covered: &BTreeSet<i32>,
-) -> Vec<(Vec<i32>, Found)> {
+) -> Vec<(BTreeSet<i32>, Found)> {
     let known = state.directory.snapshot().await;
     let path = format!("/table?{}&local=true", range.parameters(range.after.as_deref()));
     let mut asked = tokio::task::JoinSet::new();
     for (url, instance) in &known.instances {
-        let served = instance.partitions.iter().filter(|held| held.is_served());
-        let served: Vec<_> = served.map(|held| held.partition).collect();
-        if served.iter().all(|partition| covered.contains(partition)) {
+        let served = instance.served();
+        if served.is_subset(covered) {
             continue;
         }
         let (directory, url, path) = (state.directory.clone(), url.clone(), path.clone());
