@@ -42,8 +42,8 @@ pub use decode::DecodeError;
 pub use encoder::{Body, Dynamic, Encode, EncodeError, TopicEncoder};
 pub use reader::Reader;
 pub use registry::{
-    Backoff, Failure, Health, Registry, RegistryConfig, RegistryError, RequestCount, Verdict,
-    retriable,
+    Backoff, Compatibility, Failure, Health, Registry, RegistryConfig, RegistryError, RequestCount,
+    Verdict, retriable,
 };
 pub use schema::{STRING_SCHEMA, Schema, SchemaError};
 pub use value::{Fields, Value};

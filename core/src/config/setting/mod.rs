@@ -199,7 +199,7 @@ pub const SECTIONS: &[Section] = &[
 
 /// Settings that a service reads by itself, by service. The core knows their names and no more.
 pub const SERVICES: &[Section] =
-    &[services::BATCH_UPLOADER, services::FUNNEL, services::TABLE];
+    &[services::BATCH_UPLOADER, services::FUNNEL, services::PROVISION, services::TABLE];
 
 /// Walks over every setting of the core.
 pub fn settings() -> impl Iterator<Item = &'static Setting> {
