@@ -153,7 +153,7 @@ def workload_rules(manifest, config):
         is_main = container in pod["containers"]
         if not is_main:
             # It has the app's settings, and reads only those of clusters, topics and registry.
-            read = ("_YAML", "_FILE", "_MANIFESTS")
+            read = ("_YAML", "_PASSWORD_FILE", "_MANIFESTS")
             settings = {name: settings[name] for name in settings if name.endswith(read)}
         settings_rules(settings, *mounted(container, volumes, config))
         if is_main and not runs_once:

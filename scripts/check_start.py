@@ -57,9 +57,8 @@ class Container:
 
     def moved(self, text):
         """Puts the paths of mounts in a text under the temporary root."""
-        for mount in self.mounts:
-            text = re.sub(rf"(?<![\w/]){re.escape(mount)}(?![\w-])", f"{self.root}{mount}", text)
-        return text
+        mounts = "|".join(map(re.escape, self.mounts))
+        return re.sub(rf"(?<![\w/])({mounts})(?![\w-])", rf"{self.root}\1", text)
 
     def environment(self, container):
         variables = {}

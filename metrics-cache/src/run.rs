@@ -69,6 +69,7 @@ fn app(cli: &Cli, web: Option<Web>, stop: &Stop) -> Shared {
         unchecked: cli.unchecked,
         expire_after: cli.expire_after,
         ready: AtomicBool::new(false),
+        replicated: cli.peers.is_some(),
         instance: format!("{:x}-{:x}", std::process::id(), now()),
         in_flight: AtomicUsize::new(0),
         in_flight_limit: cli.in_flight,

@@ -31,6 +31,8 @@ pub(crate) struct App {
     pub(crate) expire_after: Duration,
     /// Whether the file is read and the peers were asked.
     pub(crate) ready: AtomicBool,
+    /// Whether there are peers, which hold the same groups.
+    pub(crate) replicated: bool,
     /// Tells this process from its peers.
     pub(crate) instance: String,
     pub(crate) in_flight: AtomicUsize,

@@ -37,9 +37,13 @@ pub(crate) fn question(app: &Shared, uri: &Uri) -> Response {
     let Some(group) = find(app, wanted) else { return gone(app) };
     let (prefix, key) = (&app.external_prefix, escape(group.key.series()));
     let series = group.series();
+    let others = match app.replicated {
+        true => " The other replicas keep it: delete it there too, by name of the pod.",
+        false => "",
+    };
     let body = format!(
         "<div class=question><p>Delete this group with its {series} series?</p>\
-         <p><code>{{{key}}}</code></p><p>It comes back when its app pushes again.</p>\
+         <p><code>{{{key}}}</code></p><p>It comes back when its app pushes again.{others}</p>\
          <form method=post action=\"{prefix}/status/delete\">\
          <input type=hidden name=group value=\"{key}\">\
          <button type=submit id=confirm>Delete it</button> <a href=\"{prefix}/\">Keep it</a>\
