@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
@@ -85,7 +86,9 @@ async fn serve(
 ) -> Result<(), Failed> {
     let (config, settings) = (&start.config, &start.settings);
     let gate = Arc::new(Gate::default());
-    let _probes = serve_probes(config, exposition, &gate, stop).map_err(host)?;
+    let taking = Arc::new(AtomicBool::new(false));
+    let asked = Asked { gate: Arc::clone(&gate), taking: Arc::clone(&taking), stop: stop.clone() };
+    let _probes = serve_probes(config, exposition, asked).map_err(host)?;
     let listener = bind(settings).await.map_err(host)?;
     let Some(encoders) = encoders(start, codec, stop).await.map_err(refused)? else {
         return Ok(());
@@ -94,6 +97,7 @@ async fn serve(
     let router = router(Arc::clone(&app), settings.cors.as_ref()).map_err(host)?;
     let closed = Stop::new();
     let server = tokio::spawn(http::serve(listener, router, limits(start), closed.clone()));
+    taking.store(true, Ordering::Release);
     tracing::info!(address = %settings.listen, routes = settings.routes.len(), "Taking records.");
     stop.wait().await;
     drain(start, stop).await;
@@ -189,6 +193,7 @@ fn app(
         delivery: delivery.map_err(refused)?,
         gate,
         telemetry: Telemetry::new(metrics).map_err(host)?,
+        stop: stop.clone(),
         openapi: openapi::describe(&config.app.name, settings).to_string(),
         page: settings.page.then(|| page::html(&config.app.name, settings, &examples(start))),
     }))
@@ -218,19 +223,46 @@ fn limits(start: &Start<Settings>) -> http::Limits {
     }
 }
 
+/// What the probes look at.
+#[derive(Clone)]
+struct Asked {
+    gate: Arc<Gate>,
+    taking: Arc<AtomicBool>,
+    stop: Stop,
+}
+
+impl Asked {
+    fn away(&self) -> Option<Duration> {
+        self.gate.away_since().map(|since| since.elapsed())
+    }
+
+    fn phase(&self) -> Phase {
+        match (self.stop.requested(), self.taking.load(Ordering::Acquire)) {
+            (true, _) => Phase::Stopping,
+            (false, true) => Phase::Taking,
+            (false, false) => Phase::Starting,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    Taking,
+    Stopping,
+}
+
 fn serve_probes(
     config: &Config,
     exposition: &Exposition,
-    gate: &Arc<Gate>,
-    stop: &Stop,
+    asked: Asked,
 ) -> anyhow::Result<Option<ProbeServer>> {
     let Some(address) = config.operation.probe else { return Ok(None) };
-    let (exposition, stop) = (exposition.clone(), stop.clone());
-    let (for_live, for_ready) = (Arc::clone(gate), Arc::clone(gate));
+    let (exposition, for_ready) = (exposition.clone(), asked.clone());
     let outage_limit = config.operation.broker_outage_limit;
     let probes = Probes::new(
-        move || live(for_live.away_since().map(|since| since.elapsed()), outage_limit),
-        move || ready(stop.requested(), for_ready.away_since().map(|since| since.elapsed())),
+        move || live(asked.away(), outage_limit),
+        move || ready(for_ready.phase(), for_ready.away()),
         move || exposition.text(),
     );
     Ok(Some(ProbeServer::start(address, &probes, http::Limits::probes())?))
@@ -246,13 +278,14 @@ fn live(away: Option<Duration>, limit: Option<Duration>) -> Report {
     }
 }
 
-fn ready(stopping: bool, away: Option<Duration>) -> Report {
-    match (stopping, away) {
-        (true, _) => Report::red("a stop was asked for; requests in hand are finished"),
-        (false, Some(away)) => {
+fn ready(phase: Phase, away: Option<Duration>) -> Report {
+    match (phase, away) {
+        (Phase::Starting, _) => Report::red("schemas are being registered; no record is taken yet"),
+        (Phase::Stopping, _) => Report::red("a stop was asked for; requests in hand are finished"),
+        (Phase::Taking, Some(away)) => {
             Report::red(format!("Kafka cannot be reached for {} s", away.as_secs()))
         }
-        (false, None) => Report::green(),
+        (Phase::Taking, None) => Report::green(),
     }
 }
 
@@ -263,13 +296,14 @@ mod tests {
     #[test]
     fn readiness_turns_with_a_stop_and_an_outage_and_liveness_with_a_long_one() {
         let seconds = Duration::from_secs;
-        for (stopping, away, is_ready, is_live) in [
-            (false, None, true, true),
-            (true, None, false, true),
-            (false, Some(seconds(1)), false, true),
-            (false, Some(seconds(301)), false, false),
+        for (phase, away, is_ready, is_live) in [
+            (Phase::Starting, None, false, true),
+            (Phase::Taking, None, true, true),
+            (Phase::Stopping, None, false, true),
+            (Phase::Taking, Some(seconds(1)), false, true),
+            (Phase::Taking, Some(seconds(301)), false, false),
         ] {
-            assert_eq!(ready(stopping, away).ok, is_ready, "{stopping} {away:?}");
+            assert_eq!(ready(phase, away).ok, is_ready, "{phase:?} {away:?}");
             assert_eq!(live(away, Some(seconds(300))).ok, is_live, "{away:?}");
             assert!(live(away, None).ok, "no limit");
         }

@@ -11,9 +11,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt as _;
+use nubium_host::Stop;
 
 use self::answer::Refusal;
 use self::body::Bounds;
@@ -45,6 +46,8 @@ pub struct App {
     pub gate: Arc<Gate>,
     /// Counters.
     pub telemetry: Telemetry,
+    /// The request to stop: from then on clients are told to open no more requests here.
+    pub stop: Stop,
     /// The description of the interface, as JSON.
     pub openapi: String,
     /// The page to try it, if it is served.
@@ -70,13 +73,16 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
         let detail = "an error that nobody thought of; see the receiver's log";
         Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, detail))
     });
-    let response = response.unwrap_or_else(|refusal| {
+    let mut response = response.unwrap_or_else(|refusal| {
         app.telemetry.failed(refusal.exception());
         let status = refusal.status().as_u16();
         tracing::debug!(path = label, status, detail = refusal.detail(), "Refused a request.");
         refusal.into_response()
     });
     app.telemetry.answered(label, response.status().as_u16(), started.elapsed());
+    if app.stop.requested() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 
