@@ -1,8 +1,7 @@
 //! The running receiver: from its clients to its end.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
@@ -19,13 +18,14 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::deliver::{Delivery, FATAL};
-use crate::gate::Gate;
+use crate::gate::{Gate, nothing_since};
 use crate::rate::Bucket;
 use crate::route::{Output, Route};
 use crate::server::body::Bounds;
 use crate::server::{App, router};
 use crate::settings::{Credential, Settings};
 use crate::telemetry::Telemetry;
+use crate::watch::watch;
 use crate::{openapi, page};
 
 /// What an answer may take beyond the time for its body and that for Kafka.
@@ -85,21 +85,24 @@ async fn serve(
     stop: &Stop,
 ) -> Result<(), Failed> {
     let (config, settings) = (&start.config, &start.settings);
-    let gate = Arc::new(Gate::default());
-    let taking = Arc::new(AtomicBool::new(false));
-    let asked = Asked { gate: Arc::clone(&gate), taking: Arc::clone(&taking), stop: stop.clone() };
+    let taking = Arc::new(OnceLock::<Arc<App>>::new());
+    let asked = Asked { taking: Arc::clone(&taking), stop: stop.clone() };
     let _probes = serve_probes(config, exposition, asked).map_err(host)?;
     let listener = bind(settings).await.map_err(host)?;
     let Some(encoders) = encoders(start, codec, stop).await.map_err(refused)? else {
         return Ok(());
     };
-    let app = app(start, mappings, encoders, exposition.metrics(), gate, stop)?;
+    let app = app(start, mappings, encoders, exposition.metrics(), stop)?;
     let router = router(Arc::clone(&app), settings.cors.as_ref()).map_err(host)?;
     let closed = Stop::new();
     let server = tokio::spawn(http::serve(listener, router, limits(start), closed.clone()));
-    taking.store(true, Ordering::Release);
+    let _ = taking.set(Arc::clone(&app));
     tracing::info!(address = %settings.listen, routes = settings.routes.len(), "Taking records.");
+    // Some failures more than one time-out apart are failures in a row.
+    let quiet = settings.limits.delivery + MARGIN;
+    let watching = tokio::spawn(watch(Arc::clone(&app), quiet));
     stop.wait().await;
+    watching.abort();
     drain(start, stop).await;
     closed.request("drained");
     server.await.context("the server").map_err(host)?;
@@ -150,7 +153,6 @@ fn app(
     mappings: Vec<Option<Mapping>>,
     encoders: BTreeMap<String, TopicEncoder>,
     metrics: &Metrics,
-    gate: Arc<Gate>,
     stop: &Stop,
 ) -> Result<Arc<App>, Failed> {
     let (config, settings) = (&start.config, &start.settings);
@@ -174,7 +176,8 @@ fn app(
         .map_err(|problems| bad(anyhow!("{problems}")))?;
     tracing::info!(cluster = name, brokers = %cluster.url, "Producing.");
     let limit = settings.limits.delivery;
-    let delivery = Delivery::start(config, cluster, limit, Arc::clone(&gate), stop.clone());
+    let brokers = Arc::new(Gate::default());
+    let delivery = Delivery::start(config, cluster, limit, Arc::clone(&brokers), stop.clone());
     let now = Instant::now();
     let caller = |credential: &Credential| {
         (credential.clone(), credential.rate.map(|rate| Bucket::new(rate, now)))
@@ -191,7 +194,7 @@ fn app(
         largest_record: usize::try_from(config.producer.message_max_bytes).unwrap_or(usize::MAX),
         last_updated_by: settings.last_updated_by.clone().unwrap_or(config.app.name.clone()),
         delivery: delivery.map_err(refused)?,
-        gate,
+        brokers,
         telemetry: Telemetry::new(metrics).map_err(host)?,
         stop: stop.clone(),
         openapi: openapi::describe(&config.app.name, settings).to_string(),
@@ -226,18 +229,20 @@ fn limits(start: &Start<Settings>) -> http::Limits {
 /// What the probes look at.
 #[derive(Clone)]
 struct Asked {
-    gate: Arc<Gate>,
-    taking: Arc<AtomicBool>,
+    /// There once records are taken.
+    taking: Arc<OnceLock<Arc<App>>>,
     stop: Stop,
 }
 
 impl Asked {
     fn away(&self) -> Option<Duration> {
-        self.gate.away_since().map(|since| since.elapsed())
+        let app = self.taking.get()?;
+        let routes: Vec<_> = app.routes.iter().map(|route| &*route.gate).collect();
+        nothing_since(&app.brokers, &routes).map(|since| since.elapsed())
     }
 
     fn phase(&self) -> Phase {
-        match (self.stop.requested(), self.taking.load(Ordering::Acquire)) {
+        match (self.stop.requested(), self.taking.get().is_some()) {
             (true, _) => Phase::Stopping,
             (false, true) => Phase::Taking,
             (false, false) => Phase::Starting,
