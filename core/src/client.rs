@@ -99,7 +99,7 @@ impl Received {
     /// The message with its decoder.
     #[must_use]
     pub fn message(&self) -> Consumed<'_> {
-        Consumed::new(&self.message, &self.codec)
+        Consumed::new(&self.message, 0, &self.codec)
     }
 }
 

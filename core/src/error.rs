@@ -1,5 +1,6 @@
 //! Errors by what the caller must do, and the names they get in the `message_errors` metric.
 
+use crate::table::TableError;
 use crate::topic::TopicPartition;
 use std::fmt;
 
@@ -54,6 +55,9 @@ impl std::error::Error for Exception {}
 fn named_by_library(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     if let Some(error) = cause.downcast_ref::<MessageError>() {
         return Some(error.name());
+    }
+    if cause.is::<TableError>() {
+        return Some("TableError");
     }
     let decode = cause.downcast_ref::<crate::codec::DecodeError>().map(|_| "DecodeError");
     decode.or_else(|| cause.downcast_ref::<crate::codec::EncodeError>().map(|_| "EncodeError"))
@@ -110,6 +114,14 @@ pub enum MessageError {
     /// Something was produced after `commit()`.
     #[error("produced after commit(): this message is committed already; produce before it")]
     AlreadyCommitted,
+    /// A message is named that the unit does not have.
+    #[error("there is no message {index} in this batch of {count}; they count from 0")]
+    NoSuchMessage {
+        /// The index that was asked for.
+        index: usize,
+        /// How many messages the unit has.
+        count: usize,
+    },
     /// `produce_failure` has nowhere to go.
     #[error("there is no failure topic: set NU_PRODUCE_FAILURE_TOPICS")]
     NoFailureTopic,
@@ -126,6 +138,7 @@ impl MessageError {
             Self::RecordTooLarge { .. } => "RecordTooLarge",
             Self::NullValue => "NullValue",
             Self::AlreadyCommitted => "AlreadyCommitted",
+            Self::NoSuchMessage { .. } => "NoSuchMessage",
             Self::NoFailureTopic => "NoFailureTopic",
             Self::Panic(_) => "Panic",
         }
@@ -135,13 +148,15 @@ impl MessageError {
 /// Why a loop ended without being asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum LoopError {
-    /// The app function failed on a message and the policy is to stop.
-    #[error("the message at {at}, offset {offset} could not be handled: {error:#}")]
+    /// The app function failed on a message or batch and the policy is to stop.
+    #[error("the {} at {at}, offset {offset} could not be handled: {error:#}", unit(*count))]
     App {
-        /// Where the message lies.
+        /// Where the message lies; of a batch, the first one.
         at: TopicPartition,
         /// Its offset.
         offset: i64,
+        /// How many messages the unit has.
+        count: usize,
         /// What the function answered.
         error: anyhow::Error,
     },
@@ -160,6 +175,14 @@ pub enum LoopError {
     /// It was asked to stop while it waited for an answer; no failure.
     #[error("stopped while waiting for {0}")]
     Stopped(&'static str),
+    /// The app's table cannot be kept.
+    #[error("the table of {at}: {error}")]
+    Table {
+        /// The partition of the changelog.
+        at: TopicPartition,
+        /// Why.
+        error: String,
+    },
     /// Kafka refuses for good, or too often.
     #[error("{step} failed {what}: {error}")]
     Kafka {
@@ -172,6 +195,10 @@ pub enum LoopError {
     },
 }
 
+fn unit(count: usize) -> String {
+    if count == 1 { "message".into() } else { format!("batch of {count} messages that begins") }
+}
+
 impl LoopError {
     /// The name in the `message_errors` metric.
     #[must_use]
@@ -181,6 +208,7 @@ impl LoopError {
             Self::Fenced { .. } => "Fenced",
             Self::Stopped(_) => "Stopped",
             Self::Kafka { .. } => "KafkaError",
+            Self::Table { .. } => "TableError",
         }
     }
 }

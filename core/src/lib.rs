@@ -21,6 +21,7 @@ pub mod pusher;
 pub mod raw;
 pub mod record;
 pub mod retry;
+pub mod table;
 pub mod topic;
 pub mod transaction;
 
@@ -29,7 +30,7 @@ pub use client::{ConsumeError, PlainConsumer, PlainProducer, Received};
 pub use config::Config;
 pub use error::Exception;
 pub use message::Message;
-pub use pattern::{Pattern, Single, Take};
+pub use pattern::{Batch, BatchTransaction, Pattern, Single, Take};
 pub use pusher::{Exposition, Pushing, start_pushing};
 pub use record::Record;
 pub use transaction::{Consumed, Transaction};

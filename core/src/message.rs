@@ -95,6 +95,12 @@ impl Message {
         }
     }
 
+    /// The bytes of key and value.
+    pub(crate) fn size(&self) -> usize {
+        let len = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+        len(self.key_bytes()) + len(self.value_bytes())
+    }
+
     /// Goes through the headers in order; a name may come more than once.
     pub fn headers(&self) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
         (0..).map_while(|index| match &self.body {

@@ -1,11 +1,13 @@
 //! The app builder: settings, output topics and one function become a running, exactly-once app.
 
 mod running;
+mod table;
 
 use crate::codec::RegistryConfig;
 use crate::config::{self, Choice as _, Config};
 use crate::metrics::Metrics;
-use crate::pattern::{Pattern, Single};
+use crate::pattern::{Batch, BatchTransaction, Pattern, Single};
+use crate::table::{Table, TableReader};
 use crate::transaction::Transaction;
 use anyhow::Context as _;
 use nubium_host::{Exit, Stop, logging, signals};
@@ -38,6 +40,9 @@ pub struct App {
     install_process: bool,
     stop: Stop,
     metrics: Option<Metrics>,
+    table: Option<Table>,
+    lookups: Vec<String>,
+    tables: TableReader,
 }
 
 /// How an app ended, for programs that do more than end with it.
@@ -70,6 +75,9 @@ impl App {
             install_process: true,
             stop: Stop::new(),
             metrics: None,
+            table: None,
+            lookups: Vec::new(),
+            tables: TableReader::default(),
         }
     }
 
@@ -114,7 +122,16 @@ impl App {
         self.run_pattern(Single(function))
     }
 
-    /// Runs a consumption pattern of the app's own.
+    /// Runs the function for every batch of messages; see [`Batch`] and, for its bounds, the
+    /// settings `NU_CONSUMER_DEFAULT_BATCH_CONSUME_*`.
+    pub fn run_batch<F>(self, function: F) -> std::process::ExitCode
+    where
+        F: AsyncFn(&BatchTransaction<'_>) -> anyhow::Result<()> + Send + Sync + 'static,
+    {
+        self.run_pattern(Batch::new(function))
+    }
+
+    /// Runs a consumption pattern: a [`Batch`] with bounds of its own, or one of the app's.
     pub fn run_pattern<P: Pattern>(self, pattern: P) -> std::process::ExitCode {
         let own_process = self.install_process;
         let ended = self.run_to_end(pattern);
@@ -128,7 +145,7 @@ impl App {
     }
 
     /// Runs a pattern and answers how it ended, without printing.
-    pub fn run_to_end<P: Pattern>(self, pattern: P) -> Ended {
+    pub fn run_to_end<P: Pattern>(self, mut pattern: P) -> Ended {
         let loaded = match self.config {
             Ok(ref loaded) => loaded.clone(),
             Err(ref problems) => {
@@ -141,6 +158,7 @@ impl App {
                 return Ended { exit: Exit::BadSettings, error: Some(error) };
             }
         };
+        pattern.configure(&loaded.config);
         match self.start(loaded, pattern) {
             Ok(()) => Ended { exit: Exit::Ok, error: None },
             Err(Failed { exit, error }) => Ended { exit, error: Some(error) },

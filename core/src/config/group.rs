@@ -8,8 +8,8 @@ use reqwest::Url;
 
 use super::certificate::Certificates;
 use super::choice::{
-    AssignmentStrategy, AutoOffsetReset, Compression, ErrorPolicy, GroupProtocol, LogFormat,
-    LogLevel,
+    AssignmentStrategy, AutoOffsetReset, Compression, DeleteMarker, ErrorPolicy, GroupProtocol,
+    LogFormat, LogLevel,
 };
 use super::secret::Secret;
 
@@ -115,6 +115,10 @@ pub struct Consumer {
     pub batch_max_count: u64,
     /// `NU_CONSUMER_DEFAULT_BATCH_CONSUME_MAX_TIME_SECONDS`: batch apps only.
     pub batch_max_time: Duration,
+    /// `NU_BATCH_MAX_MB`, in bytes: batch apps only.
+    pub batch_max_bytes: u64,
+    /// `NU_BATCH_ERROR_BISECT`: batch apps only.
+    pub batch_error_bisect: bool,
 }
 
 /// Says how messages are produced.
@@ -208,4 +212,19 @@ pub enum PushAuth {
         /// The file that it came from, which is read again for each push.
         file: Option<PathBuf>,
     },
+}
+
+/// Says how a table app keeps its table.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// `NU_TABLE_PATH`: the directory of the stores.
+    pub path: PathBuf,
+    /// `NU_TABLE_STANDBY_REPLICAS`: instances that follow a partition beside its owner.
+    pub standby_replicas: u32,
+    /// `NU_TABLE_TTL_SECONDS`: how long an entry lives that is not updated; none means for ever.
+    pub ttl: Option<Duration>,
+    /// `NU_TABLE_DELETE_MARKER`.
+    pub delete_marker: DeleteMarker,
+    /// `NU_TABLE_CREATE_CHANGELOG`.
+    pub create_changelog: bool,
 }

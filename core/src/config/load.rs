@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::group::{
     App, BasicAuth, Consumer, Errors, Log, MetricsPush, Operation, Outbox, Producer, PushAuth,
-    Registry, Routes,
+    Registry, Routes, Table,
 };
 use super::problem::Problems;
 use super::raw::Raw;
@@ -53,7 +53,7 @@ fn read_config(reader: &mut Reader) -> Config {
         },
         operation: read_operation(reader),
         metrics: read_metrics(reader, app.project.as_deref()),
-        table_path: reader.path("NU_TABLE_PATH").unwrap_or_default(),
+        table: read_table(reader),
         app,
         effective: Vec::new(),
     }
@@ -72,7 +72,7 @@ fn read_app(reader: &mut Reader) -> App {
     }
 }
 
-fn read_registry(reader: &mut Reader) -> Registry {
+pub(super) fn read_registry(reader: &mut Reader) -> Registry {
     let username = reader.optional_text("NU_SCHEMA_REGISTRY_USERNAME");
     let password = reader.secret("NU_SCHEMA_REGISTRY_PASSWORD");
     // As in nubium-utils: an address without a scheme is https once there is a username.
@@ -117,6 +117,8 @@ fn read_consumer(reader: &mut Reader, hostname: &str) -> Consumer {
         },
         batch_max_count: reader.whole("NU_CONSUMER_DEFAULT_BATCH_CONSUME_MAX_COUNT"),
         batch_max_time: reader.time("NU_CONSUMER_DEFAULT_BATCH_CONSUME_MAX_TIME_SECONDS"),
+        batch_max_bytes: reader.bytes("NU_BATCH_MAX_MB"),
+        batch_error_bisect: reader.flag("NU_BATCH_ERROR_BISECT"),
     }
 }
 
@@ -178,4 +180,15 @@ fn read_push_auth(reader: &mut Reader) -> Option<PushAuth> {
     let token = reader.secret(bearer);
     let token = token.map(|token| PushAuth::Bearer { token, file: reader.file_of(bearer) });
     basic.map(PushAuth::Basic).or(token)
+}
+
+fn read_table(reader: &mut Reader) -> Table {
+    let ttl = reader.time("NU_TABLE_TTL_SECONDS");
+    Table {
+        path: reader.path("NU_TABLE_PATH").unwrap_or_default(),
+        standby_replicas: reader.small("NU_TABLE_STANDBY_REPLICAS"),
+        ttl: (ttl > Duration::ZERO).then_some(ttl),
+        delete_marker: reader.choice("NU_TABLE_DELETE_MARKER"),
+        create_changelog: reader.flag("NU_TABLE_CREATE_CHANGELOG"),
+    }
 }

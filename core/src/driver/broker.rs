@@ -8,6 +8,7 @@
 
 use crate::headers::Header;
 use crate::kafka::{Class, Event, Sent, Sink, SinkError, Source, SourceError, Waker};
+use crate::liveness::Pulse;
 use crate::message::{Message, MessageBody};
 use crate::topic::{Offsets, TopicPartition};
 use crate::transaction::Batch;
@@ -77,6 +78,10 @@ pub(super) struct Broker {
     epoch: u64,
     faults: Vec<(Step, u64, Fault)>,
     steps: BTreeMap<Step, u64>,
+    /// What the loop notes of itself, and at each serving of the group whether it said that an app
+    /// function was running.
+    pub(super) pulse: Option<Arc<Pulse>>,
+    pub(super) in_function: Vec<bool>,
     pub(super) crashed: bool,
     pub(super) transactions: u64,
     pub(super) aborts: u64,
@@ -87,6 +92,20 @@ impl Broker {
         for partition in 0..partitions {
             self.logs.entry(TopicPartition::new(topic, partition)).or_default();
         }
+    }
+
+    /// How many partitions a topic has.
+    pub(super) fn count(&self, topic: &str) -> i32 {
+        let of_topic = self.logs.keys().filter(|at| at.topic.name() == topic);
+        i32::try_from(of_topic.count()).unwrap_or(i32::MAX)
+    }
+
+    pub(super) fn records(&self, at: TopicPartition) -> &[MessageBody] {
+        self.logs.get(&at).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn end(&self, at: TopicPartition) -> i64 {
+        self.records(at).len() as i64
     }
 
     pub(super) fn append(&mut self, at: TopicPartition, body: MessageBody) -> i64 {
@@ -277,13 +296,18 @@ impl Source for MemorySource {
 
     fn serve(&mut self) -> Option<Event> {
         let mut broker = self.broker.borrow_mut();
+        if let Some(pulse) = &broker.pulse {
+            let busy = pulse.snapshot().app_since.is_some();
+            broker.in_function.push(busy);
+        }
         if broker.step(Step::Serve) == Some(Fault::Crash) {
             return Some(Event::Fatal("injected: crash".into()));
         }
         broker.events.pop_front()
     }
 
-    fn fetch(&mut self, inbox: &mut VecDeque<Message>, _: Duration) -> bool {
+    fn fetch(&mut self, inbox: &mut VecDeque<Message>, wait: Duration) -> bool {
+        let before = inbox.len();
         let mut broker = self.broker.borrow_mut();
         if broker.step(Step::Fetch) == Some(Fault::Crash) {
             return false;
@@ -296,6 +320,10 @@ impl Source for MemorySource {
                 inbox.push_back(Message::owned(*at, offset as i64, body.clone()));
             }
             *next = log.len() as i64;
+        }
+        if inbox.len() == before {
+            // Nothing comes meanwhile: a part of the wait is enough to let time pass.
+            std::thread::sleep(wait.min(Duration::from_millis(1)));
         }
         false
     }

@@ -6,14 +6,13 @@ use super::commit::Committer;
 use super::{Engine, rewind};
 use crate::error::LoopError;
 use crate::kafka::Source;
-use crate::message::Message;
 use crate::pattern::Pattern;
-use crate::transaction::Request;
+use crate::transaction::{Messages, Request};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How a wait ended.
 pub(super) enum Driven<T> {
@@ -31,57 +30,114 @@ impl Wake for Unpark {
     }
 }
 
+/// Whose wait it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waiter {
+    /// The app function's. Liveness bounds it, unless the function says that it waits on purpose.
+    Function,
+    /// The loop's own, before or between calls of the function; a stop ends it.
+    Loop,
+}
+
 impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     /// Runs a future to its end. The first poll is all that most app functions need; it costs no
     /// allocation.
     pub(super) fn drive<T>(
         &mut self,
         mut future: Pin<&mut impl Future<Output = T>>,
-        unit: &[Message],
+        unit: Messages<'_>,
+        waiter: Waiter,
     ) -> Result<Driven<T>, LoopError> {
         if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             return Ok(Driven::Ready(value));
         }
-        rewind::lower_to(&mut self.current, unit);
-        let driven = self.wait_for(future, unit);
-        self.current.clear();
+        // While a function waits for more messages, their schemas are waited for within that.
+        let within = !self.current.is_empty();
+        rewind::lower_to(&mut self.current, unit.iter());
+        if waiter == Waiter::Loop {
+            self.observer.rested();
+        }
+        let driven = self.wait_for(future, unit, waiter);
+        if waiter == Waiter::Loop && !within {
+            self.observer.working();
+        }
+        if !within {
+            self.current.clear();
+        }
         driven
     }
 
     fn wait_for<T>(
         &mut self,
         mut future: Pin<&mut impl Future<Output = T>>,
-        unit: &[Message],
+        unit: Messages<'_>,
+        waiter: Waiter,
     ) -> Result<Driven<T>, LoopError> {
         let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
         let mut context = Context::from_waker(&waker);
         let epoch = self.epoch;
+        let mut rests = waiter == Waiter::Loop;
         loop {
-            if self.bench.request.get() == Request::Commit && !self.commit_now(unit)? {
+            if self.bench.slate.get() == Request::Commit && !self.commit_now(unit)? {
                 return Ok(Driven::Cancelled);
             }
             if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
+                if rests && waiter == Waiter::Function {
+                    self.observer.working();
+                }
                 return Ok(Driven::Ready(value));
             }
-            if self.bench.request.get() == Request::Commit {
+            if self.bench.slate.get() == Request::Commit {
                 continue;
+            }
+            if waiter == Waiter::Function {
+                rests = self.note_rest(rests);
             }
             self.observer.turn();
             self.serve()?;
             self.settle()?;
-            if self.epoch != epoch {
+            // A unit that is committed already is complete, whatever its function still waits for.
+            let on_purpose = waiter == Waiter::Loop || self.bench.slate.resting().is_some();
+            if self.epoch != epoch || (on_purpose && self.stopping()) {
                 return Ok(Driven::Cancelled);
             }
             if self.can_submit() {
                 self.submit();
+            }
+            if let (Waiter::Function, Request::Consume { count, until }) =
+                (waiter, self.bench.slate.get())
+            {
+                self.bench.slate.look();
+                if let Driven::Cancelled = self.grow(unit, count, until)? {
+                    return Ok(Driven::Cancelled);
+                }
+                continue;
             }
             let wait = if self.in_flight.is_some() { 5 } else { 100 };
             std::thread::park_timeout(Duration::from_millis(wait));
         }
     }
 
+    /// Tells liveness when the function begins or ends to wait on purpose or for messages: that
+    /// may take longer than a call of it may.
+    fn note_rest(&self, rests: bool) -> bool {
+        let until = match self.bench.slate.get() {
+            Request::Consume { until, .. } => Some(until),
+            _ => self.bench.slate.resting(),
+        };
+        match until {
+            Some(until) if !rests => {
+                self.observer.rested();
+                self.observer.waits(until.saturating_duration_since(Instant::now()));
+            }
+            None if rests => self.observer.working(),
+            _ => {}
+        }
+        until.is_some()
+    }
+
     /// Commits up to and with the unit whose function asks for it.
-    fn commit_now(&mut self, unit: &[Message]) -> Result<bool, LoopError> {
+    fn commit_now(&mut self, unit: Messages<'_>) -> Result<bool, LoopError> {
         if !self.await_outcome()? {
             return Ok(false);
         }
@@ -90,7 +146,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         if !self.flush()? {
             return Ok(false);
         }
-        self.bench.request.set(Request::Committed);
+        self.bench.slate.answer(Request::Committed);
         Ok(true)
     }
 }

@@ -11,19 +11,25 @@
 //!   to.
 //! * A revocation is accepted only with nothing in flight and nothing of those partitions in hand.
 
+mod bisection;
 mod bounds;
 mod commit;
 mod drive;
+mod growth;
 mod observer;
 mod rebalance;
 mod recovery;
 mod rewind;
+mod settings;
+mod table;
 mod unit;
 
 pub use bounds::Bounds;
 pub(crate) use commit::{CommitThread, Committer, InlineCommitter, Steps};
 pub use commit::{Done, Outcome, Work};
 pub(crate) use observer::{ClientReporter, Observer, millis_since, report_lag};
+pub use settings::{ErrorPolicy, LoopSettings};
+pub(crate) use table::Tables;
 
 use crate::codec::SchemaId;
 use crate::error::LoopError;
@@ -32,6 +38,7 @@ use crate::message::Message;
 use crate::pattern::{Pattern, Take};
 use crate::topic::{Offsets, TopicPartition};
 use crate::transaction::{Batch, Workbench};
+use bisection::Bisection;
 use bounds::Filling;
 use nubium_host::Stop;
 use std::collections::{HashMap, VecDeque};
@@ -39,44 +46,6 @@ use std::time::{Duration, Instant};
 
 /// How long the loop waits at most before it looks around again.
 const LOOK_AROUND: Duration = Duration::from_millis(100);
-
-/// What an error of the app function leads to, after the retries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorPolicy {
-    /// Commit what was complete before it and end the app with an error, as the original does.
-    Stop,
-    /// Send the message to the failure topic and go on.
-    DeadLetter,
-}
-
-/// What the loop goes by.
-#[derive(Debug, Clone)]
-pub struct LoopSettings {
-    /// Bounds on one transaction.
-    pub bounds: Bounds,
-    /// What an error of the app function leads to.
-    pub error_policy: ErrorPolicy,
-    /// How often a failing message is tried again first.
-    pub error_retries: u32,
-    /// Waits between those tries, and between replays after aborts: the first and the longest one.
-    pub backoff: (Duration, Duration),
-    /// Messages are handled only once they are this old (`NU_CONSUMER_TIMESTAMP_OFFSET_MINUTES`).
-    pub message_age: Duration,
-    /// Aborted transactions in a row after which the app ends.
-    pub aborts_max: u32,
-    /// The `transactional.id`, for messages.
-    pub transactional_id: String,
-    /// Whether a consumed message without a `guid` header is an error.
-    pub require_guid: bool,
-}
-
-impl LoopSettings {
-    /// The wait before try `attempt` (from 1): doubled each time.
-    fn wait_before(&self, attempt: u32) -> Duration {
-        let (first, longest) = self.backoff;
-        first.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(longest)
-    }
-}
 
 /// A partition whose next message is too young.
 #[derive(Debug, Clone, Copy)]
@@ -119,12 +88,16 @@ pub(crate) struct Engine<'e, S, C, P> {
     unit: Vec<Message>,
     last_schema: Option<SchemaId>,
     unknown_schemas: HashMap<SchemaId, Instant>,
+    /// The parts in which a batch that failed is handled; its messages begin the inbox.
+    bisection: Bisection,
     /// Nothing is consumed before this moment: the back-off after an abort.
     hold_off: Option<Instant>,
     aborts: u32,
     last_fencing: Option<Instant>,
     /// Units between two looks at the clock, see [`Self::work`].
     stride: u32,
+    /// The table, if the app has one or looks any up.
+    tables: Option<Tables>,
 }
 
 impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
@@ -157,11 +130,19 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
             unit: Vec::new(),
             last_schema: None,
             unknown_schemas: HashMap::new(),
+            bisection: Bisection::default(),
             hold_off: None,
             aborts: 0,
             last_fencing: None,
             stride: 1,
+            tables: None,
         }
+    }
+
+    /// Keeps a table too.
+    pub(crate) fn with_tables(mut self, tables: Option<Tables>) -> Self {
+        self.tables = tables;
+        self
     }
 
     /// Makes the first producer, which ends what a predecessor left open, joins the group and runs.
@@ -188,9 +169,12 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
     pub(crate) fn run(mut self) -> Result<(), LoopError> {
         let ended = self.turns();
         let flushed = match &ended {
-            Ok(()) | Err(LoopError::App { .. }) => self.flush(),
+            Ok(()) | Err(LoopError::App { .. }) => {
+                self.flush().and_then(|done| Ok(done && self.save_positions()?))
+            }
             Err(_) => Ok(true),
         };
+        self.close_tables();
         self.inbox.clear();
         self.source.close();
         self.observer.ended();
@@ -226,13 +210,15 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
         }
         self.hold_off = None;
         let before = self.inbox.len();
-        let more = self.source.fetch(&mut self.inbox, wait);
+        let more = self.fetch(wait);
         if before == 0 && !self.inbox.is_empty() {
             self.waiting_since = Instant::now();
         }
         self.work()?;
+        self.expire()?;
         self.observer.rested();
-        self.hand_over(!more && self.inbox.is_empty());
+        let drained = !more && !matches!(self.next(), Some(Take::Now(_)));
+        self.hand_over(drained);
         Ok(())
     }
 
@@ -242,6 +228,7 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
             && self.in_flight.is_none()
             && self.hold_off.is_none()
             && self.held.is_empty()
+            && self.tables.as_ref().is_none_or(Tables::is_ready)
             && self.bench.outbox.borrow().batch().is_empty()
     }
 
@@ -251,18 +238,22 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
             // Only a look whether more has come: the commit thread is free for what is complete.
             return Duration::ZERO;
         }
+        let held = self.held.iter().map(|held| due_in(held.until)).min();
+        let look = held.map_or(LOOK_AROUND, |due| due.clamp(Duration::from_millis(1), LOOK_AROUND));
+        match self.next() {
+            None => look,
+            Some(Take::Now(_)) => Duration::ZERO,
+            Some(Take::Wait(limit)) => limit.min(look),
+        }
+    }
+
+    /// Decides about the next unit; `None` where nothing is at hand.
+    fn next(&self) -> Option<Take> {
         if self.inbox.is_empty() {
-            return self
-                .held
-                .iter()
-                .map(|h| due_in(h.until))
-                .min()
-                .map_or(LOOK_AROUND, |due| due.clamp(Duration::from_millis(1), LOOK_AROUND));
+            return None;
         }
-        match self.pattern.take(&self.inbox, self.waiting_since) {
-            Take::Now(_) => Duration::ZERO,
-            Take::Wait(limit) => limit.min(LOOK_AROUND),
-        }
+        let part = self.bisection.next().map(Take::Now);
+        Some(part.unwrap_or_else(|| self.pattern.take(&self.inbox, self.waiting_since)))
     }
 
     /// Handles the units that are at hand.
@@ -272,10 +263,8 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
     fn work(&mut self) -> Result<(), LoopError> {
         let (mut clock, mut units) = (Instant::now(), 0);
         self.observer.working();
-        while !self.inbox.is_empty() && self.hold_off.is_none() && !self.stopping() {
-            let Take::Now(count) = self.pattern.take(&self.inbox, self.waiting_since) else {
-                break;
-            };
+        while self.hold_off.is_none() && !self.stopping() {
+            let Some(Take::Now(count)) = self.next() else { break };
             if self.settings.bounds.full(self.filling()) {
                 self.make_room()?;
                 continue;
@@ -304,8 +293,9 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
 
     fn filling(&self) -> Filling {
         let outbox = self.bench.outbox.borrow();
-        let batch = outbox.batch();
-        Filling { count: batch.messages, bytes: batch.size(), records: batch.records.len() }
+        let (batch, table) = (outbox.batch(), outbox.table().filling().bytes());
+        let (count, records) = (batch.messages, batch.records.len());
+        Filling { count, bytes: batch.size() + table, records }
     }
 
     fn age(&self) -> Duration {
@@ -325,8 +315,11 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
 
     fn submit(&mut self) {
         let spare = std::mem::take(&mut self.spare);
-        let batch = self.bench.outbox.borrow_mut().take(spare);
+        let batch = self.bench.outbox.borrow_mut().take(spare, self.bench.table.as_ref());
         self.observer.submitted(&batch);
+        if let Some(tables) = &mut self.tables {
+            tables.submitted(&batch);
+        }
         self.in_flight = Some(batch.first.clone());
         self.committer.submit(Work::Commit(batch));
     }

@@ -89,6 +89,11 @@ impl Observer {
         self.pulse.group(Group::Left, self.now());
     }
 
+    /// Stores are brought up to date, or all are.
+    pub(crate) fn recovering(&self, recovering: bool) {
+        self.pulse.recovering(recovering, self.now());
+    }
+
     /// A unit was handled.
     pub(crate) fn handled(&mut self, unit: &[Message]) {
         for message in unit {
@@ -97,6 +102,11 @@ impl Observer {
         if let Some(last) = unit.last() {
             self.last_timestamp = last.timestamp();
         }
+    }
+
+    /// A batch of so many messages was handled.
+    pub(crate) fn batch(&self, messages: usize) {
+        self.counts.batch(messages);
     }
 
     pub(crate) fn failed(&self, exception: &str) {

@@ -1,16 +1,16 @@
 //! One unit of work: checks, the app function, and what an error leads to.
 
 use super::commit::Committer;
-use super::drive::Driven;
+use super::drive::{Driven, Waiter};
 use super::recovery::wake;
 use super::{Engine, ErrorPolicy, Held, due_in, now_millis};
 use crate::codec::{DecodeError, RegistryError, wire};
 use crate::error::{Exception, LoopError, MessageError};
-use crate::headers::{GUID, given};
 use crate::kafka::Source;
 use crate::message::Message;
 use crate::pattern::Pattern;
-use crate::transaction::{Request, Transaction};
+use crate::table::TableError;
+use crate::transaction::{Grown, Messages, Request, Transaction};
 use futures::FutureExt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -37,18 +37,32 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         let mut unit = std::mem::take(&mut self.unit);
         unit.extend(self.inbox.drain(..count));
         let handled = self.handle(&mut unit);
+        if unit.len() > 1 {
+            // What is left has waited for its turn, and now begins to wait for more of its kind.
+            self.waiting_since = Instant::now();
+        }
         unit.clear();
         self.unit = unit;
         handled
     }
 
-    fn handle(&mut self, unit: &mut [Message]) -> Result<(), LoopError> {
+    fn handle(&mut self, unit: &mut Vec<Message>) -> Result<(), LoopError> {
+        let nameless = unit.iter().position(|message| !self.is_named(message));
+        if let Some(index) = nameless.filter(|_| unit.len() > 1) {
+            self.bisection.isolate(index, unit.len());
+            self.put_back(unit);
+            return Ok(());
+        }
         let mut attempt = 0;
         loop {
-            self.bench.request.set(Request::None);
-            let error = match self.run_function(unit)? {
+            self.bench.slate.wipe(self.bisection.next().is_some());
+            let error = match self.run_function(unit, nameless.is_some())? {
                 Ran::Done => {
                     self.observer.handled(unit);
+                    if P::BATCH {
+                        self.observer.batch(unit.len());
+                    }
+                    self.bisection.succeeded();
                     self.keep(unit);
                     return Ok(());
                 }
@@ -59,28 +73,55 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                 Ran::Failed(error) => error,
             };
             self.bench.outbox.borrow_mut().cut();
-            if self.bench.request.get() == Request::Committed {
+            if self.bench.slate.get() == Request::Committed {
                 return Err(app_error(unit, error));
             }
             attempt += 1;
             let exception = Exception::of(&error);
             self.observer.failed(&exception.name);
-            if attempt <= self.settings.error_retries && !poisonous(&error) && !self.stopping() {
+            if self.tries_again(unit, attempt, &error) {
                 tracing::warn!(error = %exception, at = %unit[0].topic_partition(),
-                    offset = unit[0].offset(), attempt, "the app function failed, trying again");
+                    offset = unit[0].offset(), messages = unit.len(), attempt,
+                    "the app function failed, trying again");
                 let wait = self.settings.wait_before(attempt);
                 if let Driven::Cancelled = self.sleep(wait, unit)? {
                     return Ok(());
                 }
                 continue;
             }
+            if unit.len() > 1 && self.halves(&error) {
+                tracing::warn!(error = %exception, at = %unit[0].topic_partition(),
+                    offset = unit[0].offset(), messages = unit.len(),
+                    "the batch failed, looking for the messages to blame by halves");
+                self.bisection.failed(unit.len());
+                self.put_back(unit);
+                return Ok(());
+            }
             return self.give_in(unit, error, &exception);
         }
     }
 
+    /// Decides whether a unit that failed is tried again as it is. A part of a failed batch is not:
+    /// it is halved until one message is left.
+    fn tries_again(&self, unit: &[Message], attempt: u32, error: &anyhow::Error) -> bool {
+        let part = self.bisection.next().is_some() && unit.len() > 1;
+        attempt <= self.settings.error_retries && !part && !poisonous(error) && !self.stopping()
+    }
+
+    /// Decides whether a failed batch is halved. What cannot be decoded is always looked for: its
+    /// neighbours are not to blame, and trying again cannot help.
+    fn halves(&self, error: &anyhow::Error) -> bool {
+        self.bisection.next().is_some() || self.pattern.bisects() || poisonous(error)
+    }
+
+    /// Puts the unit back to the front of the inbox, to be handled in parts.
+    fn put_back(&mut self, unit: &mut Vec<Message>) {
+        unit.drain(..).rev().for_each(|message| self.inbox.push_front(message));
+    }
+
     /// Completes the unit, unless the function has committed it by itself.
     fn keep(&mut self, unit: &mut [Message]) {
-        if self.bench.request.get() == Request::Committed {
+        if self.bench.slate.get() == Request::Committed {
             self.bench.outbox.borrow_mut().cut();
         } else {
             self.bench.outbox.borrow_mut().keep(unit);
@@ -95,15 +136,21 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         error: anyhow::Error,
         exception: &Exception,
     ) -> Result<(), LoopError> {
+        if let Some(TableError::Store(store)) = error.downcast_ref() {
+            // Not the message's fault: it is handled after the restart.
+            let (at, error) = (unit[0].topic_partition(), store.to_string());
+            return Err(LoopError::Table { at, error });
+        }
         let has_topic = self.bench.retry.failure().is_some();
         let dead_letter = self.settings.error_policy == ErrorPolicy::DeadLetter;
         if !(has_topic && (dead_letter || poisonous(&error))) {
             return Err(app_error(unit, error));
         }
         tracing::error!(error = %exception, at = %unit[0].topic_partition(),
-            offset = unit[0].offset(), "to the failure topic");
+            offset = unit[0].offset(), messages = unit.len(), "to the failure topic");
         let sent = {
-            let transaction = Transaction::new(self.bench, unit);
+            let none = Grown::default();
+            let transaction = Transaction::new(self.bench, Messages::new(unit, &none));
             (0..unit.len()).try_for_each(|i| transaction.produce_failure_from(i, Some(exception)))
         };
         if let Err(second) = sent {
@@ -111,22 +158,30 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             return Err(app_error(unit, error.context(format!("and not sent to it: {second:#}"))));
         }
         self.observer.handled(unit);
+        self.bisection.failed(1);
         self.bench.outbox.borrow_mut().keep(unit);
         Ok(())
     }
 
-    fn run_function(&mut self, unit: &[Message]) -> Result<Ran, LoopError> {
-        if self.settings.require_guid
-            && unit.iter().any(|message| !given(message.last_header(GUID)))
-        {
+    /// Runs the function once. Messages that came while it ran are in the unit afterwards.
+    fn run_function(&mut self, unit: &mut Vec<Message>, nameless: bool) -> Result<Ran, LoopError> {
+        if nameless {
             return Ok(Ran::Failed(MessageError::MissingHeader("guid").into()));
         }
-        if let Driven::Cancelled = self.fetch_schemas(unit)? {
+        let grown = Grown::default();
+        let messages = Messages::new(unit, &grown);
+        if let Driven::Cancelled = self.fetch_schemas(messages)? {
             return Ok(Ran::Cancelled);
         }
-        let transaction = Transaction::new(self.bench, unit);
-        let function = pin!(guarded(self.pattern.run(&transaction)));
-        Ok(match self.drive(function, unit)? {
+        let driven = {
+            let transaction = Transaction::new(self.bench, messages);
+            let function = pin!(guarded(self.pattern.run(&transaction)));
+            self.drive(function, messages, Waiter::Function)?
+        };
+        if grown.len() > 0 {
+            unit.extend(grown.into_messages());
+        }
+        Ok(match driven {
             Driven::Ready(Ok(())) => Ran::Done,
             Driven::Ready(Err(error)) => Ran::Failed(error),
             Driven::Cancelled => Ran::Cancelled,
@@ -136,8 +191,8 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     /// Sees to it that the values' schemas are at hand, so that decoding never waits. An outage of
     /// the registry is waited out here; an id that the registry does not know is left to the
     /// decoder to report.
-    fn fetch_schemas(&mut self, unit: &[Message]) -> Result<Driven<()>, LoopError> {
-        for message in unit {
+    pub(super) fn fetch_schemas(&mut self, unit: Messages<'_>) -> Result<Driven<()>, LoopError> {
+        for message in unit.iter() {
             let Some(Ok((id, _))) = message.value_bytes().map(wire::split) else { continue };
             if self.last_schema == Some(id) || self.bench.codec.cached(id).is_some() {
                 self.last_schema = Some(id);
@@ -148,7 +203,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             }
             let codec = self.bench.codec.clone();
             let fetch = pin!(async move { codec.ensure(id).await.map(|_| ()) });
-            match self.drive(fetch, unit)? {
+            match self.drive(fetch, unit, Waiter::Loop)? {
                 Driven::Cancelled => return Ok(Driven::Cancelled),
                 Driven::Ready(Ok(())) => self.last_schema = Some(id),
                 Driven::Ready(Err(RegistryError::UnknownSchema { .. })) => {
@@ -157,7 +212,8 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                 Driven::Ready(Err(error)) => {
                     let error = anyhow::Error::from(error)
                         .context(format!("schema {id} of the value could not be fetched"));
-                    return Err(app_error(unit, error));
+                    let (at, offset) = (message.topic_partition(), message.offset());
+                    return Err(LoopError::App { at, offset, count: 1, error });
                 }
             }
         }
@@ -165,13 +221,16 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     }
 
     fn sleep(&mut self, wait: Duration, unit: &[Message]) -> Result<Driven<()>, LoopError> {
+        self.observer.waits(wait);
         let sleep = pin!(async move { tokio::time::sleep(wait).await });
-        self.drive(sleep, unit)
+        let none = Grown::default();
+        self.drive(sleep, Messages::new(unit, &none), Waiter::Loop)
     }
 
     /// Pauses the partition of the first message that is too young, and lets go of what was fetched
-    /// from it: the pause would drop the rest of it anyway. Answers whether the unit must wait.
-    fn hold_young(&mut self, count: usize) -> bool {
+    /// of it from there on: the pause would drop the rest anyway. Answers whether the unit must be
+    /// chosen anew.
+    pub(super) fn hold_young(&mut self, count: usize) -> bool {
         let age = i64::try_from(self.settings.message_age.as_millis()).unwrap_or(i64::MAX);
         let now = now_millis();
         let young = self.inbox.iter().take(count).find_map(|message| {
@@ -179,7 +238,8 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             (until > now).then_some((message.topic_partition(), message.offset(), until))
         });
         let Some((at, offset, until)) = young else { return false };
-        self.inbox.retain(|message| message.topic_partition() != at);
+        self.inbox.retain(|message| message.topic_partition() != at || message.offset() < offset);
+        self.bisection.clear();
         let paused = self
             .source
             .pause(at)
@@ -213,7 +273,8 @@ fn poisonous(error: &anyhow::Error) -> bool {
 }
 
 fn app_error(unit: &[Message], error: anyhow::Error) -> LoopError {
-    LoopError::App { at: unit[0].topic_partition(), offset: unit[0].offset(), error }
+    let (first, count) = (&unit[0], unit.len());
+    LoopError::App { at: first.topic_partition(), offset: first.offset(), count, error }
 }
 
 /// Turns a panic of the app function into its error: no unit is left half done, and the group is

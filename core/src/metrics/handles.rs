@@ -72,6 +72,7 @@ pub struct LoopMetrics {
     pub(super) commit_duration: Histogram,
     pub(super) app_duration: Histogram,
     pub(super) records: Histogram,
+    pub(super) batches: Histogram,
     pub(super) replays: IntCounter,
     pub(super) producer_renewals: IntCounter,
     pub(super) behind: Arc<Behind>,
@@ -83,6 +84,11 @@ impl LoopMetrics {
         self.committed.inc();
         self.commit_duration.observe(took.as_secs_f64());
         self.records.observe(records as f64);
+    }
+
+    /// Counts a batch by its messages.
+    pub fn batch(&self, messages: usize) {
+        self.batches.observe(messages as f64);
     }
 
     /// Counts an aborted transaction. `reason` is one of a few fixed words.

@@ -9,6 +9,7 @@ mod family;
 mod handles;
 pub mod names;
 mod registry;
+mod table;
 
 pub use custom::{CounterFamily, GaugeFamily, HistogramFamily};
 pub use handles::{

@@ -113,6 +113,9 @@ pub const APP_DURATION: Metric = histogram(
 /// Size of a transaction.
 pub const TRANSACTION_RECORDS: Metric =
     histogram("nubium_transaction_records", RECORDS, "Records produced in one Kafka transaction.");
+/// Size of a batch.
+pub const BATCH_MESSAGES: Metric =
+    histogram("nubium_batch_messages", RECORDS, "Messages of one batch of a batch app.");
 /// Rebalances.
 pub const REBALANCES: Metric = counter(
     "nubium_rebalances_total",
@@ -158,12 +161,51 @@ pub const LOOKUP_FAILURES: Metric = counter(
     &[],
     "Look-ups of the metrics service that found no address.",
 );
+/// Rows of a table.
+pub const TABLE_ROWS: Metric =
+    gauge("nubium_table_rows", &["topic", "partition"], "Rows in the store of a partition.");
+/// Size of a store.
+pub const TABLE_BYTES: Metric = gauge(
+    "nubium_table_store_bytes",
+    &["topic", "partition"],
+    "Size of the store of a partition on disk.",
+);
+/// Rows read from changelogs.
+pub const TABLE_RESTORED: Metric = counter(
+    "nubium_table_restored_rows_total",
+    &["topic"],
+    "Changelog records read to bring stores up to date.",
+);
+/// Speed of a recovery.
+pub const TABLE_RECOVERY_RATE: Metric = gauge(
+    "nubium_table_recovery_rows_per_second",
+    &["topic", "partition"],
+    "Changelog records read a second while a partition recovers; 0 afterwards.",
+);
+/// Time a recovery still takes.
+pub const TABLE_RECOVERY_LEFT: Metric = gauge(
+    "nubium_table_recovery_seconds_left",
+    &["topic", "partition"],
+    "Time until a partition that recovers is processed again; 0 afterwards.",
+);
+/// Stores that could not be used.
+pub const TABLE_REBUILT: Metric = counter(
+    "nubium_table_stores_set_aside_total",
+    &["topic"],
+    "Stores that could not be used and were rebuilt from the changelog.",
+);
+/// Entries that expired.
+pub const TABLE_EXPIRED: Metric = counter(
+    "nubium_table_expired_total",
+    &["topic"],
+    "Entries deleted because their time was over.",
+);
 /// What is running.
 pub const BUILD_INFO: Metric =
     gauge("nubium_build_info", &["version"], "Always 1; the version is in the label.");
 
 /// Lists every metric above, for the registry, the docs and the tests.
-pub const ALL: [Metric; 21] = [
+pub const ALL: [Metric; 29] = [
     CONSUMED,
     PRODUCED,
     ERRORS,
@@ -175,6 +217,7 @@ pub const ALL: [Metric; 21] = [
     COMMIT_DURATION,
     APP_DURATION,
     TRANSACTION_RECORDS,
+    BATCH_MESSAGES,
     REBALANCES,
     REGISTRY_REQUESTS,
     PRODUCER_RENEWALS,
@@ -184,6 +227,13 @@ pub const ALL: [Metric; 21] = [
     PUSH_DURATION,
     PUSH_PODS,
     LOOKUP_FAILURES,
+    TABLE_ROWS,
+    TABLE_BYTES,
+    TABLE_RESTORED,
+    TABLE_RECOVERY_RATE,
+    TABLE_RECOVERY_LEFT,
+    TABLE_REBUILT,
+    TABLE_EXPIRED,
     BUILD_INFO,
 ];
 

@@ -11,18 +11,19 @@ use super::handles::{
     Behind, ExternalRequest, LoopMetrics, PushMetrics, RebalanceEvent, TopicCounters,
 };
 use super::names::{self, Kind, Metric};
+use super::table::TableFamilies;
 use super::{Counter, MetricError};
 
 /// Holds every metric of the process; cheap to clone.
 ///
 /// It has a registry of its own, not the global one, so tests and several apps do not meet.
 #[derive(Clone)]
-pub struct Metrics(Arc<Inner>);
+pub struct Metrics(pub(super) Arc<Inner>);
 
-struct Inner {
+pub(super) struct Inner {
     registry: Registry,
     common: Vec<LabelPair>,
-    core: Core,
+    pub(super) core: Core,
     custom: Custom,
     behind: Mutex<Vec<Weak<Behind>>>,
     /// What an app that owns its loop sets.
@@ -30,7 +31,7 @@ struct Inner {
 }
 
 /// The families of [`names::ALL`].
-struct Core {
+pub(super) struct Core {
     consumed: Family<IntCounter>,
     produced: Family<IntCounter>,
     errors: Family<IntCounter>,
@@ -42,6 +43,7 @@ struct Core {
     commit_duration: Family<Histogram>,
     app_duration: Family<Histogram>,
     records: Family<Histogram>,
+    batches: Family<Histogram>,
     rebalances: Family<IntCounter>,
     registry_requests: Family<IntCounter>,
     producer_renewals: Family<IntCounter>,
@@ -51,6 +53,7 @@ struct Core {
     push_duration: Family<Histogram>,
     push_pods: Family<Gauge>,
     lookup_failures: Family<IntCounter>,
+    pub(super) table: TableFamilies,
     build_info: Family<Gauge>,
 }
 
@@ -136,6 +139,7 @@ impl Metrics {
             commit_duration: series(&core.commit_duration, &[]),
             app_duration: series(&core.app_duration, &[]),
             records: series(&core.records, &[]),
+            batches: series(&core.batches, &[]),
             replays: series(&core.replays, &[]),
             producer_renewals: series(&core.producer_renewals, &[]),
             behind,
@@ -275,6 +279,7 @@ impl Core {
             commit_duration: family(registry, &names::COMMIT_DURATION),
             app_duration: family(registry, &names::APP_DURATION),
             records: family(registry, &names::TRANSACTION_RECORDS),
+            batches: family(registry, &names::BATCH_MESSAGES),
             rebalances: family(registry, &names::REBALANCES),
             registry_requests: family(registry, &names::REGISTRY_REQUESTS),
             producer_renewals: family(registry, &names::PRODUCER_RENEWALS),
@@ -284,13 +289,14 @@ impl Core {
             push_duration: family(registry, &names::PUSH_DURATION),
             push_pods: family(registry, &names::PUSH_PODS),
             lookup_failures: family(registry, &names::LOOKUP_FAILURES),
+            table: TableFamilies::register(registry),
             build_info: family(registry, &names::BUILD_INFO),
         }
     }
 }
 
 /// Makes and registers a family of the table. The table is fixed and tested, so it is valid.
-fn family<M: Child>(registry: &Registry, metric: &Metric) -> Family<M> {
+pub(super) fn family<M: Child>(registry: &Registry, metric: &Metric) -> Family<M> {
     let buckets = if let Kind::Histogram(buckets) = metric.kind { buckets } else { &[] };
     let made = Family::new(metric.name, metric.help, metric.labels, buckets, metric.series);
     let family: Family<M> = made.expect("the table of names is valid");
@@ -299,7 +305,7 @@ fn family<M: Child>(registry: &Registry, metric: &Metric) -> Family<M> {
 }
 
 /// Returns a series of the table, whose number of labels is fixed in this file.
-fn series<M: Child>(family: &Family<M>, values: &[&str]) -> M {
+pub(super) fn series<M: Child>(family: &Family<M>, values: &[&str]) -> M {
     family.get(values).expect("the labels match the table of names")
 }
 

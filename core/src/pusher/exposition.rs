@@ -14,6 +14,7 @@ struct Inner {
     metrics: Metrics,
     codec: Option<Codec>,
     counted: Mutex<BTreeMap<(&'static str, &'static str, u16), u64>>,
+    measure: Option<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl Exposition {
@@ -21,7 +22,17 @@ impl Exposition {
     #[must_use]
     pub fn new(metrics: &Metrics, codec: Option<&Codec>) -> Self {
         let (metrics, codec) = (metrics.clone(), codec.cloned());
-        Self(Arc::new(Inner { metrics, codec, counted: Mutex::default() }))
+        Self(Arc::new(Inner { metrics, codec, counted: Mutex::default(), measure: None }))
+    }
+
+    /// Takes measurements each time before it writes: what costs too much to keep up to date.
+    /// Comes before the first clone; later it has no effect.
+    #[must_use]
+    pub fn measuring(mut self, measure: impl Fn() + Send + Sync + 'static) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.measure = Some(Box::new(measure));
+        }
+        self
     }
 
     /// The metrics that are shown.
@@ -50,6 +61,9 @@ impl Exposition {
             }
         }
         drop(counted);
+        if let Some(measure) = &self.0.measure {
+            measure();
+        }
         self.0.metrics.text()
     }
 }

@@ -31,6 +31,9 @@ pub struct MessageQueue {
     slots: Vec<*mut sys::rd_kafka_message_t>,
 }
 
+// SAFETY: the slots are null between calls; librdkafka's queues may be used from any thread.
+unsafe impl Send for MessageQueue {}
+
 /// Ends a wait in [`MessageQueue::receive`] early, from any thread; a wake with nobody waiting ends
 /// the next wait.
 #[derive(Clone)]

@@ -10,12 +10,19 @@ use serde::Deserialize;
 #[derive(Clone, Copy)]
 pub struct Consumed<'a> {
     message: &'a Message,
+    index: usize,
     codec: &'a Codec,
 }
 
 impl<'a> Consumed<'a> {
-    pub(crate) fn new(message: &'a Message, codec: &'a Codec) -> Self {
-        Self { message, codec }
+    pub(crate) fn new(message: &'a Message, index: usize, codec: &'a Codec) -> Self {
+        Self { message, index, codec }
+    }
+
+    /// Its place in the unit of work, from 0.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.index
     }
 
     /// Decodes the Avro value by the schema it was written with. `T` may borrow text (`&'a str`),

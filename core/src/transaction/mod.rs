@@ -2,11 +2,17 @@
 //! call here.
 
 mod consumed;
+mod messages;
 mod outbox;
+mod request;
+mod table;
 
 pub use consumed::Consumed;
+pub(crate) use messages::{Grown, Messages};
 pub use outbox::{Batch, OutRecord};
 pub(crate) use outbox::{HeaderSource, Outbox};
+pub(crate) use request::{Request, Slate};
+pub(crate) use table::TableDesk;
 
 use crate::codec::{Codec, Encode, TopicEncoder, wire};
 use crate::error::{Exception, MessageError};
@@ -14,13 +20,14 @@ use crate::headers::{self, GUID, Headers, LAST_UPDATED_BY};
 use crate::message::Message;
 use crate::record::{Key, Record, Value};
 use crate::retry::{self, RetryRoute, RetryRoutes};
+use crate::table::Shared;
 use crate::topic::Topic;
 use serde::Deserialize;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::ffi::CStr;
-use std::future::poll_fn;
 use std::ops::Range;
-use std::task::Poll;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// What a loop keeps from message to message for the transactions it hands out.
 pub(crate) struct Workbench {
@@ -29,7 +36,12 @@ pub(crate) struct Workbench {
     pub(crate) outputs: RefCell<Vec<Output>>,
     pub(crate) retry: RetryRoutes,
     pub(crate) record_limit: usize,
-    pub(crate) request: Cell<Request>,
+    pub(crate) slate: Slate,
+    /// The table, if the app has one.
+    pub(crate) table: Option<TableDesk>,
+    /// Other apps' tables, if it looks any up.
+    pub(crate) lookups: Option<Arc<Shared>>,
+    key_buffer: RefCell<Vec<u8>>,
 }
 
 impl Workbench {
@@ -39,8 +51,10 @@ impl Workbench {
         retry: RetryRoutes,
         record_limit: usize,
     ) -> Self {
-        let (outbox, request) = (RefCell::default(), Cell::default());
-        Self { outbox, codec, outputs: RefCell::new(outputs), retry, record_limit, request }
+        let (outbox, slate) = (RefCell::default(), Slate::default());
+        let outputs = RefCell::new(outputs);
+        let (table, lookups, key_buffer) = (None, None, RefCell::default());
+        Self { outbox, codec, outputs, retry, record_limit, slate, table, lookups, key_buffer }
     }
 }
 
@@ -50,18 +64,6 @@ pub(crate) struct Output {
     pub(crate) encoder: TopicEncoder,
 }
 
-/// What a waiting app function asks of the loop, and the answer.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Request {
-    /// Nothing.
-    #[default]
-    None,
-    /// Commit everything up to and with this message.
-    Commit,
-    /// That is done.
-    Committed,
-}
-
 /// One unit of work: the message (or messages) at hand and the way to produce.
 ///
 /// Everything produced is kept only if the app function answers `Ok`; then it is committed in one
@@ -69,24 +71,52 @@ pub(crate) enum Request {
 /// runs.
 pub struct Transaction<'a> {
     bench: &'a Workbench,
-    messages: &'a [Message],
+    messages: Messages<'a>,
 }
 
 impl<'a> Transaction<'a> {
-    pub(crate) fn new(bench: &'a Workbench, messages: &'a [Message]) -> Self {
+    pub(crate) fn new(bench: &'a Workbench, messages: Messages<'a>) -> Self {
         Self { bench, messages }
     }
 
     /// The consumed message; of several, the first.
     #[must_use]
     pub fn message(&self) -> Consumed<'a> {
-        Consumed::new(&self.messages[0], &self.bench.codec)
+        Consumed::new(self.messages.first(), 0, &self.bench.codec)
     }
 
-    /// All consumed messages of this unit.
+    /// All consumed messages of this unit, in order.
     pub fn messages(&self) -> impl Iterator<Item = Consumed<'a>> + use<'a> {
         let codec = &self.bench.codec;
-        self.messages.iter().map(move |message| Consumed::new(message, codec))
+        let all = self.messages.iter().enumerate();
+        all.map(move |(index, message)| Consumed::new(message, index, codec))
+    }
+
+    /// How many messages this unit has.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Raises the unit to `count` messages in all, waiting for them at most this long, and answers
+    /// how many it has then. Fewer come when the time is over, when the app is to stop, while a
+    /// failed batch is bisected, and before a message that must be handled alone. What was handed
+    /// out before stays good. If a partition of the unit is given up meanwhile, the function is
+    /// dropped here and what stays is handled anew.
+    ///
+    /// # Errors
+    /// It was committed already.
+    pub async fn consume(&self, time: Duration, count: usize) -> anyhow::Result<usize> {
+        self.check_open()?;
+        request::Consume::new(&self.bench.slate, self.messages, count, time).await;
+        Ok(self.messages.len())
+    }
+
+    /// Waits on purpose, as when a service says when to come back. The loop serves the group
+    /// meanwhile, `/livez` does not count the time as spent in the function, and a stop of the app
+    /// ends the wait: the function is dropped here and its messages are handled after the restart.
+    pub async fn wait(&self, time: Duration) {
+        request::rest(&self.bench.slate, time).await;
     }
 
     /// Decodes the consumed message's value; see [`Consumed::value`].
@@ -131,7 +161,7 @@ impl<'a> Transaction<'a> {
             let topic = record.topic.to_owned();
             return Err(MessageError::UndeclaredTopic { topic, declared }.into());
         };
-        let message = &self.messages[index];
+        let message = self.at(index)?;
         let mut outbox = self.bench.outbox.borrow_mut();
         let key = write_key(&mut outbox, message, record.key, &output.encoder)?;
         let value = write_value(&mut outbox, message, &record.value, &mut output.encoder)?;
@@ -169,7 +199,7 @@ impl<'a> Transaction<'a> {
         index: usize,
         exception: Option<&Exception>,
     ) -> anyhow::Result<()> {
-        let message = &self.messages[index];
+        let message = self.at(index)?;
         let count = retry::count_of(message.last_header(headers::RETRY_COUNT));
         match self.bench.retry.route(count) {
             RetryRoute::Same(raised) => {
@@ -211,21 +241,20 @@ impl<'a> Transaction<'a> {
     /// It was committed already.
     pub async fn commit(&self) -> anyhow::Result<()> {
         self.check_open()?;
-        let request = &self.bench.request;
-        request.set(Request::Commit);
-        poll_fn(|_| match request.get() {
-            Request::Committed => Poll::Ready(()),
-            _ => Poll::Pending,
-        })
-        .await;
+        self.bench.slate.commit().await;
         Ok(())
     }
 
     fn check_open(&self) -> Result<(), MessageError> {
-        match self.bench.request.get() {
-            Request::None => Ok(()),
-            _ => Err(MessageError::AlreadyCommitted),
+        match self.bench.slate.get() {
+            Request::Commit | Request::Committed => Err(MessageError::AlreadyCommitted),
+            Request::None | Request::Consume { .. } => Ok(()),
         }
+    }
+
+    fn at(&self, index: usize) -> Result<&'a Message, MessageError> {
+        let count = self.messages.len();
+        self.messages.get(index).ok_or(MessageError::NoSuchMessage { index, count })
     }
 
     fn forward(
@@ -236,7 +265,7 @@ impl<'a> Transaction<'a> {
         exception: Option<&Exception>,
     ) -> anyhow::Result<()> {
         self.check_open()?;
-        let message = &self.messages[index];
+        let message = self.at(index)?;
         let mut headers = message.copy_headers();
         headers.set("kafka_retry_count", count.to_string().as_bytes());
         if let Some(exception) = exception {

@@ -1,1 +1,15 @@
-//! Sends batches of messages to an HTTP API.
+//! The batch-uploader: sends batches of messages to an HTTP API. See docs/batch-uploader.md.
+
+pub mod answer;
+pub mod auth;
+pub mod chunk;
+pub mod cli;
+pub mod cluster;
+pub mod commands;
+pub mod item;
+pub mod pace;
+pub mod secret_file;
+pub mod settings;
+pub mod start;
+pub mod terminal;
+pub mod upload;

@@ -7,7 +7,9 @@ use anyhow::{Context as _, Result, anyhow};
 use nubium_core::codec::SchemaId;
 use nubium_core::error::MessageError;
 use nubium_core::{Consumed, Exception, Record, Transaction};
-use nubium_mapping::mapping::{Envelope, Key, Made, Mapper, Mapping, MappingError, Plan, Verdict};
+use nubium_mapping::mapping::{
+    Envelope, Key, Made, Mapper, Mapping, MappingError, Plan, Previous, Stored, Verdict,
+};
 
 use crate::schemas;
 
@@ -61,13 +63,32 @@ impl Worker {
     /// # Errors
     /// When it cannot be mapped: give the error to [`fail`].
     pub fn map(&mut self, message: Consumed<'_>) -> Result<Verdict> {
+        self.map_entry(message, None)
+    }
+
+    /// Maps one message of a table by its key's entry; [`Self::stored`] then says what becomes of
+    /// that.
+    ///
+    /// # Errors
+    /// When it cannot be mapped: give the error to [`fail`].
+    pub fn map_entry(
+        &mut self,
+        message: Consumed<'_>,
+        previous: Option<Previous>,
+    ) -> Result<Verdict> {
         let (schema, datum) = message.datum()?;
         let known = |plan: &PlanFor| plan.schema == schema && plan.topic == message.topic();
         let index = match self.plans.iter().position(known) {
             Some(index) => index,
             None => self.plan(message, schema)?,
         };
-        Ok(self.mapper.map(&self.plans[index].plan, &Carried { message, datum })?)
+        let carried = Carried { message, datum };
+        Ok(self.mapper.map_entry(&self.plans[index].plan, &carried, previous)?)
+    }
+
+    /// Says what becomes of the table's entry after the last message.
+    pub fn stored(&self) -> &Stored {
+        self.mapper.stored()
     }
 
     /// Plans for a schema that this loop has not met yet.

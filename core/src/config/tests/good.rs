@@ -29,7 +29,7 @@ fn defaults_are_those_of_the_original() {
     assert_eq!(consumer.batch_max_count, 1);
     assert_eq!(consumer.batch_max_time, Duration::from_secs(30));
     assert_eq!(consumer.assignment_strategy, AssignmentStrategy::CooperativeSticky);
-    assert_eq!(config.table_path, std::path::Path::new("/opt/app-root/data"));
+    assert_eq!(config.table.path, std::path::Path::new("/opt/app-root/data"));
     assert_eq!(config.routes.all().count(), 0);
     assert_eq!(config.routes.retry_count_max, 0);
     assert!(config.registry.auth.is_none());

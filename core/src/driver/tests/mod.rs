@@ -1,7 +1,10 @@
 //! The loop under faults, in memory: whatever goes wrong at whatever step, every input counts once
 //! and in order.
 
+mod batch;
+mod batch_errors;
 mod messages;
+mod table;
 
 use super::{Driver, Fault, Step};
 use crate::message::{Message, MessageBody};

@@ -1,6 +1,15 @@
 //! Consumption patterns: how many messages make one unit of work, and how the app function is
 //! called with them.
 
+mod batch;
+mod batch_transaction;
+mod single;
+
+pub use batch::Batch;
+pub use batch_transaction::BatchTransaction;
+pub use single::Single;
+
+use crate::config::Config;
 use crate::message::Message;
 use crate::transaction::Transaction;
 use std::collections::VecDeque;
@@ -22,6 +31,18 @@ pub enum Take {
 /// A unit is all or nothing: its messages' offsets and everything produced from it are committed
 /// together.
 pub trait Pattern: Send + Sync + 'static {
+    /// Whether a unit is a batch, whose size is then counted in `nubium_batch_messages`.
+    const BATCH: bool = false;
+
+    /// Takes what was not said in code from the settings, once, before the app starts.
+    fn configure(&mut self, _: &Config) {}
+
+    /// Whether a unit that failed, after the retries, is handled again in halves to find the
+    /// messages to blame. What cannot be decoded is looked for in any case.
+    fn bisects(&self) -> bool {
+        false
+    }
+
     /// Decides how many of `waiting` make the next unit; `since` is when the first of them began to
     /// wait. Called with at least one message; it is asked again whenever messages have come or
     /// time has passed.
@@ -30,21 +51,4 @@ pub trait Pattern: Send + Sync + 'static {
     /// Handles one unit, usually by calling the app function. `Err` drops what the unit has
     /// produced.
     fn run(&self, transaction: &Transaction<'_>) -> impl Future<Output = anyhow::Result<()>>;
-}
-
-/// One message a unit: the pattern of the plain app.
-#[derive(Debug, Clone, Copy)]
-pub struct Single<F>(pub F);
-
-impl<F> Pattern for Single<F>
-where
-    F: AsyncFn(&Transaction<'_>) -> anyhow::Result<()> + Send + Sync + 'static,
-{
-    fn take(&self, _: &VecDeque<Message>, _: Instant) -> Take {
-        Take::Now(1)
-    }
-
-    fn run(&self, transaction: &Transaction<'_>) -> impl Future<Output = anyhow::Result<()>> {
-        (self.0)(transaction)
-    }
 }

@@ -1,0 +1,62 @@
+//! Adds messages to the unit whose function asks for more.
+
+use super::commit::Committer;
+use super::drive::Driven;
+use super::{Engine, rewind};
+use crate::error::LoopError;
+use crate::headers::{GUID, given};
+use crate::kafka::Source;
+use crate::message::Message;
+use crate::pattern::Pattern;
+use crate::transaction::{Grown, Messages};
+use std::time::{Duration, Instant};
+
+/// How long one look for messages may take: the function may be waiting for something else too.
+const LOOK: Duration = Duration::from_millis(20);
+
+impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
+    /// Moves what has come into the unit, up to `count` in all, after waiting a moment for it. The
+    /// rules of a unit that begins hold for them too: old enough, with a guid, schemas at hand.
+    pub(super) fn grow(
+        &mut self,
+        unit: Messages<'_>,
+        count: usize,
+        until: Instant,
+    ) -> Result<Driven<()>, LoopError> {
+        let missing = count.saturating_sub(unit.len());
+        self.resume_due();
+        if self.inbox.len() < missing {
+            let left = until.saturating_duration_since(Instant::now());
+            let wait = if self.inbox.is_empty() { left.min(LOOK) } else { Duration::ZERO };
+            self.fetch(wait);
+        }
+        while !self.settings.message_age.is_zero() && self.hold_young(missing) {}
+        let here = missing.min(self.inbox.len());
+        let fit = self.inbox.iter().take(here).take_while(|message| self.is_named(message)).count();
+        if fit < here || self.stopping() {
+            // A message without a guid begins a unit, and is handled alone then.
+            self.bench.slate.close();
+        }
+        if fit == 0 {
+            return Ok(Driven::Ready(()));
+        }
+        let more: Vec<Message> = self.inbox.drain(..fit).collect();
+        rewind::lower_to(&mut self.current, &more);
+        let none = Grown::default();
+        if let Driven::Cancelled = self.fetch_schemas(Messages::new(&more, &none))? {
+            return Ok(Driven::Cancelled);
+        }
+        let mut more = more.into_iter();
+        if let Some(refused) = more.find_map(|message| unit.push(message).err()) {
+            self.bench.slate.close();
+            more.rev().for_each(|message| self.inbox.push_front(message));
+            self.inbox.push_front(refused);
+        }
+        Ok(Driven::Ready(()))
+    }
+
+    /// Says whether a message carries the header that every message must have.
+    pub(super) fn is_named(&self, message: &Message) -> bool {
+        !self.settings.require_guid || given(message.last_header(GUID))
+    }
+}

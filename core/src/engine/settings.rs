@@ -1,0 +1,42 @@
+//! What the loop goes by.
+
+use super::Bounds;
+use std::time::Duration;
+
+/// What an error of the app function leads to, after the retries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorPolicy {
+    /// Commit what was complete before it and end the app with an error, as the original does.
+    Stop,
+    /// Send the message to the failure topic and go on.
+    DeadLetter,
+}
+
+/// What the loop goes by.
+#[derive(Debug, Clone)]
+pub struct LoopSettings {
+    /// Bounds on one transaction.
+    pub bounds: Bounds,
+    /// What an error of the app function leads to.
+    pub error_policy: ErrorPolicy,
+    /// How often a failing message is tried again first.
+    pub error_retries: u32,
+    /// Waits between those tries, and between replays after aborts: the first and the longest one.
+    pub backoff: (Duration, Duration),
+    /// Messages are handled only once they are this old (`NU_CONSUMER_TIMESTAMP_OFFSET_MINUTES`).
+    pub message_age: Duration,
+    /// Aborted transactions in a row after which the app ends.
+    pub aborts_max: u32,
+    /// The `transactional.id`, for messages.
+    pub transactional_id: String,
+    /// Whether a consumed message without a `guid` header is an error.
+    pub require_guid: bool,
+}
+
+impl LoopSettings {
+    /// The wait before try `attempt` (from 1): doubled each time.
+    pub(super) fn wait_before(&self, attempt: u32) -> Duration {
+        let (first, longest) = self.backoff;
+        first.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(longest)
+    }
+}

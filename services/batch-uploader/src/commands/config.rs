@@ -1,0 +1,77 @@
+//! `batch-uploader config`: what is in force.
+
+use std::process::ExitCode;
+
+use nubium_host::Exit;
+
+use crate::cli::ConfigFile;
+use crate::settings::{Auth, Settings};
+use crate::start::Start;
+use crate::terminal;
+
+/// Prints every setting with where its value comes from, secrets redacted, then the uploader's own.
+pub fn run(file: &ConfigFile) -> ExitCode {
+    let start = match Start::load(&file.config) {
+        Ok(start) => start,
+        Err(problems) => {
+            terminal::tell(problems);
+            return Exit::BadSettings.into();
+        }
+    };
+    let mut table = terminal::table(&["Setting", "Value", "From"]);
+    for setting in start.config.effective() {
+        let source = setting.source.to_string();
+        table.add_row([setting.name, setting.value.as_str(), source.as_str()]);
+    }
+    terminal::show(table);
+    let mut table = terminal::table(&["Setting", "Value"]);
+    table.add_row(["topics", start.topics().join(", ").as_str()]);
+    for (name, value) in own(&start.settings, start.tries()) {
+        table.add_row([name, value.as_str()]);
+    }
+    terminal::show(table);
+    Exit::Ok.into()
+}
+
+fn own(settings: &Settings, tries: u32) -> Vec<(&'static str, String)> {
+    let Settings { request, batch, limits, retry, .. } = settings;
+    let words = |debug: String| debug.to_lowercase();
+    let headers = request.headers.iter().map(|(name, value)| format!("{name}: {value}"));
+    let tries = if tries == u32::MAX { "for ever".to_owned() } else { tries.to_string() };
+    let rate = limits.requests_per_second;
+    vec![
+        ("request.url", request.url.to_string()),
+        ("request.method", request.method.to_string()),
+        ("request.headers", headers.collect::<Vec<_>>().join(", ")),
+        ("request.name", request.name.clone()),
+        ("request.endpoint", request.endpoint.clone()),
+        ("request.body", words(format!("{:?}", request.body))),
+        ("request.item", words(format!("{:?}", request.item))),
+        ("request.gzip", request.gzip.to_string()),
+        ("request.timeout_seconds", request.timeout.as_secs_f64().to_string()),
+        ("request.idempotency_header", request.idempotency_header.clone().unwrap_or_default()),
+        ("auth", credentials(&settings.auth)),
+        ("batch", format!("{} messages, {} bytes, {:?}", batch.count, batch.bytes, batch.time)),
+        ("limits.concurrency", limits.concurrency.to_string()),
+        ("limits.requests_per_second", rate.map_or("none".into(), |rate| rate.to_string())),
+        ("retry.tries", tries),
+        ("retry.backoff", format!("{:?} to {:?}", retry.backoff, retry.backoff_max)),
+        ("answer", settings.answer.as_ref().map_or("status alone".into(), |a| format!("{a:?}"))),
+    ]
+}
+
+fn credentials(auth: &Auth) -> String {
+    match auth {
+        Auth::None => "none".into(),
+        Auth::Basic { username, password_file } => {
+            format!("basic, {username}, {}", password_file.display())
+        }
+        Auth::Bearer { token_file } => format!("bearer, {}", token_file.display()),
+        Auth::OAuth2(oauth) => format!(
+            "oauth2, {}, {} of {}",
+            oauth.token_url,
+            oauth.client_id,
+            oauth.client_secret_file.display()
+        ),
+    }
+}

@@ -1,0 +1,215 @@
+//! The uploader's own settings: a YAML file that says what is sent where, and how answers are read.
+//!
+//! Everything about Kafka and the registry is in the `NU_*` settings of the core. Secrets are in
+//! files of their own that this one names. All problems are collected, as everywhere.
+
+mod document;
+mod reader;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use nubium_core::config::Problem;
+use reqwest::{Method, Url};
+
+/// Holds what the file says.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The file's name, for messages.
+    pub name: String,
+    /// Topics to consume; empty: those of `NU_CONSUME_TOPICS`.
+    pub topics: Vec<String>,
+    /// What a request looks like.
+    pub request: Request,
+    /// How it says who asks.
+    pub auth: Auth,
+    /// What one request holds.
+    pub batch: Batch,
+    /// What bounds the load on the API.
+    pub limits: Limits,
+    /// What follows when the API cannot take a request.
+    pub retry: Retry,
+    /// Where results of single items are in an answer; none: an answer is about all of them.
+    pub answer: Option<Answer>,
+}
+
+/// Describes a request.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Where it goes.
+    pub url: Url,
+    /// Its method.
+    pub method: Method,
+    /// Its headers beside those that the uploader sets.
+    pub headers: Vec<(String, String)>,
+    /// The API's name in metrics, logs and exceptions.
+    pub name: String,
+    /// The operation's name in metrics; by default the path.
+    pub endpoint: String,
+    /// How its body is built.
+    pub body: Body,
+    /// What an item is.
+    pub item: Item,
+    /// Where in a JSON body the array lies, as names; empty: it is the body.
+    pub wrap: Vec<String>,
+    /// Whether the body is compressed.
+    pub gzip: bool,
+    /// How long one request may take.
+    pub timeout: Duration,
+    /// How long a connection may take.
+    pub connect_timeout: Duration,
+    /// Certificates of authorities to trust beside the system's, in PEM.
+    pub ca_file: Option<PathBuf>,
+    /// The header that carries the idempotency key, if one does.
+    pub idempotency_header: Option<String>,
+}
+
+/// How a body is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    /// A JSON array of the items.
+    JsonArray,
+    /// One line of JSON an item.
+    Ndjson,
+    /// One request an item.
+    Single,
+}
+
+/// What an item is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Item {
+    /// The message's value.
+    Value,
+    /// An object of id, topic, partition, offset, timestamp, key, headers and value.
+    Envelope,
+}
+
+/// How a request says who asks. Secrets stay in their files until they are used, so that a rotated
+/// one needs no restart.
+#[derive(Debug, Clone)]
+pub enum Auth {
+    /// Not at all.
+    None,
+    /// HTTP basic.
+    Basic {
+        /// The username.
+        username: String,
+        /// The file of the password.
+        password_file: PathBuf,
+    },
+    /// A token of one's own.
+    Bearer {
+        /// The file of the token.
+        token_file: PathBuf,
+    },
+    /// OAuth2, client credentials (RFC 6749, section 4.4).
+    OAuth2(OAuth2),
+}
+
+/// Says where access tokens come from.
+#[derive(Debug, Clone)]
+pub struct OAuth2 {
+    /// The token endpoint.
+    pub token_url: Url,
+    /// The client's id.
+    pub client_id: String,
+    /// The file of its secret.
+    pub client_secret_file: PathBuf,
+    /// What is asked for, if that must be said.
+    pub scope: Option<String>,
+    /// For whom the token is, where the server wants to know.
+    pub audience: Option<String>,
+    /// Whether id and secret go into the body instead of HTTP basic.
+    pub secret_in_body: bool,
+}
+
+/// Says what one request holds at most.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch {
+    /// Messages.
+    pub count: usize,
+    /// Bytes of the body before compression.
+    pub bytes: usize,
+    /// How long its first message waits for others.
+    pub time: Duration,
+}
+
+/// Says what bounds the load on the API.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Requests at the same time.
+    pub concurrency: usize,
+    /// Requests a second, if they are bounded.
+    pub requests_per_second: Option<f64>,
+}
+
+/// Says what follows when the API cannot take a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Retry {
+    /// Tries before the messages are routed to be retried, `u32::MAX` for ever; none: 5 where a
+    /// place for retries is set, else for ever.
+    pub tries: Option<u32>,
+    /// The wait after the first try; doubles each time.
+    pub backoff: Duration,
+    /// The longest wait.
+    pub backoff_max: Duration,
+}
+
+/// Says where results of single items are. All are JSON pointers (RFC 6901).
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The array of results in the answer.
+    pub items: String,
+    /// A result's status in it.
+    pub status: String,
+    /// Texts that count as done, where the status is no number.
+    pub done: Vec<String>,
+    /// How a result is told which item it is about; none: by its place.
+    pub ids: Option<Ids>,
+}
+
+/// Says how results and items are brought together.
+#[derive(Debug, Clone)]
+pub struct Ids {
+    /// The id in a result.
+    pub result: String,
+    /// The same id in the item that was sent.
+    pub item: String,
+}
+
+impl Settings {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, at once.
+    pub fn load(path: &Path) -> Result<Self, Vec<Problem>> {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            vec![Problem {
+                setting: "NU_BATCH_UPLOADER_CONFIG".into(),
+                place: String::new(),
+                read: name.clone(),
+                expected: format!("a file that can be read, but: {error}"),
+                example: "NU_BATCH_UPLOADER_CONFIG=/etc/nubium/batch-uploader.yaml".into(),
+            }]
+        })?;
+        Self::parse(&name, &text, path.parent().unwrap_or(Path::new("")))
+    }
+
+    /// Reads the settings from text; files that they name lie in `directory`.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn parse(name: &str, text: &str, directory: &Path) -> Result<Self, Vec<Problem>> {
+        document::parse(name, text, directory)
+    }
+
+    /// Whether one request carries many messages.
+    #[must_use]
+    pub fn is_bulk(&self) -> bool {
+        self.request.body != Body::Single
+    }
+}
+
+#[cfg(test)]
+mod tests;
