@@ -96,12 +96,11 @@ impl Receiver {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let http = Client::builder().timeout(REQUEST_TIMEOUT).no_proxy().build()?;
         let receiver = Self { process, port, probe, http, runtime, dir };
-        // Its probes are green before its schemas are registered, so the log says when it begins.
         eventually("the receiver to take records", START_DEADLINE, || {
-            match (receiver.process.is_running(), receiver.process.log()) {
-                (_, log) if log.contains("Taking records") => Look::Ready(Ok(())),
-                (false, log) => Look::Ready(Err(anyhow!("it ended\n{log}"))),
-                _ => Look::NotYet("it starts".into()),
+            match (receiver.process.is_running(), receiver.probe("/readyz")) {
+                (_, Ok((200, _))) => Look::Ready(Ok(())),
+                (false, _) => Look::Ready(Err(anyhow!("it ended\n{}", receiver.process.log()))),
+                (true, seen) => Look::NotYet(format!("{seen:?}")),
             }
         })??;
         Ok(receiver)

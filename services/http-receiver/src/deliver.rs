@@ -19,7 +19,7 @@ use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProd
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::Notify;
 
-use crate::gate::{Cause, Gate};
+use crate::gate::Gate;
 
 /// What becomes of a record that was not acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +62,8 @@ struct Batch {
     open: AtomicUsize,
     failures: Mutex<Vec<Failure>>,
     done: Notify,
+    /// That of the route.
+    gate: Arc<Gate>,
 }
 
 impl Batch {
@@ -96,7 +98,8 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Makes the producer; nothing is waited for. A fatal error of Kafka's requests `stop`.
+    /// Makes the producer; nothing is waited for. `brokers` closes while none can be reached. A
+    /// fatal error of Kafka's requests `stop`.
     ///
     /// # Errors
     /// A property is wrong.
@@ -104,7 +107,7 @@ impl Delivery {
         config: &Config,
         cluster: &Cluster,
         limit: Duration,
-        gate: Arc<Gate>,
+        brokers: Arc<Gate>,
         stop: Stop,
     ) -> anyhow::Result<Self> {
         let mut properties = plain_producer_properties(config, cluster, 0).to_client_config();
@@ -125,27 +128,32 @@ impl Delivery {
         for (name, value) in own.into_iter().filter(|(name, _)| !given(name)) {
             properties.set(name, value);
         }
-        let reports = Reports { gate, stop };
+        let reports = Reports { brokers, stop };
         let producer = properties.create_with_context(reports).context("Kafka producer")?;
         Ok(Self { producer })
     }
 
-    /// Produces records and waits for all their reports; answers those that were not acknowledged.
-    ///
-    /// A caller that goes away takes back nothing: what was handed over is still delivered.
+    /// Produces records of a route and waits for all their reports; answers those that were not
+    /// acknowledged. The route's gate closes and opens with them.
     pub async fn deliver<'r>(
         &self,
+        gate: &Arc<Gate>,
         records: impl ExactSizeIterator<Item = Outgoing<'r>>,
     ) -> Vec<Failure> {
-        let batch = self.send(records);
+        let batch = self.send(gate, records);
         batch.finished().await
     }
 
-    fn send<'r>(&self, records: impl ExactSizeIterator<Item = Outgoing<'r>>) -> Arc<Batch> {
+    fn send<'r>(
+        &self,
+        gate: &Arc<Gate>,
+        records: impl ExactSizeIterator<Item = Outgoing<'r>>,
+    ) -> Arc<Batch> {
         let batch = Arc::new(Batch {
             open: AtomicUsize::new(records.len()),
             failures: Mutex::default(),
             done: Notify::new(),
+            gate: Arc::clone(gate),
         });
         for (index, outgoing) in (0_u32..).zip(records) {
             let report = Box::new(Report { batch: Arc::clone(&batch), index });
@@ -160,6 +168,18 @@ impl Delivery {
             }
         }
         batch
+    }
+
+    /// Asks whether a topic's partitions have leaders. Blocks, for `limit` at most.
+    #[must_use]
+    pub fn reaches(&self, topic: &str, limit: Duration) -> bool {
+        let metadata = self.producer.client().fetch_metadata(Some(topic), limit);
+        metadata.is_ok_and(|metadata| {
+            let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+            let mut leaders = partitions.map(|p| p.leader() >= 0 && p.error().is_none());
+            // `all` of nothing is true: a topic that does not exist has no partitions.
+            leaders.next().is_some_and(|first| first && leaders.all(|led| led))
+        })
     }
 
     /// Waits for what is still on its way, of requests whose client went away.
@@ -200,7 +220,7 @@ fn fate(code: Option<RDKafkaErrorCode>) -> Fate {
 
 /// Takes librdkafka's reports, on its own thread.
 struct Reports {
-    gate: Arc<Gate>,
+    brokers: Arc<Gate>,
     stop: Stop,
 }
 
@@ -218,7 +238,7 @@ impl ClientContext for Reports {
 
     fn stats(&self, statistics: rdkafka::Statistics) {
         let up = |broker: &rdkafka::statistics::Broker| broker.state == "UP" && broker.nodeid >= 0;
-        if statistics.brokers.values().any(up) && self.gate.connected() {
+        if statistics.brokers.values().any(up) && self.brokers.open() {
             tracing::info!("Brokers can be reached again.");
         }
     }
@@ -226,7 +246,7 @@ impl ClientContext for Reports {
     fn error(&self, error: KafkaError, reason: &str) {
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::AllBrokersDown) => {
-                if self.gate.close(Cause::Unreachable, Instant::now()) {
+                if self.brokers.close(Instant::now()) {
                     tracing::warn!(reason, "No broker can be reached: requests are answered 503.");
                 }
             }
@@ -248,16 +268,14 @@ impl ProducerContext for Reports {
     fn delivery(&self, result: &DeliveryResult<'_>, report: Box<Report>) {
         match result {
             Ok(_) => {
-                if self.gate.acknowledged() {
+                if self.brokers.open() | report.batch.gate.open() {
                     tracing::info!("Kafka acknowledges records again.");
                 }
                 report.batch.settle(None);
             }
             Err((error, _)) => {
                 let failure = failure(report.index, error);
-                if failure.fate == Fate::Unknown
-                    && self.gate.close(Cause::NotAcknowledged, Instant::now())
-                {
+                if failure.fate == Fate::Unknown && report.batch.gate.close(Instant::now()) {
                     tracing::warn!(%error, "A record was not acknowledged: answering 503.");
                 }
                 report.batch.settle(Some(failure));
@@ -292,6 +310,7 @@ mod tests {
             open: AtomicUsize::new(3),
             failures: Mutex::default(),
             done: Notify::new(),
+            gate: Arc::default(),
         });
         let waiting = tokio::spawn({
             let batch = Arc::clone(&batch);

@@ -1,83 +1,76 @@
-//! Whether Kafka can be reached: while it cannot, most requests are refused at once, so that
+//! Whether records can be delivered: while they cannot, most requests are refused at once, so that
 //! clients do not wait for a time-out each, and one a second is let in to find out.
+//!
+//! There is one gate for the brokers, and one for each route: a topic that acknowledges nothing
+//! must not take the others with it.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often a request is let in while Kafka is away.
+/// How often a request is let in through a closed gate.
 const TRIAL_EVERY: Duration = Duration::from_secs(1);
 
 /// Knows whether requests are let in.
 #[derive(Debug, Default)]
-pub struct Gate(Mutex<Option<Away>>);
+pub struct Gate(Mutex<Option<Closed>>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Away {
+struct Closed {
     since: Instant,
     last_trial: Instant,
-    cause: Cause,
-}
-
-/// Says how it was noticed that Kafka is away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// No broker accepts a connection.
-    Unreachable,
-    /// A record was not acknowledged in time, though a broker may be connected.
-    NotAcknowledged,
+    last_failure: Instant,
 }
 
 impl Gate {
-    fn with<T>(&self, then: impl FnOnce(&mut Option<Away>) -> T) -> T {
+    fn with<T>(&self, then: impl FnOnce(&mut Option<Closed>) -> T) -> T {
         then(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Says whether a request is let in.
     pub fn admits(&self, now: Instant) -> bool {
-        self.with(|away| match away {
+        self.with(|closed| match closed {
             None => true,
-            Some(away) if now.saturating_duration_since(away.last_trial) >= TRIAL_EVERY => {
-                away.last_trial = now;
+            Some(closed) if now.saturating_duration_since(closed.last_trial) >= TRIAL_EVERY => {
+                closed.last_trial = now;
                 true
             }
             Some(_) => false,
         })
     }
 
-    /// Notes that Kafka is away. Answers whether that is news.
-    pub fn close(&self, cause: Cause, now: Instant) -> bool {
-        self.with(|away| match away {
-            Some(known) => {
-                // A record that was not acknowledged says more: a connection alone does not end it.
-                if cause == Cause::NotAcknowledged {
-                    known.cause = cause;
-                }
-                false
-            }
-            None => {
-                *away = Some(Away { since: now, last_trial: now, cause });
-                true
-            }
+    /// Closes it for a failure. Answers whether that is news.
+    pub fn close(&self, now: Instant) -> bool {
+        self.with(|closed| {
+            let news = closed.is_none();
+            let fresh = Closed { since: now, last_trial: now, last_failure: now };
+            closed.get_or_insert(fresh).last_failure = now;
+            news
         })
     }
 
-    /// Notes that a record was acknowledged. Answers whether that is news.
-    pub fn acknowledged(&self) -> bool {
-        self.with(|away| away.take().is_some())
-    }
-
-    /// Notes that a broker is connected. Answers whether requests are let in again because of it.
-    pub fn connected(&self) -> bool {
-        self.with(|away| match away {
-            Some(Away { cause: Cause::Unreachable, .. }) => away.take().is_some(),
-            _ => false,
+    /// Says whether it is closed though nothing has failed for so long: then nobody tries any more.
+    pub fn is_forgotten(&self, quiet: Duration, now: Instant) -> bool {
+        self.with(|closed| {
+            closed.is_some_and(|c| now.saturating_duration_since(c.last_failure) >= quiet)
         })
     }
 
-    /// Says since when Kafka is away.
-    pub fn away_since(&self) -> Option<Instant> {
-        self.with(|away| away.map(|away| away.since))
+    /// Opens it. Answers whether that is news.
+    pub fn open(&self) -> bool {
+        self.with(|closed| closed.take().is_some())
     }
+
+    /// Says since when it is closed.
+    pub fn closed_since(&self) -> Option<Instant> {
+        self.with(|closed| closed.map(|closed| closed.since))
+    }
+}
+
+/// Says since when nothing can be delivered: no broker is there, or no route is open. `routes` are
+/// the routes' gates.
+pub fn nothing_since(brokers: &Gate, routes: &[&Gate]) -> Option<Instant> {
+    let routes: Option<Vec<_>> = routes.iter().map(|gate| gate.closed_since()).collect();
+    brokers.closed_since().or_else(|| routes?.into_iter().max())
 }
 
 #[cfg(test)]
@@ -85,27 +78,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn while_kafka_is_away_one_request_a_second_is_let_in() {
+    fn through_a_closed_gate_one_request_a_second_is_let_in() {
         let (gate, start) = (Gate::default(), Instant::now());
         let at = |millis| start + Duration::from_millis(millis);
         assert!(gate.admits(at(0)) && gate.admits(at(0)));
-        assert!(gate.close(Cause::Unreachable, at(0)), "news");
-        assert!(!gate.close(Cause::Unreachable, at(1)), "no news");
-        let seen: Vec<_> = [10, 999, 1_000, 1_500, 2_000].map(|ms| gate.admits(at(ms))).into();
+        assert!(gate.close(at(0)), "news");
+        assert!(!gate.close(at(1)), "no news");
+        let seen = [10, 999, 1_000, 1_500, 2_000].map(|ms| gate.admits(at(ms)));
         assert_eq!(seen, [false, false, true, false, true]);
-        assert_eq!(gate.away_since(), Some(at(0)));
-        assert!(gate.acknowledged(), "news");
-        assert!(gate.admits(at(2_001)) && gate.away_since().is_none());
+        assert_eq!(gate.closed_since(), Some(at(0)));
+        let quiet = Duration::from_secs(5);
+        assert!(!gate.is_forgotten(quiet, at(5_000)) && gate.is_forgotten(quiet, at(5_001)));
+        gate.close(at(3_000));
+        assert!(!gate.is_forgotten(quiet, at(7_999)), "it failed again");
+        assert_eq!(gate.closed_since(), Some(at(0)), "it is still closed");
+        assert!(gate.open(), "news");
+        assert!(!gate.open(), "no news");
+        assert!(!gate.is_forgotten(quiet, at(90_000)));
+        assert!(gate.admits(at(2_001)) && gate.closed_since().is_none());
     }
 
     #[test]
-    fn a_connection_ends_an_outage_but_not_missing_acknowledgements() {
-        let (gate, now) = (Gate::default(), Instant::now());
-        gate.close(Cause::Unreachable, now);
-        assert!(gate.connected() && gate.admits(now));
-        gate.close(Cause::Unreachable, now);
-        gate.close(Cause::NotAcknowledged, now);
-        assert!(!gate.connected() && !gate.admits(now));
-        assert!(gate.acknowledged());
+    fn one_closed_route_is_no_outage_but_all_of_them_are() {
+        let (brokers, one, other) = (Gate::default(), Gate::default(), Gate::default());
+        let (start, later) = (Instant::now(), Instant::now() + Duration::from_secs(9));
+        let nothing_since = || nothing_since(&brokers, &[&one, &other]);
+        one.close(start);
+        assert_eq!(nothing_since(), None);
+        other.close(later);
+        assert_eq!(nothing_since(), Some(later));
+        one.open();
+        brokers.close(start);
+        assert_eq!(nothing_since(), Some(start));
     }
 }

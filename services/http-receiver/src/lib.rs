@@ -12,7 +12,7 @@
 //! | [`items`] | a body taken apart |
 //! | [`fit`] | an item held against a schema, with every problem |
 //! | [`prepare`] | all records of a request, before the first is produced |
-//! | [`deliver`], [`gate`] | the producer, and whether Kafka can be reached |
+//! | [`deliver`], [`gate`], [`watch`] | the producer, and whether records can be delivered |
 //! | [`auth`], [`rate`], [`guid`] | who is calling, how often, and under which id |
 //! | [`openapi`], [`page`] | what is served about the routes |
 
@@ -39,6 +39,7 @@ pub mod serve;
 pub mod server;
 pub mod settings;
 pub mod telemetry;
+pub mod watch;
 
 use cli::{Cli, Command, ConfigFile};
 use settings::Settings;

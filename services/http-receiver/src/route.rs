@@ -9,6 +9,7 @@ use nubium_mapping::avro::Schema;
 use nubium_mapping::mapping::{Mapper, Mapping, Plan};
 
 use crate::fit::Rules;
+use crate::gate::Gate;
 use crate::rate::Bucket;
 use crate::settings;
 
@@ -65,6 +66,8 @@ pub struct Route {
     pub outputs: Vec<Output>,
     /// Its rate.
     pub bucket: Option<Bucket>,
+    /// Whether its topics acknowledge records.
+    pub gate: Arc<Gate>,
 }
 
 impl Route {
@@ -92,7 +95,7 @@ impl Route {
             }
         };
         let bucket = settings.rate.map(|rate| Bucket::new(rate, Instant::now()));
-        Ok(Self { settings: settings.clone(), how, outputs, bucket })
+        Ok(Self { settings: settings.clone(), how, outputs, bucket, gate: Arc::default() })
     }
 
     /// Says how strictly an item is held against its schema.

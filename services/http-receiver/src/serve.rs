@@ -1,7 +1,7 @@
 //! The running receiver: from its clients to its end.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
@@ -18,13 +18,14 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::deliver::{Delivery, FATAL};
-use crate::gate::Gate;
+use crate::gate::{Gate, nothing_since};
 use crate::rate::Bucket;
 use crate::route::{Output, Route};
 use crate::server::body::Bounds;
 use crate::server::{App, router};
 use crate::settings::{Credential, Settings};
 use crate::telemetry::Telemetry;
+use crate::watch::watch;
 use crate::{openapi, page};
 
 /// What an answer may take beyond the time for its body and that for Kafka.
@@ -84,18 +85,24 @@ async fn serve(
     stop: &Stop,
 ) -> Result<(), Failed> {
     let (config, settings) = (&start.config, &start.settings);
-    let gate = Arc::new(Gate::default());
-    let _probes = serve_probes(config, exposition, &gate, stop).map_err(host)?;
+    let taking = Arc::new(OnceLock::<Arc<App>>::new());
+    let asked = Asked { taking: Arc::clone(&taking), stop: stop.clone() };
+    let _probes = serve_probes(config, exposition, asked).map_err(host)?;
     let listener = bind(settings).await.map_err(host)?;
     let Some(encoders) = encoders(start, codec, stop).await.map_err(refused)? else {
         return Ok(());
     };
-    let app = app(start, mappings, encoders, exposition.metrics(), gate, stop)?;
+    let app = app(start, mappings, encoders, exposition.metrics(), stop)?;
     let router = router(Arc::clone(&app), settings.cors.as_ref()).map_err(host)?;
     let closed = Stop::new();
     let server = tokio::spawn(http::serve(listener, router, limits(start), closed.clone()));
+    let _ = taking.set(Arc::clone(&app));
     tracing::info!(address = %settings.listen, routes = settings.routes.len(), "Taking records.");
+    // Some failures more than one time-out apart are failures in a row.
+    let quiet = settings.limits.delivery + MARGIN;
+    let watching = tokio::spawn(watch(Arc::clone(&app), quiet));
     stop.wait().await;
+    watching.abort();
     drain(start, stop).await;
     closed.request("drained");
     server.await.context("the server").map_err(host)?;
@@ -146,7 +153,6 @@ fn app(
     mappings: Vec<Option<Mapping>>,
     encoders: BTreeMap<String, TopicEncoder>,
     metrics: &Metrics,
-    gate: Arc<Gate>,
     stop: &Stop,
 ) -> Result<Arc<App>, Failed> {
     let (config, settings) = (&start.config, &start.settings);
@@ -170,7 +176,8 @@ fn app(
         .map_err(|problems| bad(anyhow!("{problems}")))?;
     tracing::info!(cluster = name, brokers = %cluster.url, "Producing.");
     let limit = settings.limits.delivery;
-    let delivery = Delivery::start(config, cluster, limit, Arc::clone(&gate), stop.clone());
+    let brokers = Arc::new(Gate::default());
+    let delivery = Delivery::start(config, cluster, limit, Arc::clone(&brokers), stop.clone());
     let now = Instant::now();
     let caller = |credential: &Credential| {
         (credential.clone(), credential.rate.map(|rate| Bucket::new(rate, now)))
@@ -187,8 +194,9 @@ fn app(
         largest_record: usize::try_from(config.producer.message_max_bytes).unwrap_or(usize::MAX),
         last_updated_by: settings.last_updated_by.clone().unwrap_or(config.app.name.clone()),
         delivery: delivery.map_err(refused)?,
-        gate,
+        brokers,
         telemetry: Telemetry::new(metrics).map_err(host)?,
+        stop: stop.clone(),
         openapi: openapi::describe(&config.app.name, settings).to_string(),
         page: settings.page.then(|| page::html(&config.app.name, settings, &examples(start))),
     }))
@@ -218,19 +226,48 @@ fn limits(start: &Start<Settings>) -> http::Limits {
     }
 }
 
+/// What the probes look at.
+#[derive(Clone)]
+struct Asked {
+    /// There once records are taken.
+    taking: Arc<OnceLock<Arc<App>>>,
+    stop: Stop,
+}
+
+impl Asked {
+    fn away(&self) -> Option<Duration> {
+        let app = self.taking.get()?;
+        let routes: Vec<_> = app.routes.iter().map(|route| &*route.gate).collect();
+        nothing_since(&app.brokers, &routes).map(|since| since.elapsed())
+    }
+
+    fn phase(&self) -> Phase {
+        match (self.stop.requested(), self.taking.get().is_some()) {
+            (true, _) => Phase::Stopping,
+            (false, true) => Phase::Taking,
+            (false, false) => Phase::Starting,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    Taking,
+    Stopping,
+}
+
 fn serve_probes(
     config: &Config,
     exposition: &Exposition,
-    gate: &Arc<Gate>,
-    stop: &Stop,
+    asked: Asked,
 ) -> anyhow::Result<Option<ProbeServer>> {
     let Some(address) = config.operation.probe else { return Ok(None) };
-    let (exposition, stop) = (exposition.clone(), stop.clone());
-    let (for_live, for_ready) = (Arc::clone(gate), Arc::clone(gate));
+    let (exposition, for_ready) = (exposition.clone(), asked.clone());
     let outage_limit = config.operation.broker_outage_limit;
     let probes = Probes::new(
-        move || live(for_live.away_since().map(|since| since.elapsed()), outage_limit),
-        move || ready(stop.requested(), for_ready.away_since().map(|since| since.elapsed())),
+        move || live(asked.away(), outage_limit),
+        move || ready(for_ready.phase(), for_ready.away()),
         move || exposition.text(),
     );
     Ok(Some(ProbeServer::start(address, &probes, http::Limits::probes())?))
@@ -246,13 +283,14 @@ fn live(away: Option<Duration>, limit: Option<Duration>) -> Report {
     }
 }
 
-fn ready(stopping: bool, away: Option<Duration>) -> Report {
-    match (stopping, away) {
-        (true, _) => Report::red("a stop was asked for; requests in hand are finished"),
-        (false, Some(away)) => {
+fn ready(phase: Phase, away: Option<Duration>) -> Report {
+    match (phase, away) {
+        (Phase::Starting, _) => Report::red("schemas are being registered; no record is taken yet"),
+        (Phase::Stopping, _) => Report::red("a stop was asked for; requests in hand are finished"),
+        (Phase::Taking, Some(away)) => {
             Report::red(format!("Kafka cannot be reached for {} s", away.as_secs()))
         }
-        (false, None) => Report::green(),
+        (Phase::Taking, None) => Report::green(),
     }
 }
 
@@ -263,13 +301,14 @@ mod tests {
     #[test]
     fn readiness_turns_with_a_stop_and_an_outage_and_liveness_with_a_long_one() {
         let seconds = Duration::from_secs;
-        for (stopping, away, is_ready, is_live) in [
-            (false, None, true, true),
-            (true, None, false, true),
-            (false, Some(seconds(1)), false, true),
-            (false, Some(seconds(301)), false, false),
+        for (phase, away, is_ready, is_live) in [
+            (Phase::Starting, None, false, true),
+            (Phase::Taking, None, true, true),
+            (Phase::Stopping, None, false, true),
+            (Phase::Taking, Some(seconds(1)), false, true),
+            (Phase::Taking, Some(seconds(301)), false, false),
         ] {
-            assert_eq!(ready(stopping, away).ok, is_ready, "{stopping} {away:?}");
+            assert_eq!(ready(phase, away).ok, is_ready, "{phase:?} {away:?}");
             assert_eq!(live(away, Some(seconds(300))).ok, is_live, "{away:?}");
             assert!(live(away, None).ok, "no limit");
         }

@@ -11,6 +11,7 @@ pub struct Telemetry {
     metrics: Metrics,
     requests: CounterFamily,
     durations: HistogramFamily,
+    dropped: CounterFamily,
 }
 
 impl Telemetry {
@@ -30,12 +31,26 @@ impl Telemetry {
             &["route"],
             &BUCKETS,
         )?;
-        Ok(Self { metrics: metrics.clone(), requests, durations })
+        let dropped = metrics.counter(
+            "http_receiver_items_dropped_total",
+            "Items that a route's program dropped with abort.",
+            &["route"],
+        )?;
+        Ok(Self { metrics: metrics.clone(), requests, durations, dropped })
     }
 
     /// Counts a failure by its name.
     pub fn failed(&self, exception: &str) {
         self.metrics.error(exception);
+    }
+
+    /// Counts items that a program dropped.
+    pub fn dropped(&self, route: &str, items: usize) {
+        if items > 0
+            && let Ok(counter) = self.dropped.with(&[route])
+        {
+            counter.inc_by(items as u64);
+        }
     }
 
     /// Counts an answer. `route` is one of the settings' paths, or `(other)`.

@@ -1,7 +1,7 @@
 //! What a hostile client can do: take its own connection down, and nothing else.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -199,7 +199,7 @@ fn a_request_smuggled_in_the_body_of_another_is_not_taken() -> Result<()> {
     );
     let stream = connect(&receiver)?;
     (&stream).write_all(both.as_bytes())?;
-    stream.shutdown(Shutdown::Write)?;
+    // An idle connection is closed after a second.
     let answer = until_closed(&stream)?;
     ensure!(!answer.contains(" 200 "), "{answer}");
     // Refused before its body is read: the rest must not be taken for a request.
@@ -209,7 +209,6 @@ fn a_request_smuggled_in_the_body_of_another_is_not_taken() -> Result<()> {
     );
     let stream = connect(&receiver)?;
     (&stream).write_all(refused.as_bytes())?;
-    stream.shutdown(Shutdown::Write)?;
     let answer = until_closed(&stream)?;
     ensure!(answer.matches("HTTP/1.1 ").count() == 1, "one answer: {answer}");
     works(&receiver)?;

@@ -183,6 +183,8 @@ routes:
     };
     expect(&post("/keyed", ("x-api-key", "wrong"))?, 401, &["Unauthorized"])?;
     expect(&post("/keyed", ("x-other", KEY))?, 401, &["x-api-key"])?;
+    let large = receiver.send("POST", "/keyed", &[JSON], "x".repeat(200_000))?;
+    expect(&large, 401, &["x-api-key"])?;
     expect(&post("/keyed", ("x-api-key", KEY))?, 200, &[])?;
     expect(&post("/keyed", ("authorization", &format!("Bearer {KEY}")))?, 200, &[])?;
     let limited = post("/keyed", ("x-api-key", KEY))?;

@@ -11,9 +11,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt as _;
+use nubium_host::Stop;
 
 use self::answer::Refusal;
 use self::body::Bounds;
@@ -41,10 +42,12 @@ pub struct App {
     pub last_updated_by: String,
     /// The producer.
     pub delivery: Delivery,
-    /// Whether Kafka can be reached.
-    pub gate: Arc<Gate>,
+    /// Whether a broker can be reached.
+    pub brokers: Arc<Gate>,
     /// Counters.
     pub telemetry: Telemetry,
+    /// The request to stop: from then on clients are told to open no more requests here.
+    pub stop: Stop,
     /// The description of the interface, as JSON.
     pub openapi: String,
     /// The page to try it, if it is served.
@@ -66,23 +69,27 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
     let found = app.routes.iter().position(|r| r.settings.path == request.uri().path());
     let label = found.map_or("(other)", |index| app.routes[index].settings.path.as_str());
     let answered = AssertUnwindSafe(answer(&app, found, request)).catch_unwind().await;
-    let response = answered.unwrap_or_else(|_| {
-        let detail = "an error that nobody thought of; see the receiver's log";
-        Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, detail))
-    });
-    let response = response.unwrap_or_else(|refusal| {
+    let response = answered.unwrap_or_else(|_| Err(unforeseen()));
+    let mut response = response.unwrap_or_else(|refusal| {
         app.telemetry.failed(refusal.exception());
         let status = refusal.status().as_u16();
         tracing::debug!(path = label, status, detail = refusal.detail(), "Refused a request.");
         refusal.into_response()
     });
     app.telemetry.answered(label, response.status().as_u16(), started.elapsed());
+    if app.stop.requested() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 
-async fn answer(app: &App, found: Option<usize>, request: Request) -> Result<Response, Refusal> {
+async fn answer(
+    app: &Arc<App>,
+    found: Option<usize>,
+    request: Request,
+) -> Result<Response, Refusal> {
     match (request.method(), request.uri().path(), found) {
-        (&Method::POST, _, Some(index)) => post(app, &app.routes[index], request).await,
+        (&Method::POST, _, Some(index)) => post(app, index, request).await,
         (&Method::GET | &Method::HEAD, path, _) if page::is_served(app, path) => {
             page::answer(app, path)
         }
@@ -97,17 +104,28 @@ async fn answer(app: &App, found: Option<usize>, request: Request) -> Result<Res
     }
 }
 
-async fn post(app: &App, route: &Route, request: Request) -> Result<Response, Refusal> {
+async fn post(app: &Arc<App>, index: usize, request: Request) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
-    let headers = parts.headers;
-    let early = early_checks(app, route, &headers);
-    // A body that is not read would be taken for the next request.
-    let (known, format) = early.map_err(Refusal::closing)?;
+    let (headers, route) = (parts.headers, &app.routes[index]);
+    let (known, format) = early_checks(app, route, &headers)?;
     let body = body::read(&headers, body, &app.bounds).await?;
     if !known {
         identify(app, route, &headers, &body.bytes)?;
     }
-    receive::receive(app, route, &headers, format, body).await
+    // A task of its own: a client that goes away now ends neither the delivery nor its counting,
+    // and its body counts as in flight for as long as it takes memory.
+    let app = Arc::clone(app);
+    let received = tokio::spawn(async move {
+        let route = &app.routes[index];
+        receive::receive(&app, route, &headers, format, body).await
+    });
+    received.await.unwrap_or_else(|_| Err(unforeseen()))
+}
+
+/// What a panic is answered with; its own words are in the log.
+fn unforeseen() -> Refusal {
+    let detail = "an error that nobody thought of; see the receiver's log";
+    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
 }
 
 /// Everything that needs no body. Answers whether the caller is known already.
@@ -126,8 +144,11 @@ fn early_checks(
     }
     let format = items::format(headers)
         .map_err(|detail| Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))?;
-    if !app.gate.admits(Instant::now()) {
+    if !app.brokers.admits(Instant::now()) {
         return Err(unavailable("Kafka cannot be reached at the moment"));
+    }
+    if !route.gate.admits(Instant::now()) {
+        return Err(unavailable("Kafka acknowledges no records of this route at the moment"));
     }
     Ok((!later, format))
 }

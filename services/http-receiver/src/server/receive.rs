@@ -34,14 +34,16 @@ pub(super) async fn receive(
         prepared.add(index, list, item);
     });
     let is_list = check(app, route, &mut prepared, taken)?;
-    let failures = app.delivery.deliver(prepared.outgoing()).await;
+    let failures = app.delivery.deliver(&route.gate, prepared.outgoing()).await;
     // Given back only now: until here the request takes memory.
     drop(body);
     count(route, &prepared, &failures);
     if !failures.is_empty() {
         return Err(failed(route, &prepared, &failures));
     }
-    Ok(accepted(prepared, is_list))
+    let dropped = prepared.items.iter().filter(|item| item.records.is_empty()).count();
+    app.telemetry.dropped(&route.settings.path, dropped);
+    Ok(accepted(prepared, dropped, is_list))
 }
 
 /// Gives the headers of every record: the settings', the request's, and who wrote it.
@@ -114,8 +116,7 @@ fn count(route: &Route, prepared: &Prepared<'_>, failures: &[Failure]) {
     }
 }
 
-fn accepted(prepared: Prepared<'_>, is_list: bool) -> Response {
-    let dropped = prepared.items.iter().filter(|item| item.records.is_empty()).count();
+fn accepted(prepared: Prepared<'_>, dropped: usize, is_list: bool) -> Response {
     let records = prepared.len();
     let mut guids: Vec<String> = prepared.items.into_iter().map(|item| item.guid).collect();
     let guid = if is_list { None } else { guids.pop() };
