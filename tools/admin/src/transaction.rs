@@ -248,7 +248,8 @@ impl Admin {
             let marker = WritableTxnMarker::default()
                 .with_producer_id(ProducerId(producer.producer))
                 .with_producer_epoch(producer.epoch)
-                .with_coordinator_epoch(producer.coordinator_epoch)
+                // -1 means that no coordinator has written yet; any epoch is new enough then.
+                .with_coordinator_epoch(producer.coordinator_epoch.max(0))
                 .with_transaction_result(false)
                 .with_topics(topics.collect());
             WriteTxnMarkersRequest::default().with_markers(vec![marker])

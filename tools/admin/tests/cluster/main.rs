@@ -1,6 +1,7 @@
 //! The administration library on a real cluster.
 
 mod groups;
+mod hanging;
 mod secure;
 mod topics;
 mod transactions;

@@ -34,7 +34,7 @@ pub(super) async fn run(manifests: &[String], options: &CheckOptions) -> Result<
     loop {
         let findings = check(&start, &apps).await;
         let fits = findings.as_ref().is_ok_and(|found| found.iter().all(|one| one.passed));
-        if fits || Instant::now() >= deadline {
+        if fits || Instant::now() >= deadline || findings.as_ref().is_err_and(stays) {
             return report(&findings?, options.json);
         }
         let missing = match &findings {
@@ -47,6 +47,12 @@ pub(super) async fn run(manifests: &[String], options: &CheckOptions) -> Result<
         terminal::tell(format!("Not yet: {missing}. Looking again in {} s.", PAUSE.as_secs()));
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// Tells whether looking again gives the same error, or counts as another wrong password.
+fn stays(error: &Error) -> bool {
+    error.ending() != Ending::Refused
+        || matches!(error, Error::Cluster { error: AdminError::NotLetIn { .. }, .. })
 }
 
 /// The manifests of the apps that are named, or all.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nubium_core::codec::STRING_SCHEMA;
 use nubium_core::config::Problem;
+use nubium_core::table::changelog_of;
 
 use self::document::Document;
 
@@ -89,7 +90,7 @@ impl Manifest {
     /// Names the changelog of a table app; none for the others.
     #[must_use]
     pub fn changelog(&self) -> Option<String> {
-        (self.kind == Kind::Table).then(|| format!("{}__changelog", self.app))
+        (self.kind == Kind::Table).then(|| changelog_of(&self.app))
     }
 
     /// Gives the topics that it reads.
