@@ -6,16 +6,17 @@
 
 use crate::codec::{Codec, Encode, RegistryError, TopicEncoder, wire};
 use crate::config::{Cluster, Config};
+use crate::engine::report_lag;
 use crate::headers::Header;
 use crate::kafka::settings::{plain_consumer_properties, plain_producer_properties};
 use crate::message::{Message, MessageBody};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, RebalanceEvent, TopicCounters};
 use crate::topic::TopicPartition;
 use crate::transaction::Consumed;
 use anyhow::Context as _;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{Consumer as _, ConsumerContext, StreamConsumer};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance, StreamConsumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers as _, Message as _, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
@@ -23,21 +24,48 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-struct Context;
+/// Takes what librdkafka tells of a client.
+struct Context {
+    metrics: Metrics,
+    is_consumer: bool,
+}
+
+impl Context {
+    fn of(metrics: &Metrics, is_consumer: bool) -> Self {
+        Self { metrics: metrics.clone(), is_consumer }
+    }
+}
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         crate::kafka::log(level, facility, message);
     }
 
-    fn stats(&self, _: rdkafka::Statistics) {}
+    fn stats(&self, statistics: rdkafka::Statistics) {
+        if self.is_consumer {
+            report_lag(&self.metrics, &statistics);
+        }
+    }
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::warn!(%error, reason, "librdkafka reports an error");
     }
 }
 
-impl ConsumerContext for Context {}
+impl ConsumerContext for Context {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(_) => self.metrics.rebalanced(RebalanceEvent::Assigned),
+            Rebalance::Revoke(partitions) => {
+                self.metrics.rebalanced(RebalanceEvent::Revoked);
+                for at in partitions.elements() {
+                    self.metrics.forget_lag(at.topic(), at.partition());
+                }
+            }
+            Rebalance::Error(error) => tracing::warn!(%error, "A rebalance failed."),
+        }
+    }
+}
 
 /// Why there is no message.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +88,8 @@ pub enum ConsumeError {
     },
 }
 
-/// A message from a plain consumer.
+/// A message from a plain consumer. It may go to another thread or task; what [`Self::message`]
+/// gives may not, so read what is needed before the next `await` of a spawned task.
 pub struct Received {
     message: Message,
     codec: Codec,
@@ -79,6 +108,8 @@ pub struct PlainConsumer {
     consumer: StreamConsumer<Context>,
     codec: Codec,
     metrics: Metrics,
+    /// The counters of the topics that were subscribed to.
+    counters: Vec<(String, TopicCounters)>,
     /// The last message handed out: done when the next one is asked for.
     last: Mutex<Option<(TopicPartition, i64)>>,
 }
@@ -96,14 +127,18 @@ impl PlainConsumer {
     ) -> anyhow::Result<Self> {
         let (_, cluster) = cluster_of(config, topics)?;
         let properties = plain_consumer_properties(config, cluster, 0);
-        let consumer: StreamConsumer<Context> =
-            properties.to_client_config().create_with_context(Context).context("Kafka consumer")?;
+        let consumer: StreamConsumer<Context> = properties
+            .to_client_config()
+            .create_with_context(Context::of(metrics, true))
+            .context("Kafka consumer")?;
         consumer.subscribe(topics).context("subscribe")?;
-        Ok(Self { consumer, codec, metrics: metrics.clone(), last: Mutex::default() })
+        let counted = |topic: &&str| ((*topic).to_owned(), metrics.topic(topic));
+        let counters = topics.iter().map(counted).collect();
+        Ok(Self { consumer, codec, metrics: metrics.clone(), counters, last: Mutex::default() })
     }
 
-    /// Waits for a message and counts it; its schema is at hand when it is handed out. The message
-    /// handed out before counts as done.
+    /// Waits for a message and counts it in `messages_consumed`; its schema is at hand when it is
+    /// handed out. The message handed out before counts as done.
     ///
     /// # Errors
     /// [`ConsumeError::NoMessage`] when none came in time.
@@ -119,9 +154,22 @@ impl PlainConsumer {
                 Err(error) => return Err(ConsumeError::Schema { at, offset, error: error.into() }),
             }
         }
-        self.metrics.topic(message.topic()).consumed(1);
+        self.count(&message);
         *self.last() = Some((at, offset));
         Ok(Received { message, codec: self.codec.clone() })
+    }
+
+    fn count(&self, message: &Message) {
+        match self.counters.iter().find(|(topic, _)| topic == message.topic()) {
+            Some((_, counters)) => counters.consumed(1),
+            // Of a subscription by a pattern.
+            None => self.metrics.inc_messages_consumed(message.topic(), 1),
+        }
+        if let Some(at) = message.timestamp() {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            let now = now.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+            self.metrics.set_seconds_behind(now.saturating_sub(at).max(0) as f64 / 1000.0);
+        }
     }
 
     /// Counts the last message as done and commits, for a clean end.
@@ -171,8 +219,7 @@ fn own(message: &rdkafka::message::BorrowedMessage<'_>) -> Message {
 /// A producer without transactions: each record is confirmed by itself.
 pub struct PlainProducer {
     producer: FutureProducer<Context>,
-    encoders: Mutex<BTreeMap<String, TopicEncoder>>,
-    metrics: Metrics,
+    outputs: Mutex<BTreeMap<String, (TopicEncoder, TopicCounters)>>,
 }
 
 impl PlainProducer {
@@ -190,19 +237,21 @@ impl PlainProducer {
         let names: Vec<&str> = topics.iter().map(|(topic, _)| *topic).collect();
         let (_, cluster) = cluster_of(config, &names)?;
         let properties = plain_producer_properties(config, cluster, 0);
-        let producer =
-            properties.to_client_config().create_with_context(Context).context("Kafka producer")?;
-        let mut encoders = BTreeMap::new();
+        let producer = properties
+            .to_client_config()
+            .create_with_context(Context::of(metrics, false))
+            .context("Kafka producer")?;
+        let mut outputs = BTreeMap::new();
         for (topic, schema) in topics {
             let encoder = codec.prepare_topic(topic, schema, config.registry.auto_register).await;
             let encoder = encoder.with_context(|| format!("schemas of {topic}"))?;
-            encoders.insert((*topic).to_owned(), encoder);
+            outputs.insert((*topic).to_owned(), (encoder, metrics.topic(topic)));
         }
-        Ok(Self { producer, encoders: Mutex::new(encoders), metrics: metrics.clone() })
+        Ok(Self { producer, outputs: Mutex::new(outputs) })
     }
 
-    /// Produces a record and waits until all in-sync replicas have it; answers partition and
-    /// offset.
+    /// Produces a record and waits until all in-sync replicas have it; then it is counted in
+    /// `messages_produced`. Answers partition and offset.
     ///
     /// # Errors
     /// The topic was not declared, the value does not fit, or Kafka did not take it within `limit`.
@@ -214,7 +263,7 @@ impl PlainProducer {
         headers: &[Header],
         limit: Duration,
     ) -> anyhow::Result<(i32, i64)> {
-        let (key, value) = self.encode(topic, key, value)?;
+        let (key, value, counters) = self.encode(topic, key, value)?;
         let mut list = OwnedHeaders::new_with_capacity(headers.len());
         for header in headers {
             let value = header.value.as_deref();
@@ -228,7 +277,7 @@ impl PlainProducer {
         let delivery = delivery
             .map_err(|(error, _)| error)
             .with_context(|| format!("producing to {topic}"))?;
-        self.metrics.topic(topic).produced(1);
+        counters.produced(1);
         Ok((delivery.partition, delivery.offset))
     }
 
@@ -237,10 +286,10 @@ impl PlainProducer {
         topic: &str,
         key: Option<&str>,
         value: &V,
-    ) -> anyhow::Result<(Option<Vec<u8>>, Vec<u8>)> {
-        let mut encoders = self.encoders.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let encoder =
-            encoders.get_mut(topic).with_context(|| format!("{topic} was not declared"))?;
+    ) -> anyhow::Result<(Option<Vec<u8>>, Vec<u8>, TopicCounters)> {
+        let mut outputs = self.outputs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (encoder, counters) =
+            outputs.get_mut(topic).with_context(|| format!("{topic} was not declared"))?;
         let key = key.map(|text| {
             let mut bytes = Vec::new();
             encoder.encode_key(text, &mut bytes);
@@ -248,7 +297,7 @@ impl PlainProducer {
         });
         let mut bytes = Vec::new();
         encoder.encode_value(value, &mut bytes)?;
-        Ok((key, bytes))
+        Ok((key, bytes, counters.clone()))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Errors by what the caller must do, and the names they get in the `message_errors` metric.
 
+use crate::table::TableError;
 use crate::topic::TopicPartition;
 use std::fmt;
 
@@ -54,6 +55,9 @@ impl std::error::Error for Exception {}
 fn named_by_library(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     if let Some(error) = cause.downcast_ref::<MessageError>() {
         return Some(error.name());
+    }
+    if cause.is::<TableError>() {
+        return Some("TableError");
     }
     let decode = cause.downcast_ref::<crate::codec::DecodeError>().map(|_| "DecodeError");
     decode.or_else(|| cause.downcast_ref::<crate::codec::EncodeError>().map(|_| "EncodeError"))
@@ -171,6 +175,14 @@ pub enum LoopError {
     /// It was asked to stop while it waited for an answer; no failure.
     #[error("stopped while waiting for {0}")]
     Stopped(&'static str),
+    /// The app's table cannot be kept.
+    #[error("the table of {at}: {error}")]
+    Table {
+        /// The partition of the changelog.
+        at: TopicPartition,
+        /// Why.
+        error: String,
+    },
     /// Kafka refuses for good, or too often.
     #[error("{step} failed {what}: {error}")]
     Kafka {
@@ -185,6 +197,20 @@ pub enum LoopError {
 
 fn unit(count: usize) -> String {
     if count == 1 { "message".into() } else { format!("batch of {count} messages that begins") }
+}
+
+impl LoopError {
+    /// The name in the `message_errors` metric.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::App { .. } => "AppError",
+            Self::Fenced { .. } => "Fenced",
+            Self::Stopped(_) => "Stopped",
+            Self::Kafka { .. } => "KafkaError",
+            Self::Table { .. } => "TableError",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -17,9 +17,11 @@ pub mod liveness;
 pub mod message;
 pub mod metrics;
 pub mod pattern;
+pub mod pusher;
 pub mod raw;
 pub mod record;
 pub mod retry;
+pub mod table;
 pub mod topic;
 pub mod transaction;
 
@@ -29,5 +31,6 @@ pub use config::Config;
 pub use error::Exception;
 pub use message::Message;
 pub use pattern::{Batch, BatchTransaction, Pattern, Single, Take};
+pub use pusher::{Exposition, Pushing, start_pushing};
 pub use record::Record;
 pub use transaction::{Consumed, Transaction};

@@ -5,25 +5,32 @@
 //! as a [`process`] and hurt it (by signal, or at an exact request through [`kproxy`]), read the
 //! output with the independent [`reader`], and let the [`checker`] compare both, record by record.
 //!
-//! Nothing here shares code with the product, so that a fault cannot hide on both sides.
+//! Nothing here shares code with the product, so that a fault cannot hide on both sides; only a
+//! table's stores are read with its own reader, and compared with the changelog.
 
 pub mod broker;
 pub mod checker;
+pub mod dns;
 pub mod exposition;
 pub mod faulty;
 pub mod install;
 pub mod kproxy;
 pub mod ledger;
 pub mod outage;
+pub mod pods;
 pub mod ports;
 pub mod probe;
 pub mod process;
+pub mod pushgateway;
 pub mod reader;
 mod reaper;
+pub mod receiver;
 pub mod registry;
 pub mod scenario;
 pub mod secure;
 pub mod services;
+pub mod table;
+pub mod tls;
 pub mod topics;
 pub mod wait;
 pub mod wire;

@@ -23,14 +23,15 @@ const REGISTRY_HOSTS: [&str; 6] = [
     concat!("pythonhosted", ".org"),
 ];
 /// The layers of the core, low to high; a room may use those of lower layers and itself.
-const LAYERS: [&[&str]; 10] = [
+const LAYERS: [&[&str]; 11] = [
     &["raw"],
     &["topic", "headers"],
     &["message", "retry", "config"],
-    &["codec", "metrics", "liveness", "table"],
+    &["codec", "metrics", "liveness"],
+    &["table"],
     &["error", "record"],
     &["transaction"],
-    &["kafka", "pattern"],
+    &["kafka", "pattern", "pusher"],
     &["engine"],
     &["app", "client"],
     &["driver"],

@@ -1,12 +1,13 @@
 //! The app builder: settings, output topics and one function become a running, exactly-once app.
 
 mod running;
-mod scrape;
+mod table;
 
 use crate::codec::RegistryConfig;
 use crate::config::{self, Choice as _, Config};
 use crate::metrics::Metrics;
 use crate::pattern::{Batch, BatchTransaction, Pattern, Single};
+use crate::table::{Table, TableReader};
 use crate::transaction::Transaction;
 use anyhow::Context as _;
 use nubium_host::{Exit, Stop, logging, signals};
@@ -39,6 +40,9 @@ pub struct App {
     install_process: bool,
     stop: Stop,
     metrics: Option<Metrics>,
+    table: Option<Table>,
+    lookups: Vec<String>,
+    tables: TableReader,
 }
 
 /// How an app ended, for programs that do more than end with it.
@@ -71,6 +75,9 @@ impl App {
             install_process: true,
             stop: Stop::new(),
             metrics: None,
+            table: None,
+            lookups: Vec::new(),
+            tables: TableReader::default(),
         }
     }
 
@@ -167,12 +174,6 @@ impl App {
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
-        if config.metrics.enabled && self.install_process {
-            tracing::warn!(
-                "NU_DO_METRICS_PUSHING is on, but this version does not push yet: let Prometheus \
-                 scrape /metrics (NU_PROBE_PORT), and set it to false to end this warning"
-            );
-        }
         let running = Running::prepare(self, config)?;
         running.run(pattern)
     }
@@ -208,5 +209,6 @@ pub fn registry_config(settings: &config::Registry) -> RegistryConfig {
         made = made.with_login(&auth.username, auth.password.expose());
     }
     made.timeout = settings.timeout;
+    made.ca_pem = settings.ca.as_ref().map(|ca| ca.pem().to_vec());
     made
 }

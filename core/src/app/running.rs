@@ -1,6 +1,6 @@
 //! A running app: what its loops share, and their life from clients to end.
 
-use super::scrape::Scrape;
+use super::table::Started;
 use super::{App, Failed, host, registry_config};
 use crate::codec::{Codec, Registry, TopicEncoder};
 use crate::config::{self, Config};
@@ -14,13 +14,15 @@ use crate::kafka::{KafkaSink, KafkaSource, OffsetReset, Source as _};
 use crate::liveness::{Limits, Pulse, judge};
 use crate::metrics::Metrics;
 use crate::pattern::Pattern;
+use crate::pusher::{End, Exposition, start_pushing};
 use crate::retry::RetryRoutes;
+use crate::table::{Table, TableReader};
 use crate::topic::Topic;
 use crate::transaction::{Output, Workbench};
 use anyhow::Context as _;
 use nubium_host::http::{ProbeServer, Probes};
 use nubium_host::{Exit, HealthFile, Stop, StopHook, Watchdog, exit};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Aborted transactions in a row after which an app ends: with the default back-off about a minute
@@ -29,15 +31,18 @@ const ABORTS_MAX: u32 = 20;
 
 /// Everything the loops share.
 pub(super) struct Running {
-    config: Config,
-    consume: Vec<String>,
+    pub(super) config: Config,
+    pub(super) consume: Vec<String>,
     produce: Vec<(String, String)>,
     require_guid: bool,
     install_process: bool,
-    stop: Stop,
-    metrics: Metrics,
+    pub(super) stop: Stop,
+    pub(super) metrics: Metrics,
+    pub(super) table: Option<Table>,
+    pub(super) lookups: Vec<String>,
+    pub(super) tables: TableReader,
     watchdog: Watchdog,
-    runtime: tokio::runtime::Runtime,
+    pub(super) runtime: tokio::runtime::Runtime,
     codec: Codec,
     clock: Instant,
     pulses: Vec<Arc<Pulse>>,
@@ -76,6 +81,9 @@ impl Running {
             install_process: app.install_process,
             stop: app.stop,
             metrics,
+            table: app.table,
+            lookups: app.lookups,
+            tables: app.tables,
             watchdog,
             runtime,
             codec,
@@ -84,11 +92,31 @@ impl Running {
         })
     }
 
+    /// Runs to the end, and pushes the metrics meanwhile and for a last time after it.
     pub(super) fn run<P: Pattern>(self, pattern: P) -> Result<(), Failed> {
+        let tables = self.tables.clone();
+        let exposition =
+            Exposition::new(&self.metrics, Some(&self.codec)).measuring(move || tables.0.measure());
+        let pushing = start_pushing(&self.config, &exposition).map_err(host)?;
+        let asked = Arc::new(OnceLock::new());
+        let _hook = self.stop.on_request({
+            let asked = Arc::clone(&asked);
+            move || _ = asked.set(Instant::now())
+        });
+        let ended = self.run_loops(&exposition, &pattern);
+        if let Some(pushing) = pushing {
+            let end = if ended.is_ok() { End::Clean } else { End::Failed };
+            let since = asked.get().map_or(Duration::ZERO, Instant::elapsed);
+            pushing.finish_within(end, time_left(self.config.operation.shutdown_timeout, since));
+        }
+        ended
+    }
+
+    fn run_loops<P: Pattern>(&self, exposition: &Exposition, pattern: &P) -> Result<(), Failed> {
         let health = self.config.operation.health_file.clone();
         let _health =
             health.map(HealthFile::create).transpose().context("health file").map_err(host)?;
-        let _probes = self.serve_probes().map_err(host)?;
+        let _probes = self.serve_probes(exposition).map_err(host)?;
         let _bound = self.bound_the_stop();
         let names = self.consume.iter().chain(self.produce.iter().map(|(topic, _)| topic));
         let names: Vec<&str> = names.map(String::as_str).chain(self.config.routes.all()).collect();
@@ -103,13 +131,17 @@ impl Running {
         tracing::info!(cluster = name, brokers = %cluster.url, topics = ?self.consume,
             threads = self.config.app.threads, "starting");
         let Some(encoders) = self.prepare_outputs()? else { return Ok(()) };
+        let started = self.start_tables(cluster)?;
+        if self.stop.requested() {
+            return Ok(());
+        }
         let ended = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..self.config.app.threads)
                 .map(|number| {
-                    let (this, pattern) = (&self, &pattern);
-                    let (cluster, encoders) = (cluster, encoders.clone());
+                    let started = started.as_ref();
+                    let encoders = encoders.clone();
                     let name = format!("nubium-loop-{number}");
-                    let run = move || this.run_loop(number, cluster, encoders, pattern);
+                    let run = move || self.run_loop(number, cluster, encoders, started, pattern);
                     std::thread::Builder::new().name(name).spawn_scoped(scope, run)
                 })
                 .collect();
@@ -128,9 +160,10 @@ impl Running {
         number: u32,
         cluster: &config::Cluster,
         encoders: Vec<TopicEncoder>,
+        started: Option<&Started>,
         pattern: &P,
     ) -> Result<(), Failed> {
-        let ended = self.make_and_run(number, cluster, encoders, pattern);
+        let ended = self.make_and_run(number, cluster, encoders, started, pattern);
         if ended.is_err() {
             self.stop.request("a loop failed");
         }
@@ -142,6 +175,7 @@ impl Running {
         number: u32,
         cluster: &config::Cluster,
         encoders: Vec<TopicEncoder>,
+        started: Option<&Started>,
         pattern: &P,
     ) -> Result<(), Failed> {
         let refused = |error: anyhow::Error| Failed { exit: Exit::KafkaRefused, error };
@@ -166,27 +200,39 @@ impl Running {
             self.watchdog.clone(),
             limit,
         );
+        let input = self.consume.first().map_or("", String::as_str);
+        let made = started
+            .map(|table| table.for_loop(&self.config, cluster, input, number, source.waker()))
+            .transpose()?;
+        let (tables, applier, desk) = match made {
+            Some(made) => (Some(made.tables), made.applier, made.desk),
+            None => (None, None, None),
+        };
         let committer = CommitThread::start(
             &format!("nubium-commit-{number}"),
-            Steps::new(sink, limit),
+            Steps::new(sink, limit).with_table(applier),
             source.waker(),
         )
         .context("commit thread")
         .map_err(host)?;
-        let bench = Workbench::new(
+        let mut bench = Workbench::new(
             self.codec.clone(),
             outputs(encoders),
             self.retry_routes(),
             usize::try_from(self.config.producer.message_max_bytes).unwrap_or(usize::MAX),
         );
+        (bench.table, bench.lookups) = (desk, started.and_then(Started::lookups));
         let observer = Observer::new(&self.metrics, pulse, self.clock);
         let settings = self.loop_settings(number);
         let _async = self.runtime.enter();
         let engine =
             Engine::new(source, committer, pattern, &bench, settings, observer, self.stop.clone());
-        engine.start().map_err(|error| match error {
+        engine.with_tables(tables).start().map_err(|error| match error {
             LoopError::App { .. } => Failed { exit: Exit::AppFailed, error: error.into() },
+            LoopError::Table { .. } => Failed { exit: Exit::HostFailed, error: error.into() },
             LoopError::Fenced { .. } | LoopError::Kafka { .. } | LoopError::Stopped(_) => {
+                // Errors of the app function were counted with their message.
+                self.metrics.inc_message_errors(error.name());
                 refused(error.into())
             }
         })
@@ -226,28 +272,40 @@ impl Running {
     /// Registers or looks up the schemas of the outputs. While the registry is away the app waits:
     /// it has consumed nothing yet. `None`: it was stopped meanwhile.
     fn prepare_outputs(&self) -> Result<Option<Vec<TopicEncoder>>, Failed> {
-        let register = self.config.registry.auto_register;
         let mut encoders = Vec::new();
         for (topic, schema) in &self.produce {
-            let prepared = self.runtime.block_on(async {
-                tokio::select! {
-                    made = self.codec.prepare_topic(topic, schema, register) => Some(made),
-                    () = self.stop.wait() => None,
-                }
-            });
-            match prepared {
+            match self.prepare_output(topic, schema)? {
                 None => return Ok(None),
-                Some(Ok(encoder)) => encoders.push(encoder),
-                Some(Err(error)) => {
-                    let error = anyhow::Error::from(error).context(format!("schemas of {topic}"));
-                    return Err(Failed { exit: Exit::KafkaRefused, error });
-                }
+                Some(encoder) => encoders.push(encoder),
             }
         }
         Ok(Some(encoders))
     }
 
-    fn serve_probes(&self) -> anyhow::Result<Option<ProbeServer>> {
+    /// Does so for one topic.
+    pub(super) fn prepare_output(
+        &self,
+        topic: &str,
+        schema: &str,
+    ) -> Result<Option<TopicEncoder>, Failed> {
+        let register = self.config.registry.auto_register;
+        let prepared = self.runtime.block_on(async {
+            tokio::select! {
+                made = self.codec.prepare_topic(topic, schema, register) => Some(made),
+                () = self.stop.wait() => None,
+            }
+        });
+        match prepared {
+            None => Ok(None),
+            Some(Ok(encoder)) => Ok(Some(encoder)),
+            Some(Err(error)) => {
+                let error = anyhow::Error::from(error).context(format!("schemas of {topic}"));
+                Err(Failed { exit: Exit::KafkaRefused, error })
+            }
+        }
+    }
+
+    fn serve_probes(&self, exposition: &Exposition) -> anyhow::Result<Option<ProbeServer>> {
         let Some(address) = self.config.operation.probe else { return Ok(None) };
         let consumer = &self.config.consumer;
         let mut limits =
@@ -258,6 +316,7 @@ impl Running {
             limits.broker_gone = Duration::MAX;
         }
         let (pulses, clock, codec) = (self.pulses.clone(), self.clock, self.codec.clone());
+        let tables = self.tables.clone();
         let health = move || {
             let now = millis_since(clock);
             let reachable =
@@ -269,14 +328,16 @@ impl Running {
                     pulse.snapshot()
                 })
                 .collect();
-            judge(&snapshots, now, &limits)
+            let mut health = judge(&snapshots, now, &limits);
+            health.ready.reasons.extend(tables.0.recovering());
+            health
         };
         let (live, ready) = (health.clone(), health);
-        let scrape = Scrape::new(self.metrics.clone(), self.codec.clone());
+        let exposition = exposition.clone();
         let probes = Probes::new(
             move || live().live.into(),
             move || ready().ready.into(),
-            move || scrape.text(),
+            move || exposition.text(),
         );
         Ok(Some(ProbeServer::start(address, &probes, nubium_host::http::Limits::probes())?))
     }
@@ -301,6 +362,12 @@ impl Running {
             let _ = std::thread::Builder::new().name("nubium-stop-limit".into()).spawn(wait);
         }))
     }
+}
+
+/// Returns how much of a stop's time is left for the last push: the end must come before the limit
+/// does, or an orderly stop would look like one that hung.
+fn time_left(limit: Duration, since: Duration) -> Duration {
+    limit.saturating_sub(since + Duration::from_secs(1))
 }
 
 fn outputs(encoders: Vec<TopicEncoder>) -> Vec<Output> {

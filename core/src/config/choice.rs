@@ -164,3 +164,13 @@ choice! {
         Json = "json",
     }
 }
+
+choice! {
+    /// Chooses how a table app writes a delete to its changelog.
+    DeleteMarker {
+        /// A null value, which compaction removes in time.
+        Tombstone = "tombstone",
+        /// The text `-DELETED-`, as nubium-utils writes it.
+        Original = "original",
+    }
+}

@@ -28,6 +28,7 @@ pub(super) fn check(config: &Config, reader: &mut Reader) {
     rules.clusters();
     rules.pass_through();
     rules.process();
+    rules.pushing();
 }
 
 struct Rules<'a> {
@@ -209,6 +210,20 @@ impl Rules<'_> {
                 format!("receive.message.max.bytes at least {least}: one fetch plus 512");
             self.demand(&[name, fetch], kept, &expected);
         }
+    }
+
+    fn pushing(&mut self) {
+        let names = ["NU_METRICS_USERNAME", "NU_METRICS_PASSWORD", "NU_METRICS_BEARER_TOKEN"];
+        let [username, password, token] = names.map(|name| self.reader.is_given(name));
+        let [name, password_name, token_name] = names;
+        let expected = "username and password together, or neither";
+        self.demand(&[password_name, name], password || !username, expected);
+        self.demand(&[name, password_name], username || !password, expected);
+        let expected = "either a bearer token or a username, not both";
+        self.demand(&[token_name, name], !(token && username && password), expected);
+        let (ca, tls) = ("NU_METRICS_CA_FILE", "NU_METRICS_TLS");
+        let kept = self.config.metrics.tls || !self.reader.is_given(ca);
+        self.demand(&[tls, ca], kept, "true: certificates are checked with https alone");
     }
 
     fn process(&mut self) {

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use reqwest::Url;
 
+use super::certificate::Certificates;
 use super::choice::{
-    AssignmentStrategy, AutoOffsetReset, Compression, ErrorPolicy, GroupProtocol, LogFormat,
-    LogLevel,
+    AssignmentStrategy, AutoOffsetReset, Compression, DeleteMarker, ErrorPolicy, GroupProtocol,
+    LogFormat, LogLevel,
 };
 use super::secret::Secret;
 
@@ -41,6 +42,8 @@ pub struct Registry {
     pub urls: Vec<Url>,
     /// `NU_SCHEMA_REGISTRY_USERNAME` and `_PASSWORD`.
     pub auth: Option<BasicAuth>,
+    /// `NU_SCHEMA_REGISTRY_CA_FILE`: trusted beside the system's.
+    pub ca: Option<Certificates>,
     /// `NU_SCHEMA_REGISTRY_AUTO_REGISTER`: register the schemas of outputs, or only look up.
     pub auto_register: bool,
     /// `NU_SCHEMA_REGISTRY_TIMEOUT_SECONDS`: the bound of one request.
@@ -166,7 +169,7 @@ pub struct Operation {
     pub broker_outage_limit: Option<Duration>,
 }
 
-/// Says where metrics are pushed to.
+/// Says where metrics are pushed to, and how.
 #[derive(Debug, Clone)]
 pub struct MetricsPush {
     /// `NU_DO_METRICS_PUSHING`.
@@ -179,4 +182,49 @@ pub struct MetricsPush {
     pub service_port: u16,
     /// `NU_METRICS_POD_PORT`.
     pub pod_port: u16,
+    /// `NU_METRICS_PUSH_TIMEOUT_SECONDS`: the bound of one push.
+    pub timeout: Duration,
+    /// `NU_METRICS_EXIT_TIMEOUT_SECONDS`: the bound of the last push; zero leaves it out.
+    pub exit_timeout: Duration,
+    /// `NU_METRICS_DELETE_ON_EXIT`: after a clean end.
+    pub delete_on_exit: bool,
+    /// `NU_METRICS_AS_GAUGES`: the metrics of nubium-utils have its types.
+    pub as_gauges: bool,
+    /// `NU_METRICS_TLS`.
+    pub tls: bool,
+    /// `NU_METRICS_CA_FILE`: trusted instead of the system's.
+    pub ca: Option<Certificates>,
+    /// How the app proves itself to the pods.
+    pub auth: Option<PushAuth>,
+    /// `NU_METRICS_DNS_SERVER`.
+    pub dns_server: Option<SocketAddr>,
+}
+
+/// Says how a push proves who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PushAuth {
+    /// `NU_METRICS_USERNAME` and `NU_METRICS_PASSWORD`.
+    Basic(BasicAuth),
+    /// `NU_METRICS_BEARER_TOKEN`.
+    Bearer {
+        /// The token as it was at the start.
+        token: Secret,
+        /// The file that it came from, which is read again for each push.
+        file: Option<PathBuf>,
+    },
+}
+
+/// Says how a table app keeps its table.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// `NU_TABLE_PATH`: the directory of the stores.
+    pub path: PathBuf,
+    /// `NU_TABLE_STANDBY_REPLICAS`: instances that follow a partition beside its owner.
+    pub standby_replicas: u32,
+    /// `NU_TABLE_TTL_SECONDS`: how long an entry lives that is not updated; none means for ever.
+    pub ttl: Option<Duration>,
+    /// `NU_TABLE_DELETE_MARKER`.
+    pub delete_marker: DeleteMarker,
+    /// `NU_TABLE_CREATE_CHANGELOG`.
+    pub create_changelog: bool,
 }

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::group::{
-    App, BasicAuth, Consumer, Errors, Log, MetricsPush, Operation, Outbox, Producer, Registry,
-    Routes,
+    App, BasicAuth, Consumer, Errors, Log, MetricsPush, Operation, Outbox, Producer, PushAuth,
+    Registry, Routes, Table,
 };
 use super::problem::Problems;
 use super::raw::Raw;
@@ -53,7 +53,7 @@ fn read_config(reader: &mut Reader) -> Config {
         },
         operation: read_operation(reader),
         metrics: read_metrics(reader, app.project.as_deref()),
-        table_path: reader.path("NU_TABLE_PATH").unwrap_or_default(),
+        table: read_table(reader),
         app,
         effective: Vec::new(),
     }
@@ -72,7 +72,7 @@ fn read_app(reader: &mut Reader) -> App {
     }
 }
 
-fn read_registry(reader: &mut Reader) -> Registry {
+pub(super) fn read_registry(reader: &mut Reader) -> Registry {
     let username = reader.optional_text("NU_SCHEMA_REGISTRY_USERNAME");
     let password = reader.secret("NU_SCHEMA_REGISTRY_PASSWORD");
     // As in nubium-utils: an address without a scheme is https once there is a username.
@@ -80,6 +80,7 @@ fn read_registry(reader: &mut Reader) -> Registry {
     Registry {
         urls: reader.urls("NU_SCHEMA_REGISTRY_URL", scheme),
         auth: username.zip(password).map(|(username, password)| BasicAuth { username, password }),
+        ca: reader.certificates("NU_SCHEMA_REGISTRY_CA_FILE"),
         auto_register: reader.flag("NU_SCHEMA_REGISTRY_AUTO_REGISTER"),
         timeout: reader.time("NU_SCHEMA_REGISTRY_TIMEOUT_SECONDS"),
     }
@@ -159,5 +160,35 @@ fn read_metrics(reader: &mut Reader, project: Option<&str>) -> MetricsPush {
         service_name,
         service_port: reader.small("NU_METRICS_SERVICE_PORT"),
         pod_port: reader.small("NU_METRICS_POD_PORT"),
+        timeout: reader.time("NU_METRICS_PUSH_TIMEOUT_SECONDS"),
+        exit_timeout: reader.time("NU_METRICS_EXIT_TIMEOUT_SECONDS"),
+        delete_on_exit: reader.flag("NU_METRICS_DELETE_ON_EXIT"),
+        as_gauges: reader.flag("NU_METRICS_AS_GAUGES"),
+        tls: reader.flag("NU_METRICS_TLS"),
+        ca: reader.certificates("NU_METRICS_CA_FILE"),
+        auth: read_push_auth(reader),
+        dns_server: reader.server("NU_METRICS_DNS_SERVER", 53),
+    }
+}
+
+fn read_push_auth(reader: &mut Reader) -> Option<PushAuth> {
+    let username = reader.optional_text("NU_METRICS_USERNAME");
+    let password = reader.secret("NU_METRICS_PASSWORD");
+    let bearer = "NU_METRICS_BEARER_TOKEN";
+    let basic = username.zip(password).map(|(username, password)| BasicAuth { username, password });
+    // Both are read in any case, so that problems of both are found.
+    let token = reader.secret(bearer);
+    let token = token.map(|token| PushAuth::Bearer { token, file: reader.file_of(bearer) });
+    basic.map(PushAuth::Basic).or(token)
+}
+
+fn read_table(reader: &mut Reader) -> Table {
+    let ttl = reader.time("NU_TABLE_TTL_SECONDS");
+    Table {
+        path: reader.path("NU_TABLE_PATH").unwrap_or_default(),
+        standby_replicas: reader.small("NU_TABLE_STANDBY_REPLICAS"),
+        ttl: (ttl > Duration::ZERO).then_some(ttl),
+        delete_marker: reader.choice("NU_TABLE_DELETE_MARKER"),
+        create_changelog: reader.flag("NU_TABLE_CREATE_CHANGELOG"),
     }
 }

@@ -5,6 +5,7 @@
 //! the warnings about unknown names, the listing of effective settings and the docs page all
 //! come from it.
 
+mod certificate;
 mod choice;
 mod cluster;
 mod cross;
@@ -19,21 +20,24 @@ mod raw;
 mod reader;
 mod secret;
 mod setting;
+mod shown;
 mod topic;
+mod topology;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 
+pub use self::certificate::Certificates;
 pub use self::choice::{
-    AssignmentStrategy, AutoOffsetReset, Choice, Compression, ErrorPolicy, GroupProtocol,
-    LogFormat, LogLevel, SaslMechanism, SecurityProtocol,
+    AssignmentStrategy, AutoOffsetReset, Choice, Compression, DeleteMarker, ErrorPolicy,
+    GroupProtocol, LogFormat, LogLevel, SaslMechanism, SecurityProtocol,
 };
 pub use self::cluster::{Cluster, Sasl, Tls};
 pub use self::group::{
-    App, BasicAuth, Consumer, Errors, Log, MetricsPush, Operation, Outbox, Producer, Registry,
-    Routes,
+    App, BasicAuth, Consumer, Errors, Log, MetricsPush, Operation, Outbox, Producer, PushAuth,
+    Registry, Routes, Table,
 };
 pub use self::page::settings_page;
 pub use self::problem::{Problem, Problems, Warning};
@@ -44,6 +48,7 @@ pub use self::setting::{
     Kind, Origin, SECTIONS, SERVICES, Section, Setting, Unit, WhenUnset, nearest, setting, settings,
 };
 pub use self::topic::Topic;
+pub use self::topology::Topology;
 
 use self::raw::Raw;
 
@@ -76,8 +81,8 @@ pub struct Config {
     pub operation: Operation,
     /// Where metrics are pushed to.
     pub metrics: MetricsPush,
-    /// `NU_TABLE_PATH`: the directory of a table app's stores.
-    pub table_path: std::path::PathBuf,
+    /// How a table app keeps its table.
+    pub table: Table,
     topic_setting: &'static str,
     effective: Vec<Effective>,
 }

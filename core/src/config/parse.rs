@@ -1,6 +1,7 @@
 //! From text to value. A refusal says why without repeating the text, which may be a secret.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use reqwest::Url;
@@ -110,6 +111,14 @@ fn url(address: &str, scheme: &str) -> Result<Url, Refusal> {
     } else {
         Ok(url)
     }
+}
+
+/// Reads a server's IP address; `port` is used where it names none.
+pub(super) fn server(text: &str, port: u16) -> Result<SocketAddr, Refusal> {
+    if let Ok(address) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return Ok(SocketAddr::new(address, port));
+    }
+    text.parse().map_err(|_| "neither an IP address nor one with a port".into())
 }
 
 /// Checks a list of brokers as librdkafka reads it: `[PROTOCOL://]host[:port],...`.

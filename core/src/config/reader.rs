@@ -1,18 +1,20 @@
 //! Reads one setting after the other, collects every problem and notes where values came from.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::Url;
 
+use super::certificate::Certificates;
 use super::choice::Choice;
 use super::parse::{self, Refusal};
 use super::problem::{Problem, Warning};
 use super::raw::{HOSTNAME, Raw, file_name_of};
-use super::secret::{REDACTED, Secret};
+use super::secret::Secret;
 use super::setting::{Kind, Setting, WhenUnset, setting, settings};
+use super::shown::{quoted, shown, shown_secret_path};
 
 /// Tells where the value in force came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -317,6 +319,20 @@ impl Reader {
         self.read(name, |_, text| text.parse().map_err(|_| "not an IP address".into()))
     }
 
+    pub(super) fn server(&mut self, name: &str, port: u16) -> Option<SocketAddr> {
+        self.read(name, |_, text| parse::server(text, port))
+    }
+
+    pub(super) fn certificates(&mut self, name: &str) -> Option<Certificates> {
+        self.read(name, |_, text| Certificates::read(text))
+    }
+
+    /// Gives the file that a secret came from.
+    pub(super) fn file_of(&self, name: &str) -> Option<PathBuf> {
+        let file = self.effective.get(name).is_some_and(|shown| shown.source == Source::File);
+        file.then(|| self.texts.get(&file_name_of(name)).map(|path| path.trim().into()))?
+    }
+
     /// Reads the path of a file or directory that must be there already.
     pub(super) fn existing_path(&mut self, name: &str) -> Option<PathBuf> {
         self.read(name, |_, text| exists(text))
@@ -351,36 +367,4 @@ pub(super) fn reason(error: &std::io::Error) -> &'static str {
         std::io::ErrorKind::InvalidData => "its content is not UTF-8",
         _ => "it cannot be read",
     }
-}
-
-/// Shows a value, redacted where it is or may hold a secret.
-pub(super) fn shown(setting: &Setting, text: &str) -> String {
-    match setting.kind {
-        _ if setting.secret => REDACTED.into(),
-        Kind::Urls if text.contains('@') => REDACTED.into(),
-        Kind::File | Kind::WrittenFile | Kind::Directory if text != "off" => shown_path(text),
-        _ => text.to_owned(),
-    }
-}
-
-/// Shows a path, unless it looks like the file's content put where its path belongs.
-fn shown_path(text: &str) -> String {
-    let is_content = text.contains(|c: char| c.is_whitespace() || matches!(c, '{' | ':'));
-    if is_content { REDACTED.into() } else { text.to_owned() }
-}
-
-/// Shows the path of a secret's file; anything that might be the secret itself is redacted.
-fn shown_secret_path(text: &str) -> String {
-    if text.starts_with(['/', '.']) { shown_path(text) } else { REDACTED.into() }
-}
-
-fn quoted(shown: &str) -> String {
-    if shown == REDACTED {
-        return shown.to_owned();
-    }
-    let mut cut: String = shown.chars().take(200).collect();
-    if cut.len() < shown.len() {
-        cut.push('…');
-    }
-    format!("{cut:?}")
 }

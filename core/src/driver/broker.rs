@@ -96,6 +96,20 @@ impl Broker {
         }
     }
 
+    /// How many partitions a topic has.
+    pub(super) fn count(&self, topic: &str) -> i32 {
+        let of_topic = self.logs.keys().filter(|at| at.topic.name() == topic);
+        i32::try_from(of_topic.count()).unwrap_or(i32::MAX)
+    }
+
+    pub(super) fn records(&self, at: TopicPartition) -> &[MessageBody] {
+        self.logs.get(&at).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn end(&self, at: TopicPartition) -> i64 {
+        self.records(at).len() as i64
+    }
+
     pub(super) fn append(&mut self, at: TopicPartition, body: MessageBody) -> i64 {
         let log = self.logs.entry(at).or_default();
         log.push(body);

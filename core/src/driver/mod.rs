@@ -23,6 +23,7 @@
 //! ```
 
 mod broker;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -83,6 +84,7 @@ pub struct Driver<P> {
     outputs: Vec<(String, String)>,
     latest: bool,
     metrics: Metrics,
+    table: Option<table::TableHome>,
     /// Retry and failure routing; change it before [`Self::run`].
     pub retry: RetryRoutes,
     /// The loop's settings; change them before [`Self::run`].
@@ -110,6 +112,7 @@ impl<P: Pattern> Driver<P> {
             outputs: Vec::new(),
             latest: false,
             metrics: Metrics::new("driver", "driver"),
+            table: None,
             retry: RetryRoutes::default(),
             settings: LoopSettings {
                 bounds: Bounds { count: 10_000, bytes: 8 << 20, age: Duration::from_millis(100) },
@@ -199,10 +202,18 @@ impl<P: Pattern> Driver<P> {
     /// The app ended with an error, or makes no progress.
     pub fn run(&mut self) -> anyhow::Result<()> {
         self.broker.borrow_mut().start(&self.inputs);
-        let bench = self.workbench()?;
+        let mut bench = self.workbench()?;
+        let (tables, applier) = match self.run_table(&self.metrics)? {
+            Some(table) => {
+                bench.table = Some(table.desk);
+                (Some(table.tables), Some(table.applier))
+            }
+            None => (None, None),
+        };
         let _runtime = self.runtime.enter();
         let source = MemorySource { broker: Rc::clone(&self.broker), latest: self.latest };
         let steps = Steps::new(MemorySink::new(&self.broker), Duration::from_millis(1));
+        let steps = steps.with_table(applier);
         let stop = Stop::new();
         let clock = Instant::now();
         let pulse = Arc::new(Pulse::new(0));
@@ -216,7 +227,8 @@ impl<P: Pattern> Driver<P> {
             self.settings.clone(),
             observer,
             stop.clone(),
-        );
+        )
+        .with_tables(tables);
         let ended = engine.init().and_then(|()| Self::turns(&mut engine, &self.broker));
         if self.broker.borrow().crashed {
             return Ok(());

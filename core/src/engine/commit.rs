@@ -2,6 +2,7 @@
 //! became of it.
 
 use crate::kafka::{Class, Sent, Sink, SinkError, Waker};
+use crate::table::{Applier, StoreError};
 use crate::transaction::Batch;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,6 +45,8 @@ pub struct Done {
     pub batch: Batch,
     /// How long it took.
     pub took: Duration,
+    /// The transaction has committed, and the table's store could not take it in.
+    pub store_failed: Option<StoreError>,
 }
 
 /// What the commit thread is asked to do.
@@ -78,21 +81,40 @@ pub(crate) struct Steps<S> {
     /// and end the next transaction (librdkafka has no KIP-890), so a new producer with a new epoch
     /// comes first.
     doubtful: bool,
+    applier: Option<Applier>,
 }
 
 impl<S: Sink> Steps<S> {
     pub(crate) fn new(sink: S, limit: Duration) -> Self {
-        Self { sink, limit, doubtful: false }
+        Self { sink, limit, doubtful: false, applier: None }
+    }
+
+    /// Brings table writes into the stores once they have committed.
+    pub(crate) fn with_table(mut self, applier: Option<Applier>) -> Self {
+        self.applier = applier;
+        self
     }
 
     /// Does one piece of work to its end.
     pub(crate) fn carry_out(&mut self, work: Work) -> Done {
         let started = Instant::now();
+        let mut store_failed = None;
         let (outcome, batch) = match work {
             Work::Init => (self.init(), Batch::default()),
-            Work::Commit(mut batch) => (self.commit(&mut batch), batch),
+            Work::Commit(mut batch) => {
+                if let Some(applier) = &mut self.applier {
+                    applier.before(batch.last);
+                }
+                let outcome = self.commit(&mut batch);
+                if let (Outcome::Committed, Some(applier), Some(writes)) =
+                    (&outcome, &mut self.applier, &batch.table)
+                {
+                    store_failed = applier.after(writes).err();
+                }
+                (outcome, batch)
+            }
         };
-        Done { outcome, batch, took: started.elapsed() }
+        Done { outcome, batch, took: started.elapsed(), store_failed }
     }
 
     fn init(&mut self) -> Outcome {
@@ -273,6 +295,7 @@ impl Committer for CommitThread {
                 },
                 batch: Batch::default(),
                 took: Duration::ZERO,
+                store_failed: None,
             }),
         }
     }

@@ -28,7 +28,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         if self.inbox.len() < missing {
             let left = until.saturating_duration_since(Instant::now());
             let wait = if self.inbox.is_empty() { left.min(LOOK) } else { Duration::ZERO };
-            self.source.fetch(&mut self.inbox, wait);
+            self.fetch(wait);
         }
         while !self.settings.message_age.is_zero() && self.hold_young(missing) {}
         let here = missing.min(self.inbox.len());

@@ -21,13 +21,15 @@ mod rebalance;
 mod recovery;
 mod rewind;
 mod settings;
+mod table;
 mod unit;
 
 pub use bounds::Bounds;
 pub(crate) use commit::{CommitThread, Committer, InlineCommitter, Steps};
 pub use commit::{Done, Outcome, Work};
-pub(crate) use observer::{ClientReporter, Observer, millis_since};
+pub(crate) use observer::{ClientReporter, Observer, millis_since, report_lag};
 pub use settings::{ErrorPolicy, LoopSettings};
+pub(crate) use table::Tables;
 
 use crate::codec::SchemaId;
 use crate::error::LoopError;
@@ -55,6 +57,9 @@ struct Held {
 
 /// One loop: a consumer, a committer and the app's pattern.
 pub(crate) struct Engine<'e, S, C, P> {
+    // Dropped first, for the same reason as the committer: its thread wakes the loop's.
+    /// The table, if the app has one or looks any up.
+    tables: Option<Tables>,
     // Dropped before the source: the commit thread shares the consumer, and a waker holds its
     // queue.
     committer: C,
@@ -131,7 +136,14 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
             aborts: 0,
             last_fencing: None,
             stride: 1,
+            tables: None,
         }
+    }
+
+    /// Keeps a table too.
+    pub(crate) fn with_tables(mut self, tables: Option<Tables>) -> Self {
+        self.tables = tables;
+        self
     }
 
     /// Makes the first producer, which ends what a predecessor left open, joins the group and runs.
@@ -158,9 +170,12 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
     pub(crate) fn run(mut self) -> Result<(), LoopError> {
         let ended = self.turns();
         let flushed = match &ended {
-            Ok(()) | Err(LoopError::App { .. }) => self.flush(),
+            Ok(()) | Err(LoopError::App { .. }) => {
+                self.flush().and_then(|done| Ok(done && self.save_positions()?))
+            }
             Err(_) => Ok(true),
         };
+        self.close_tables();
         self.inbox.clear();
         self.source.close();
         self.observer.ended();
@@ -196,11 +211,12 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
         }
         self.hold_off = None;
         let before = self.inbox.len();
-        let more = self.source.fetch(&mut self.inbox, wait);
+        let more = self.fetch(wait);
         if before == 0 && !self.inbox.is_empty() {
             self.waiting_since = Instant::now();
         }
         self.work()?;
+        self.expire()?;
         self.observer.rested();
         let drained = !more && !matches!(self.next(), Some(Take::Now(_)));
         self.hand_over(drained);
@@ -213,6 +229,7 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
             && self.in_flight.is_none()
             && self.hold_off.is_none()
             && self.held.is_empty()
+            && self.tables.as_ref().is_none_or(Tables::is_ready)
             && self.bench.outbox.borrow().batch().is_empty()
     }
 
@@ -277,8 +294,9 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
 
     fn filling(&self) -> Filling {
         let outbox = self.bench.outbox.borrow();
-        let batch = outbox.batch();
-        Filling { count: batch.messages, bytes: batch.size(), records: batch.records.len() }
+        let (batch, table) = (outbox.batch(), outbox.table().filling().bytes());
+        let (count, records) = (batch.messages, batch.records.len());
+        Filling { count, bytes: batch.size() + table, records }
     }
 
     fn age(&self) -> Duration {
@@ -298,8 +316,11 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
 
     fn submit(&mut self) {
         let spare = std::mem::take(&mut self.spare);
-        let batch = self.bench.outbox.borrow_mut().take(spare);
+        let batch = self.bench.outbox.borrow_mut().take(spare, self.bench.table.as_ref());
         self.observer.submitted(&batch);
+        if let Some(tables) = &mut self.tables {
+            tables.submitted(&batch);
+        }
         self.in_flight = Some(batch.first.clone());
         self.committer.submit(Work::Commit(batch));
     }

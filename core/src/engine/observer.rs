@@ -89,6 +89,11 @@ impl Observer {
         self.pulse.group(Group::Left, self.now());
     }
 
+    /// Stores are brought up to date, or all are.
+    pub(crate) fn recovering(&self, recovering: bool) {
+        self.pulse.recovering(recovering, self.now());
+    }
+
     /// A unit was handled.
     pub(crate) fn handled(&mut self, unit: &[Message]) {
         for message in unit {
@@ -125,14 +130,15 @@ impl Observer {
         match &done.outcome {
             Outcome::Committed => {
                 self.counts.committed(done.took, self.records_in_flight);
-                if let Some(at) = self.last_timestamp {
-                    let behind = super::now_millis().saturating_sub(at).max(0);
-                    self.counts.seconds_behind(behind as f64 / 1000.0);
-                }
             }
             Outcome::Aborted { .. } => self.counts.aborted("abort"),
             Outcome::Unknown { .. } => self.counts.aborted("unknown"),
             Outcome::Initialized => return,
+        }
+        // After a failure too: an app that replays for ever falls behind.
+        if let Some(at) = self.last_timestamp {
+            let behind = super::now_millis().saturating_sub(at).max(0);
+            self.counts.seconds_behind(behind as f64 / 1000.0);
         }
         if committed {
             self.flush();
@@ -214,22 +220,23 @@ impl ClientReporter {
         }
         self.pulse.broker(reachable, millis_since(self.clock));
     }
+}
 
-    fn lag(&self, statistics: &Statistics) -> i64 {
-        let mut total = 0;
-        for (topic, statistics) in &statistics.topics {
-            for (partition, p) in statistics.partitions.iter().filter(|(_, p)| p.desired) {
-                // The end as read_committed sees it. Both count control records, so that lag is 0
-                // when caught up.
-                if p.ls_offset >= 0 && p.app_offset >= 0 {
-                    let lag = (p.ls_offset - p.app_offset).max(0);
-                    self.metrics.lag(topic, *partition).set(lag as f64);
-                    total += lag;
-                }
+/// Sets the lag of each partition and returns their sum.
+pub(crate) fn report_lag(metrics: &Metrics, statistics: &Statistics) -> i64 {
+    let mut total = 0;
+    for (topic, statistics) in &statistics.topics {
+        for (partition, p) in statistics.partitions.iter().filter(|(_, p)| p.desired) {
+            // The end as read_committed sees it. Both count control records, so that lag is 0
+            // when caught up.
+            if p.ls_offset >= 0 && p.app_offset >= 0 {
+                let lag = (p.ls_offset - p.app_offset).max(0);
+                metrics.lag(topic, *partition).set(lag as f64);
+                total += lag;
             }
         }
-        total
     }
+    total
 }
 
 impl ClientObserver for ClientReporter {
@@ -238,7 +245,7 @@ impl ClientObserver for ClientReporter {
         if statistics.brokers.values().any(|broker| broker.state == "UP" && broker.nodeid >= 0) {
             self.reachable(true);
         }
-        let lag = self.lag(statistics);
+        let lag = report_lag(&self.metrics, statistics);
         let Some(group) = &statistics.cgrp else { return };
         let steady = group.join_state == "steady";
         self.pulse.group(if steady { Group::Member } else { Group::Joining }, now);
@@ -257,5 +264,34 @@ impl ClientObserver for ClientReporter {
             self.logged.store(now, Ordering::Relaxed);
             tracing::warn!(?code, reason, "librdkafka reports an error");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::MessageBody;
+
+    /// The hot path: what is done for every message beside the app function.
+    #[test]
+    fn counting_a_message_allocates_nothing() {
+        let metrics = Metrics::new("app", "job");
+        let mut observer = Observer::new(&metrics, Arc::new(Pulse::new(0)), Instant::now());
+        let body = MessageBody { timestamp: Some(1), ..MessageBody::default() };
+        let unit = [Message::owned(TopicPartition::new("orders", 0), 7, body)];
+        // The first message of a topic finds its counters.
+        observer.handled(&unit);
+        let counted = allocation_counter::measure(|| {
+            for _ in 0..1_000 {
+                observer.turn();
+                observer.working();
+                observer.handled(&unit);
+                observer.ran(1, Duration::from_micros(5));
+                observer.rested();
+            }
+        });
+        assert_eq!(counted.count_total, 0, "{counted:?}");
+        let looked_up = allocation_counter::measure(|| metrics.inc_messages_consumed("orders", 1));
+        assert!(looked_up.count_total > 0, "else nothing is counted here");
     }
 }

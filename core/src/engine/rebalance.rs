@@ -11,6 +11,7 @@ use crate::topic::{Offsets, TopicPartition};
 impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     /// Serves the group until it has nothing more to tell.
     pub(super) fn serve(&mut self) -> Result<(), LoopError> {
+        self.table_news()?;
         while let Some(event) = self.source.serve() {
             match &event {
                 Event::Assigned(partitions) => self.assigned(&event, partitions)?,
@@ -53,13 +54,14 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             partitions.iter().filter(|at| !self.assigned.contains(at)).copied().collect::<Vec<_>>(),
         );
         self.accept(event, &starts);
+        self.own_tables(&starts);
         Ok(())
     }
 
     /// Gives partitions up after committing what is complete. If that fails, they are replayed by
     /// their new owner.
     fn revoked(&mut self, event: &Event, partitions: &[TopicPartition]) -> Result<(), LoopError> {
-        if !self.flush()? {
+        if !(self.flush()? && self.save_positions()?) {
             tracing::warn!("could not commit before giving partitions up; their new owner replays");
         }
         self.give_up(event, partitions)
@@ -80,6 +82,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         tracing::info!(?partitions, lost = matches!(event, Event::Lost(_)), "given up");
         self.observer.revoked(partitions, matches!(event, Event::Lost(_)));
         self.assigned.retain(|at| !partitions.contains(at));
+        self.release_tables(partitions);
         // librdkafka keeps a partition paused over an assignment; it would come back silent.
         for held in self.held.extract_if(.., |held| partitions.contains(&held.at)) {
             wake(&mut self.source, held.at);

@@ -20,6 +20,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         let in_flight = self.in_flight.take().unwrap_or_default();
         self.observer.finished(&done);
         self.spare = done.batch;
+        self.settle_tables(done.store_failed)?;
         match done.outcome {
             Outcome::Committed | Outcome::Initialized => {
                 self.aborts = 0;
@@ -34,6 +35,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                 if committing {
                     committed = self.committed_of(&plan)?;
                     plan = rewind::to_committed(&plan, &committed);
+                    self.catch_up_tables(&in_flight);
                 }
                 self.keep_starts(&committed);
                 self.seek(&plan)?;
@@ -45,6 +47,8 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                 let plan = self.drop_in_hand(&in_flight);
                 self.renew(error, overdue)?;
                 let committed = self.committed_of(&plan)?;
+                // Only now: whatever had been pending is decided, and lies before the log's end.
+                self.catch_up_tables(&in_flight);
                 self.keep_starts(&committed);
                 self.seek(&rewind::to_committed(&plan, &committed))?;
                 Ok(false)
@@ -179,6 +183,9 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         let paused: Vec<TopicPartition> =
             self.held.iter().map(|h| h.at).filter(|at| plan.get(*at).is_some()).collect();
         self.held.retain(|held| plan.get(held.at).is_none());
+        if let Some(tables) = &mut self.tables {
+            tables.sought(plan);
+        }
         let mut plan = plan.clone();
         let mut attempt = 0;
         while !plan.is_empty() {

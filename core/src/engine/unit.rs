@@ -9,6 +9,7 @@ use crate::error::{Exception, LoopError, MessageError};
 use crate::kafka::Source;
 use crate::message::Message;
 use crate::pattern::Pattern;
+use crate::table::TableError;
 use crate::transaction::{Grown, Messages, Request, Transaction};
 use futures::FutureExt;
 use std::future::Future;
@@ -135,6 +136,11 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         error: anyhow::Error,
         exception: &Exception,
     ) -> Result<(), LoopError> {
+        if let Some(TableError::Store(store)) = error.downcast_ref() {
+            // Not the message's fault: it is handled after the restart.
+            let (at, error) = (unit[0].topic_partition(), store.to_string());
+            return Err(LoopError::Table { at, error });
+        }
         let has_topic = self.bench.retry.failure().is_some();
         let dead_letter = self.settings.error_policy == ErrorPolicy::DeadLetter;
         if !(has_topic && (dead_letter || poisonous(&error))) {

@@ -137,7 +137,7 @@ impl KafkaSource {
     }
 }
 
-fn topic_of(topics: &mut Vec<(usize, Topic)>, message: &NativeMessage) -> Topic {
+pub(super) fn topic_of(topics: &mut Vec<(usize, Topic)>, message: &NativeMessage) -> Topic {
     let handle = message.topic_handle();
     if let Some((_, topic)) = topics.iter().find(|(known, _)| *known == handle) {
         return *topic;

@@ -1,10 +1,13 @@
 //! The seam between the engine and Kafka: what the engine consumes from ([`Source`]) and commits to
 //! ([`Sink`]).
 
+mod changelog;
 mod consumer;
 mod producer;
 pub mod settings;
+pub mod topics;
 
+pub use changelog::{EndsClient, KafkaChangelog};
 pub use consumer::{ClientObserver, KafkaSource, OffsetReset};
 pub use producer::KafkaSink;
 

@@ -127,6 +127,36 @@ pub fn plain_producer_properties(
     properties
 }
 
+/// Gives the properties of a client that reads changelogs and joins no group. `isolation` is
+/// `read_committed` to read, and `read_uncommitted` to ask where logs end.
+pub fn changelog_properties(
+    config: &Config,
+    cluster: &Cluster,
+    thread: u32,
+    isolation: &str,
+) -> ClientProperties {
+    let mut properties = client(config, cluster, thread);
+    pass_through(&mut properties, config, &config.properties.consumer);
+    for name in ["group.instance.id", "group.protocol", "partition.assignment.strategy"] {
+        properties.map.remove(name);
+    }
+    // A consumer must name a group to be assigned by hand; this one has its permissions already.
+    properties.set("group.id", &config.app.name);
+    properties.set("isolation.level", isolation);
+    properties.set("enable.auto.commit", false);
+    properties.set("enable.auto.offset.store", false);
+    properties.set("enable.partition.eof", true);
+    properties.set("auto.offset.reset", "error");
+    properties.set("statistics.interval.ms", 0);
+    properties.set("message.max.bytes", config.consumer.message_max_bytes);
+    // A recovery reads as fast as it can, for a short time.
+    properties.set("fetch.max.bytes", config.consumer.fetch_max_bytes.max(16 << 20));
+    properties.set("queued.max.messages.kbytes", 64 << 10);
+    properties.set("fetch.queue.backoff.ms", 5);
+    properties.set("fetch.wait.max.ms", 100);
+    properties
+}
+
 fn client(config: &Config, cluster: &Cluster, thread: u32) -> ClientProperties {
     let mut properties = ClientProperties::default();
     properties.set("bootstrap.servers", &cluster.url);

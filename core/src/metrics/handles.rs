@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus::local::LocalHistogram;
-use prometheus::{Histogram, IntCounter};
+use prometheus::{Gauge, Histogram, IntCounter};
 
 use super::registry::Metrics;
 
@@ -139,6 +139,51 @@ impl AppTimer {
     }
 }
 
+/// Holds what the pusher of metrics counts.
+#[derive(Clone, Debug)]
+pub struct PushMetrics {
+    pub(super) ok: IntCounter,
+    pub(super) refused: IntCounter,
+    pub(super) failed: IntCounter,
+    pub(super) duration: Histogram,
+    pub(super) pods: Gauge,
+    pub(super) lookup_failures: IntCounter,
+}
+
+/// Says how a push of metrics to one pod ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PushOutcome {
+    /// The pod has taken it.
+    Ok,
+    /// The pod answered something else.
+    Refused,
+    /// There was no answer.
+    Failed,
+}
+
+impl PushMetrics {
+    /// Counts a push to one pod.
+    pub fn pushed(&self, outcome: PushOutcome, took: Duration) {
+        let counter = match outcome {
+            PushOutcome::Ok => &self.ok,
+            PushOutcome::Refused => &self.refused,
+            PushOutcome::Failed => &self.failed,
+        };
+        counter.inc();
+        self.duration.observe(took.as_secs_f64());
+    }
+
+    /// Sets how many addresses a look-up found.
+    pub fn looked_up(&self, addresses: usize) {
+        self.pods.set(addresses as f64);
+    }
+
+    /// Counts a look-up that found none.
+    pub fn lookup_failed(&self) {
+        self.lookup_failures.inc();
+    }
+}
+
 /// The seconds behind of one loop, as the bits of an `f64`. NaN until it is known.
 #[derive(Debug)]
 pub(super) struct Behind(AtomicU64);
@@ -148,7 +193,7 @@ impl Behind {
         Self(AtomicU64::new(f64::NAN.to_bits()))
     }
 
-    fn set(&self, seconds: f64) {
+    pub(super) fn set(&self, seconds: f64) {
         self.0.store(seconds.to_bits(), Ordering::Relaxed);
     }
 

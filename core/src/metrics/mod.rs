@@ -9,9 +9,12 @@ mod family;
 mod handles;
 pub mod names;
 mod registry;
+mod table;
 
 pub use custom::{CounterFamily, GaugeFamily, HistogramFamily};
-pub use handles::{AppTimer, ExternalRequest, LoopMetrics, RebalanceEvent, TopicCounters};
+pub use handles::{
+    AppTimer, ExternalRequest, LoopMetrics, PushMetrics, PushOutcome, RebalanceEvent, TopicCounters,
+};
 pub use prometheus::{Gauge, Histogram, IntCounter as Counter};
 pub use registry::Metrics;
 

@@ -7,26 +7,31 @@ use prometheus::{Gauge, Histogram, IntCounter, Registry, TextEncoder};
 
 use super::custom::{CounterFamily, Custom, GaugeFamily, HistogramFamily};
 use super::family::{Child, Family};
-use super::handles::{Behind, ExternalRequest, LoopMetrics, RebalanceEvent, TopicCounters};
+use super::handles::{
+    Behind, ExternalRequest, LoopMetrics, PushMetrics, RebalanceEvent, TopicCounters,
+};
 use super::names::{self, Kind, Metric};
+use super::table::TableFamilies;
 use super::{Counter, MetricError};
 
 /// Holds every metric of the process; cheap to clone.
 ///
 /// It has a registry of its own, not the global one, so tests and several apps do not meet.
 #[derive(Clone)]
-pub struct Metrics(Arc<Inner>);
+pub struct Metrics(pub(super) Arc<Inner>);
 
-struct Inner {
+pub(super) struct Inner {
     registry: Registry,
     common: Vec<LabelPair>,
-    core: Core,
+    pub(super) core: Core,
     custom: Custom,
     behind: Mutex<Vec<Weak<Behind>>>,
+    /// What an app that owns its loop sets.
+    own_behind: Arc<Behind>,
 }
 
 /// The families of [`names::ALL`].
-struct Core {
+pub(super) struct Core {
     consumed: Family<IntCounter>,
     produced: Family<IntCounter>,
     errors: Family<IntCounter>,
@@ -44,6 +49,11 @@ struct Core {
     producer_renewals: Family<IntCounter>,
     replays: Family<IntCounter>,
     loop_restarts: Family<IntCounter>,
+    pushes: Family<IntCounter>,
+    push_duration: Family<Histogram>,
+    push_pods: Family<Gauge>,
+    lookup_failures: Family<IntCounter>,
+    pub(super) table: TableFamilies,
     build_info: Family<Gauge>,
 }
 
@@ -61,9 +71,11 @@ impl Metrics {
             pair
         });
         let common = common.collect();
-        let (custom, behind) = (Custom::default(), Mutex::default());
+        let own_behind = Arc::new(Behind::unknown());
+        let behind = Mutex::new(vec![Arc::downgrade(&own_behind)]);
+        let custom = Custom::default();
         series(&core.build_info, &[env!("CARGO_PKG_VERSION")]).set(1.0);
-        Self(Arc::new(Inner { registry, common, core, custom, behind }))
+        Self(Arc::new(Inner { registry, common, core, custom, behind, own_behind }))
     }
 
     /// Returns the counters of a topic.
@@ -73,6 +85,46 @@ impl Metrics {
         let (consumed, produced) =
             (series(&core.consumed, &[topic]), series(&core.produced, &[topic]));
         TopicCounters { consumed, produced }
+    }
+
+    /// Counts messages that an app consumed in a loop of its own. [`PlainConsumer`] counts for
+    /// itself.
+    ///
+    /// [`PlainConsumer`]: crate::client::PlainConsumer
+    pub fn inc_messages_consumed(&self, topic: &str, messages: u64) {
+        self.topic(topic).consumed(messages);
+    }
+
+    /// Counts messages that an app produced by itself. [`PlainProducer`] counts for itself.
+    ///
+    /// [`PlainProducer`]: crate::client::PlainProducer
+    pub fn inc_messages_produced(&self, topic: &str, messages: u64) {
+        self.topic(topic).produced(messages);
+    }
+
+    /// Counts an error that an app caught, by a name that is one of few.
+    pub fn inc_message_errors(&self, exception: &str) {
+        self.error(exception);
+    }
+
+    /// Sets how old the message is that an app consumed last in a loop of its own.
+    pub fn set_seconds_behind(&self, seconds: f64) {
+        self.0.own_behind.set(seconds);
+    }
+
+    /// Returns what the pusher counts.
+    #[must_use]
+    pub fn for_pushing(&self) -> PushMetrics {
+        let core = &self.0.core;
+        let outcome = |outcome| series(&core.pushes, &[outcome]);
+        PushMetrics {
+            ok: outcome("ok"),
+            refused: outcome("refused"),
+            failed: outcome("failed"),
+            duration: series(&core.push_duration, &[]),
+            pods: series(&core.push_pods, &[]),
+            lookup_failures: series(&core.lookup_failures, &[]),
+        }
     }
 
     /// Returns what one loop counts. A loop that starts again takes a new one.
@@ -194,7 +246,7 @@ impl Metrics {
         series(&self.0.core.aborted, &[reason]).inc();
     }
 
-    pub(super) fn rebalanced(&self, event: RebalanceEvent) {
+    pub(crate) fn rebalanced(&self, event: RebalanceEvent) {
         series(&self.0.core.rebalances, &[event.label()]).inc();
     }
 
@@ -233,13 +285,18 @@ impl Core {
             producer_renewals: family(registry, &names::PRODUCER_RENEWALS),
             replays: family(registry, &names::REPLAYS),
             loop_restarts: family(registry, &names::LOOP_RESTARTS),
+            pushes: family(registry, &names::PUSHES),
+            push_duration: family(registry, &names::PUSH_DURATION),
+            push_pods: family(registry, &names::PUSH_PODS),
+            lookup_failures: family(registry, &names::LOOKUP_FAILURES),
+            table: TableFamilies::register(registry),
             build_info: family(registry, &names::BUILD_INFO),
         }
     }
 }
 
 /// Makes and registers a family of the table. The table is fixed and tested, so it is valid.
-fn family<M: Child>(registry: &Registry, metric: &Metric) -> Family<M> {
+pub(super) fn family<M: Child>(registry: &Registry, metric: &Metric) -> Family<M> {
     let buckets = if let Kind::Histogram(buckets) = metric.kind { buckets } else { &[] };
     let made = Family::new(metric.name, metric.help, metric.labels, buckets, metric.series);
     let family: Family<M> = made.expect("the table of names is valid");
@@ -248,7 +305,7 @@ fn family<M: Child>(registry: &Registry, metric: &Metric) -> Family<M> {
 }
 
 /// Returns a series of the table, whose number of labels is fixed in this file.
-fn series<M: Child>(family: &Family<M>, values: &[&str]) -> M {
+pub(super) fn series<M: Child>(family: &Family<M>, values: &[&str]) -> M {
     family.get(values).expect("the labels match the table of names")
 }
 

@@ -180,7 +180,7 @@ fn refuses_metrics_that_would_spoil_a_scrape_and_names_them() {
 fn the_table_follows_the_conventions_of_prometheus() {
     let names: HashSet<_> = ALL.iter().map(|metric| metric.name).collect();
     assert_eq!(names.len(), ALL.len(), "names are distinct");
-    for metric in &ALL[5..] {
+    for metric in &ALL[names::ORIGINAL..] {
         let (name, total) = (metric.name, metric.name.ends_with("_total"));
         assert!(name.starts_with("nubium_"), "{name}");
         assert_eq!(total, metric.kind == Kind::Counter, "{name}");
@@ -205,4 +205,47 @@ fn tells_of_the_process_and_the_build() {
     let version = env!("CARGO_PKG_VERSION");
     let build = format!(r#"nubium_build_info{{app="funnel",job="funnel-0",version="{version}"}}"#);
     assert_eq!(value(&text, &build), Some(1.0));
+}
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
+
+#[test]
+fn metrics_page_is_up_to_date() {
+    let (start, end) =
+        ("cargo test -p nubium-core metrics_page -->\n", "<!-- end of the table -->");
+    let page = std::fs::read_to_string(PAGE).expect("docs/metrics.md exists");
+    let (before, rest) = page.split_once(start).expect("the mark before the table");
+    let (table, after) = rest.split_once(end).expect("the mark after the table");
+    let wanted = format!("\n{}\n", names::page());
+    if std::env::var_os("NUBIUM_BLESS").is_some() {
+        let page = [before, start, &wanted, end, after].concat();
+        return std::fs::write(PAGE, page).expect("docs/metrics.md can be written");
+    }
+    assert!(
+        table == wanted,
+        "docs/metrics.md differs from the table of names; run\n    \
+        NUBIUM_BLESS=1 cargo test -p nubium-core metrics_page"
+    );
+}
+
+/// Every query of the page asks for metrics that there are, by labels that they have.
+#[test]
+fn the_queries_of_the_page_name_metrics_of_the_table() {
+    let page = std::fs::read_to_string(PAGE).expect("docs/metrics.md exists");
+    let queries = page.split_once("## What to ask").expect("queries").1;
+    let queries = queries.split_once("\n## ").expect("an end").0;
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut named = HashSet::new();
+    for query in queries.split('`').skip(1).step_by(2) {
+        let found = query.split(|c| !word(c)).filter_map(|word| {
+            let family = ["_bucket", "_sum", "_count"].iter().find_map(|s| word.strip_suffix(s));
+            let is = |metric: &&names::Metric| metric.name == word || Some(metric.name) == family;
+            ALL.iter().find(is).map(|metric| metric.name)
+        });
+        let found: Vec<_> = found.collect();
+        let of_cache = query.contains("push_time_seconds");
+        assert!(!found.is_empty() || of_cache, "no metric of the table: {query}");
+        named.extend(found);
+    }
+    assert!(named.len() >= 10, "{named:?}");
 }

@@ -12,6 +12,10 @@ use std::ptr::{self, NonNull};
 #[derive(Debug)]
 pub struct NativeMessage(NonNull<sys::rd_kafka_message_t>);
 
+// SAFETY: librdkafka's messages belong to no thread: any one may read or destroy them. Not Sync:
+// reading the headers for the first time parses them in place.
+unsafe impl Send for NativeMessage {}
+
 impl NativeMessage {
     /// Takes ownership of a message.
     ///

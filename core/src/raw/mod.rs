@@ -4,17 +4,22 @@
 //! Why each is here: rdkafka 0.39's `commit_transaction` takes at least 100 ms because its flush
 //! polls to a deadline; its `abort_transaction` does not serve delivery reports; its messages cost
 //! two reference counts and an event each; its headers are copied twice on their way from a
-//! consumed to a produced message.
+//! consumed to a produced message. And heed's two calls that are `unsafe`: a mapped file is only as
+//! good as what happens to the file.
 #![allow(unsafe_code)]
 
+mod describe;
 mod error;
 mod headers;
+mod lmdb;
 mod message;
 mod queue;
 mod transaction;
 
+pub use describe::topic_id;
 pub use error::RawError;
 pub use headers::NativeHeaders;
+pub use lmdb::{LmdbMode, open_lmdb, resize_lmdb};
 pub use message::NativeMessage;
 pub use queue::{MessageQueue, QueueWaker};
 pub use transaction::{ProducerTopic, TransactionCalls, Unsent};

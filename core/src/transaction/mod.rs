@@ -5,12 +5,14 @@ mod consumed;
 mod messages;
 mod outbox;
 mod request;
+mod table;
 
 pub use consumed::Consumed;
 pub(crate) use messages::{Grown, Messages};
 pub use outbox::{Batch, OutRecord};
 pub(crate) use outbox::{HeaderSource, Outbox};
 pub(crate) use request::{Request, Slate};
+pub(crate) use table::TableDesk;
 
 use crate::codec::{Codec, Encode, TopicEncoder, wire};
 use crate::error::{Exception, MessageError};
@@ -18,11 +20,13 @@ use crate::headers::{self, GUID, Headers, LAST_UPDATED_BY};
 use crate::message::Message;
 use crate::record::{Key, Record, Value};
 use crate::retry::{self, RetryRoute, RetryRoutes};
+use crate::table::Shared;
 use crate::topic::{Notes, Topic};
 use serde::Deserialize;
 use std::cell::RefCell;
 use std::ffi::CStr;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a loop keeps from message to message for the transactions it hands out.
@@ -33,6 +37,11 @@ pub(crate) struct Workbench {
     pub(crate) retry: RetryRoutes,
     pub(crate) record_limit: usize,
     pub(crate) slate: Slate,
+    /// The table, if the app has one.
+    pub(crate) table: Option<TableDesk>,
+    /// Other apps' tables, if it looks any up.
+    pub(crate) lookups: Option<Arc<Shared>>,
+    key_buffer: RefCell<Vec<u8>>,
 }
 
 impl Workbench {
@@ -43,7 +52,9 @@ impl Workbench {
         record_limit: usize,
     ) -> Self {
         let (outbox, slate) = (RefCell::default(), Slate::default());
-        Self { outbox, codec, outputs: RefCell::new(outputs), retry, record_limit, slate }
+        let outputs = RefCell::new(outputs);
+        let (table, lookups, key_buffer) = (None, None, RefCell::default());
+        Self { outbox, codec, outputs, retry, record_limit, slate, table, lookups, key_buffer }
     }
 }
 

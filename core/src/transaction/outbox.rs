@@ -1,10 +1,13 @@
 //! The outbox: the records and offsets of the transaction to come. No Kafka call here.
 
 use super::Messages;
+use super::table::TableDesk;
 use crate::headers::Headers;
 use crate::message::Message;
+use crate::table::{Overlay, Writes};
 use crate::topic::{Notes, Offsets, Topic, TopicPartition};
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Where a record's headers come from until the app function has returned.
@@ -63,6 +66,10 @@ pub struct Batch {
     pub messages: usize,
     /// When its first message was completed.
     pub since: Option<Instant>,
+    /// Its table writes, whose changelog records are among the records.
+    pub(crate) table: Option<Arc<Writes>>,
+    /// Its partitions may be given up after it: the stores' positions are to be exact.
+    pub(crate) last: bool,
 }
 
 impl Batch {
@@ -85,6 +92,34 @@ impl Batch {
         self.arena.len()
     }
 
+    /// Adds the records of table writes, each to the partition of its message: the key's own hash
+    /// may lead elsewhere, since a key's schema id is part of its bytes.
+    fn add_changelog(&mut self, writes: &Writes, desk: &TableDesk) {
+        for (key, write) in writes.iter() {
+            let record = |key, value| OutRecord {
+                topic: desk.changelog,
+                partition: 0,
+                timestamp: write.timestamp,
+                key: Some(key),
+                value,
+                headers: HeaderSource::Ready(Headers::default()),
+            };
+            let partition = key.partition;
+            if let Some(id) = write.old_key_id {
+                let start = self.arena.len();
+                desk.framing.put_key_as(id, &key.text, &mut self.arena);
+                let record = record(start..self.arena.len(), None);
+                self.records.push(OutRecord { partition, ..record });
+            }
+            let start = self.arena.len();
+            desk.framing.put_key(&key.text, &mut self.arena);
+            let middle = self.arena.len();
+            let value = desk.framing.put_value(write.text.as_deref(), &mut self.arena);
+            let value = value.then_some(middle..self.arena.len());
+            self.records.push(OutRecord { partition, ..record(start..middle, value) });
+        }
+    }
+
     /// Empties it, keeping the memory.
     pub fn clear(&mut self) {
         self.arena.clear();
@@ -94,6 +129,8 @@ impl Batch {
         self.notes.clear();
         self.messages = 0;
         self.since = None;
+        self.table = None;
+        self.last = false;
     }
 }
 
@@ -110,12 +147,27 @@ pub(crate) struct Savepoint {
 pub(crate) struct Outbox {
     batch: Batch,
     savepoint: Savepoint,
+    table: Overlay,
 }
 
 impl Outbox {
     /// What is complete.
     pub(crate) fn batch(&self) -> &Batch {
         &self.batch
+    }
+
+    /// Says that partitions may be given up after what is complete.
+    pub(crate) fn mark_last(&mut self) {
+        self.batch.last = true;
+    }
+
+    /// Uncommitted table writes.
+    pub(crate) fn table(&self) -> &Overlay {
+        &self.table
+    }
+
+    pub(crate) fn table_mut(&mut self) -> &mut Overlay {
+        &mut self.table
     }
 
     /// Lets `write` append to the arena and answers what it wrote; nothing stays there when it
@@ -142,6 +194,7 @@ impl Outbox {
     pub(crate) fn cut(&mut self) {
         self.batch.records.truncate(self.savepoint.records);
         self.batch.arena.truncate(self.savepoint.arena);
+        self.table.cut();
     }
 
     /// Keeps what the messages at hand have produced, and counts them as done. A message's headers
@@ -168,6 +221,7 @@ impl Outbox {
             self.batch.first.lower(at, message.offset());
             self.batch.messages += 1;
         }
+        self.table.keep();
         self.batch.since.get_or_insert_with(Instant::now);
         self.savepoint =
             Savepoint { arena: self.batch.arena.len(), records: self.batch.records.len() };
@@ -213,7 +267,7 @@ impl Outbox {
 
     /// Hands over what is complete and starts anew in the memory of `spare`. What the message at
     /// hand has produced so far stays behind, so that this may be called while its function waits.
-    pub(crate) fn take(&mut self, mut spare: Batch) -> Batch {
+    pub(crate) fn take(&mut self, mut spare: Batch, table: Option<&TableDesk>) -> Batch {
         spare.clear();
         let Savepoint { arena, records } = self.savepoint;
         spare.arena.extend_from_slice(&self.batch.arena[arena..]);
@@ -225,12 +279,19 @@ impl Outbox {
         }
         self.batch.arena.truncate(arena);
         self.savepoint = Savepoint::default();
-        std::mem::replace(&mut self.batch, spare)
+        let mut taken = std::mem::replace(&mut self.batch, spare);
+        if let Some(desk) = table {
+            let writes = self.table.take();
+            taken.add_changelog(&writes, desk);
+            taken.table = Some(writes);
+        }
+        taken
     }
 
     /// Drops everything, the message at hand included.
     pub(crate) fn clear(&mut self) {
         self.batch.clear();
         self.savepoint = Savepoint::default();
+        self.table.clear();
     }
 }

@@ -1,13 +1,11 @@
 //! The funnel: messages of several topics to canonical ones, by a mapping program in a file.
 //!
-//! The language is crate `nubium-mapping`; [`funnel`] is the app
-//! function, [`settings`] its file. [`commands`] has what the binary does, one file each.
+//! The language is crate `nubium-mapping`, what services have in common crate `nubium-service`;
+//! [`funnel`] is the app function, [`settings`] its file. [`commands`] has what the binary does,
+//! one file each.
 
 pub mod cli;
-pub mod cluster;
 pub mod commands;
 pub mod demo;
 pub mod funnel;
 pub mod settings;
-pub mod start;
-pub mod terminal;

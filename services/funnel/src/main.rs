@@ -3,8 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use nubium_funnel::cli::{Cli, Command};
+use nubium_funnel::cli::{Cli, Command, ConfigFile};
 use nubium_funnel::commands;
+use nubium_funnel::settings::Settings;
+use nubium_service::start::Start;
+use nubium_service::terminal;
 
 /// Serves librdkafka's allocations too, which is worth a tenth of the throughput.
 #[global_allocator]
@@ -12,10 +15,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Run(file) => commands::run::run(&file),
-        Command::Check(file) => commands::check::run(&file),
-        Command::Config(file) => commands::config::run(&file),
+        Command::Run(file) => with(&file, commands::run::run),
+        Command::Check(file) => with(&file, commands::check::run),
+        Command::Config(file) => with(&file, commands::config::run),
         Command::Demo(options) => commands::demo::run(&options),
-        Command::Completions { shell } => commands::completions::run(shell),
+        Command::Completions { shell } => terminal::completions::<Cli>(shell),
     }
+}
+
+fn with(file: &ConfigFile, command: impl FnOnce(&Start<Settings>) -> ExitCode) -> ExitCode {
+    Start::begin(Settings::load(&file.config)).map_or_else(|exit| exit, |start| command(&start))
 }

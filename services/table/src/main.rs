@@ -1,3 +1,9 @@
-//! The binary `table`.
+//! The binary `table`: see `table --help`.
 
-fn main() {}
+/// Serves librdkafka's allocations too, which is worth a tenth of the throughput.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    nubium_table::commands::main()
+}

@@ -156,6 +156,14 @@ pub(super) const REGISTRY: Section = Section {
         )
         .secret(),
         Setting::added(
+            "NU_SCHEMA_REGISTRY_CA_FILE",
+            File,
+            Off,
+            "Certificate authorities (PEM) that the registry is checked with, beside those of \
+                the system.",
+            "/etc/nubium/registry-ca.pem",
+        ),
+        Setting::added(
             "NU_SCHEMA_REGISTRY_AUTO_REGISTER",
             Flag,
             Use("true"),

@@ -1,6 +1,8 @@
 //! Settings of what is consumed, and how.
 
-use super::super::choice::{AssignmentStrategy, AutoOffsetReset, Choice, GroupProtocol};
+use super::super::choice::{
+    AssignmentStrategy, AutoOffsetReset, Choice, DeleteMarker, GroupProtocol,
+};
 use super::Kind::{Directory, Flag, Megabytes, OneOf, Text, Time, Topics, Whole};
 use super::WhenUnset::{Off, Use};
 use super::{Section, Setting, Unit};
@@ -195,8 +197,42 @@ pub(super) const LATER: Section = Section {
             "NU_TABLE_PATH",
             Directory,
             Use("/opt/app-root/data"),
-            "Table app: the directory of the local stores.",
+            "Table app: the directory of the local stores. A volume that outlives the process \
+                saves the recovery; without one the table is rebuilt from its changelog.",
             "/data",
+        ),
+        Setting::added(
+            "NU_TABLE_STANDBY_REPLICAS",
+            Whole { min: 0, max: 100 },
+            Use("0"),
+            "Table app: how many other instances keep a copy of each partition's store up to date, \
+                so that one of them takes over within seconds. Needs volumes of their own.",
+            "1",
+        ),
+        Setting::added(
+            "NU_TABLE_TTL_SECONDS",
+            Time { unit: Unit::Seconds, min: 0.0, max: 3_153_600_000.0 },
+            Use("0"),
+            "Table app: entries that were not updated for this long vanish, from the changelog \
+                too; 0 keeps them for ever.",
+            "2592000",
+        ),
+        Setting::added(
+            "NU_TABLE_DELETE_MARKER",
+            OneOf(DeleteMarker::NAMES),
+            Use("tombstone"),
+            "Table app: how a delete is written to the changelog. `original` writes nubium-utils' \
+                `-DELETED-`, which compaction keeps for ever: only while Python instances read the \
+                same changelog. Both are understood.",
+            "original",
+        ),
+        Setting::added(
+            "NU_TABLE_CREATE_CHANGELOG",
+            Flag,
+            Use("false"),
+            "Table app: create a changelog that is missing, compacted and with the input's \
+                partition count, instead of refusing to start. For development.",
+            "true",
         ),
     ],
 };

@@ -102,6 +102,8 @@ pub enum Kind {
     Directory,
     /// An IP address.
     Address,
+    /// A server by its IP address, with a port or without.
+    Server,
     /// A JSON object.
     Json(&'static str),
 }
@@ -135,6 +137,7 @@ impl Kind {
             Self::WrittenFile => "the path of a file in an existing directory, or off".into(),
             Self::Directory => "the path of a directory".into(),
             Self::Address => "an IP address".into(),
+            Self::Server => "an IP address, or one with a port such as 10.0.0.10:53".into(),
             Self::Json(shape) => format!("a JSON object: {shape}"),
         }
     }
@@ -195,7 +198,13 @@ pub const SECTIONS: &[Section] = &[
 ];
 
 /// Settings that a service reads by itself, by service. The core knows their names and no more.
-pub const SERVICES: &[Section] = &[services::FUNNEL, services::BATCH_UPLOADER];
+pub const SERVICES: &[Section] = &[
+    services::BATCH_UPLOADER,
+    services::FUNNEL,
+    services::HTTP_RECEIVER,
+    services::PROVISION,
+    services::TABLE,
+];
 
 /// Walks over every setting of the core.
 pub fn settings() -> impl Iterator<Item = &'static Setting> {

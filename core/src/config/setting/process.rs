@@ -1,7 +1,7 @@
 //! Settings of the process: who it is, how it is watched, what it reports.
 
 use super::super::choice::{Choice, LogFormat, LogLevel};
-use super::Kind::{Address, Flag, OneOf, Text, Time, Whole, WrittenFile};
+use super::Kind::{Address, File, Flag, OneOf, Server, Text, Time, Whole, WrittenFile};
 use super::WhenUnset::{Derived, Off, Required, Use};
 use super::{Section, Setting, Unit};
 
@@ -101,10 +101,11 @@ pub(super) const OPERATION: Section = Section {
     ],
 };
 
-/// Where metrics are pushed to.
+/// Where metrics are pushed to, and how.
 pub(super) const METRICS: Section = Section {
     title: "Metrics pushing",
-    text: "Metrics are pushed to every pod behind a headless service.",
+    text: "Metrics are pushed to every pod behind a headless service, see \
+        [metrics.md](metrics.md).",
     settings: &[
         Setting::original(
             "NU_DO_METRICS_PUSHING",
@@ -124,14 +125,15 @@ pub(super) const METRICS: Section = Section {
             "NU_METRICS_SERVICE_NAME",
             Text,
             Derived("bifrost-metrics-cache-headless.{NU_MP_PROJECT}.svc.cluster.local"),
-            "The headless service: one address for each pod.",
+            "The headless service: one address for each pod, looked up anew for each push.",
             "metrics-cache-headless.marketing.svc.cluster.local",
         ),
         Setting::original(
             "NU_METRICS_SERVICE_PORT",
             Whole { min: 1, max: 65_535 },
             Use("8080"),
-            "The port of the service.",
+            "The port of the service. It is pushed to when the name has a single address and \
+                nobody listens on NU_METRICS_POD_PORT there: a service with a cluster IP.",
             "8080",
         ),
         Setting::original(
@@ -140,6 +142,66 @@ pub(super) const METRICS: Section = Section {
             Use("9091"),
             "The port of each pod, which is pushed to.",
             "9091",
+        ),
+        Setting::added(
+            "NU_METRICS_PUSH_TIMEOUT_SECONDS",
+            Time { unit: Unit::Seconds, min: 0.1, max: 3_600.0 },
+            Use("15"),
+            "How long one push to one pod may take. The other pods do not wait for it.",
+            "15",
+        ),
+        Setting::added(
+            "NU_METRICS_EXIT_TIMEOUT_SECONDS",
+            Time { unit: Unit::Seconds, min: 0.0, max: 3_600.0 },
+            Use("5"),
+            "How long the last push at the end of the process may take, within \
+                NU_SHUTDOWN_TIMEOUT_SECONDS; 0 leaves it out.",
+            "5",
+        ),
+        Setting::added(
+            "NU_METRICS_DELETE_ON_EXIT",
+            Flag,
+            Use("false"),
+            "After a clean end, delete this instance's group instead of a last push. After a \
+                failure it is always pushed.",
+            "true",
+        ),
+        Setting::added(
+            "NU_METRICS_AS_GAUGES",
+            Flag,
+            Use("false"),
+            "Push the metrics of nubium-utils as gauges, as it did. A Pushgateway refuses two \
+                types of one name: set it while apps of both push to the same one.",
+            "true",
+        ),
+        Setting::added("NU_METRICS_TLS", Flag, Use("false"), "Push by https.", "true"),
+        Setting::added(
+            "NU_METRICS_CA_FILE",
+            File,
+            Off,
+            "The certificate authorities (PEM) that the pods are checked with, by the name \
+                NU_METRICS_SERVICE_NAME; when unset, those of the system.",
+            "/etc/nubium/metrics-ca.pem",
+        ),
+        Setting::added("NU_METRICS_USERNAME", Text, Off, "The username for basic auth.", "funnel"),
+        Setting::added("NU_METRICS_PASSWORD", Text, Off, "The password for basic auth.", "s3cret")
+            .secret(),
+        Setting::added(
+            "NU_METRICS_BEARER_TOKEN",
+            Text,
+            Off,
+            "A bearer token, instead of basic auth. Its file is read again for each push, as \
+                tokens of a platform are renewed.",
+            "s3cret",
+        )
+        .secret(),
+        Setting::added(
+            "NU_METRICS_DNS_SERVER",
+            Server,
+            Off,
+            "The DNS server that is asked for NU_METRICS_SERVICE_NAME; when unset, those of \
+                /etc/resolv.conf. Search domains are always from there.",
+            "10.96.0.10",
         ),
     ],
 };

@@ -173,6 +173,17 @@ const SINGLE: &[(&str, &str, &str)] = &[
     ("NU_METRICS_PUSH_RATE", "often", "seconds, a number from 0.1"),
     ("NU_METRICS_SERVICE_PORT", "0", "a whole number from 1 to 65535"),
     ("NU_METRICS_POD_PORT", "http", "a whole number from 1 to 65535"),
+    ("NU_METRICS_PUSH_TIMEOUT_SECONDS", "0", "seconds, a number from 0.1"),
+    ("NU_METRICS_EXIT_TIMEOUT_SECONDS", "-1", "seconds, a number from 0"),
+    ("NU_METRICS_DELETE_ON_EXIT", "perhaps", "true or false"),
+    ("NU_METRICS_AS_GAUGES", "perhaps", "true or false"),
+    ("NU_METRICS_TLS", "1.3", "true or false"),
+    ("NU_METRICS_CA_FILE", "/nowhere/ca.pem", "no such file"),
+    ("NU_METRICS_CA_FILE", "/dev/null", "no certificate in PEM format"),
+    ("NU_METRICS_USERNAME", "ann", "username and password together"),
+    ("NU_METRICS_PASSWORD", "x", "username and password together"),
+    ("NU_METRICS_DNS_SERVER", "dns.example", "an IP address, or one with a port"),
+    ("NU_SCHEMA_REGISTRY_CA_FILE", "/nowhere/ca.pem", "no such file"),
 ];
 
 type Changes = &'static [(&'static str, &'static str)];
@@ -186,6 +197,15 @@ const TOGETHER: &[(Changes, &str, &str)] = &[
     (&[(TOPICS, UNSET), (TOPICS_YAML, "/nowhere/t.yaml")], TOPICS_YAML, "no such file"),
     (&[(TOPICS, UNSET), (TOPICS_YAML, "/dev/null")], TOPICS_YAML, "no map"),
     (&[("NU_KAFKA_USERNAME", "u")], CLUSTERS, "username and password together"),
+    (
+        &[
+            ("NU_METRICS_USERNAME", "u"),
+            ("NU_METRICS_PASSWORD", "p"),
+            ("NU_METRICS_BEARER_TOKEN", "t"),
+        ],
+        "NU_METRICS_BEARER_TOKEN",
+        "either a bearer token or a username",
+    ),
     (
         &[("NU_CONSUME_TOPICS", "in"), (TOPICS, r#"{"in": {"cluster": "mian"}}"#)],
         TOPICS,

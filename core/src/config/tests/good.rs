@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::config::{
-    AssignmentStrategy, AutoOffsetReset, ErrorPolicy, LogLevel, SaslMechanism, SecurityProtocol,
-    Source, WhenUnset, settings,
+    AssignmentStrategy, AutoOffsetReset, ErrorPolicy, LogLevel, PushAuth, SaslMechanism,
+    SecurityProtocol, Source, WhenUnset, settings,
 };
 
 use super::{UNSET, good};
@@ -29,7 +29,7 @@ fn defaults_are_those_of_the_original() {
     assert_eq!(consumer.batch_max_count, 1);
     assert_eq!(consumer.batch_max_time, Duration::from_secs(30));
     assert_eq!(consumer.assignment_strategy, AssignmentStrategy::CooperativeSticky);
-    assert_eq!(config.table_path, std::path::Path::new("/opt/app-root/data"));
+    assert_eq!(config.table.path, std::path::Path::new("/opt/app-root/data"));
     assert_eq!(config.routes.all().count(), 0);
     assert_eq!(config.routes.retry_count_max, 0);
     assert!(config.registry.auth.is_none());
@@ -60,13 +60,22 @@ fn every_example_and_default_of_the_table_is_accepted() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), "main:\n  url: broker:9092\n").expect("written");
     let file = file.path().to_str().expect("UTF-8");
+    let authority = certificate();
+    let authority = authority.path().to_str().expect("UTF-8");
     for setting in settings() {
-        let example = if setting.example.starts_with("/etc/") { file } else { setting.example };
+        let example = match setting.example {
+            path if path.ends_with("-ca.pem") => authority,
+            path if path.starts_with("/etc/") => file,
+            example => example,
+        };
         // What each one needs beside it is put there, so that only the value itself is judged.
         let mut vars = match setting.name {
             "NU_KAFKA_CLUSTERS_CONFIGS_YAML" => vec![("NU_KAFKA_CLUSTERS_CONFIGS_JSON", UNSET)],
             "NU_SCHEMA_REGISTRY_USERNAME" => vec![("NU_SCHEMA_REGISTRY_PASSWORD", "x")],
             "NU_SCHEMA_REGISTRY_PASSWORD" => vec![("NU_SCHEMA_REGISTRY_USERNAME", "x")],
+            "NU_METRICS_USERNAME" => vec![("NU_METRICS_PASSWORD", "x")],
+            "NU_METRICS_PASSWORD" => vec![("NU_METRICS_USERNAME", "x")],
+            "NU_METRICS_CA_FILE" => vec![("NU_METRICS_TLS", "true")],
             "NU_KAFKA_USERNAME" => vec![("NU_KAFKA_PASSWORD", "x")],
             "NU_KAFKA_PASSWORD" => vec![("NU_KAFKA_USERNAME", "x")],
             "NU_KAFKA_SECURITY_PROTOCOL" => {
@@ -118,6 +127,48 @@ fn texts_become_typed_values() {
     assert_eq!(config.consumer.group_instance_id.as_deref(), Some("funnel-0"));
     let urls: Vec<&str> = config.registry.urls.iter().map(|url| url.as_str()).collect();
     assert_eq!(urls, ["http://one:8081/", "https://two/path"]);
+}
+
+/// A file with the certificate of an authority.
+fn certificate() -> tempfile::NamedTempFile {
+    let made = rcgen::generate_simple_self_signed(["ca".to_owned()]).expect("a certificate");
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), made.cert.pem()).expect("written");
+    file
+}
+
+#[test]
+fn says_how_metrics_are_pushed() {
+    let (authority, token) = (certificate(), tempfile::NamedTempFile::new().expect("a file"));
+    std::fs::write(token.path(), "t0ken\n").expect("written");
+    let path = |file: &tempfile::NamedTempFile| file.path().to_str().expect("UTF-8").to_owned();
+    let (authority, token) = (path(&authority), path(&token));
+    let push = good(&[
+        ("NU_METRICS_TLS", "true"),
+        ("NU_METRICS_CA_FILE", &authority),
+        ("NU_METRICS_BEARER_TOKEN_FILE", &token),
+        ("NU_METRICS_DNS_SERVER", "10.0.0.10"),
+        ("NU_METRICS_EXIT_TIMEOUT_SECONDS", "0"),
+        ("NU_SCHEMA_REGISTRY_CA_FILE", &authority),
+    ])
+    .config;
+    assert!(push.registry.ca.is_some());
+    let push = push.metrics;
+    assert_eq!(push.service_name, "bifrost-metrics-cache-headless.marketing.svc.cluster.local");
+    assert_eq!((push.timeout, push.exit_timeout), (Duration::from_secs(15), Duration::ZERO));
+    assert!(push.tls && push.ca.is_some_and(|ca| !ca.pem().is_empty()));
+    assert_eq!(push.dns_server.map(|server| server.to_string()), Some("10.0.0.10:53".into()));
+    let Some(PushAuth::Bearer { token: kept, file }) = push.auth else { panic!("a token") };
+    assert_eq!((kept.expose(), file), ("t0ken", Some(token.into())));
+
+    let push = good(&[
+        ("NU_METRICS_USERNAME", "ann"),
+        ("NU_METRICS_PASSWORD", "x"),
+        ("NU_METRICS_DNS_SERVER", "[::1]:5300"),
+    ]);
+    let push = push.config.metrics;
+    assert_eq!(push.dns_server.map(|server| server.to_string()), Some("[::1]:5300".into()));
+    assert!(matches!(push.auth, Some(PushAuth::Basic(basic)) if basic.username == "ann"));
 }
 
 #[test]
@@ -185,6 +236,15 @@ fn a_cluster_says_how_it_is_protected() {
     assert_eq!(sasl.mechanism, SaslMechanism::ScramSha256);
     let open = r#"{"main": {"url": "b", "security_protocol": "PLAINTEXT"}}"#;
     assert_eq!(protected(open, &common).sasl, None);
+}
+
+#[test]
+fn a_cluster_may_be_marked_for_the_tools_to_leave_alone() {
+    let clusters = r#"{"a": {"url": "h:1"}, "b": {"url": "h:1", "protected": true},
+        "c": {"url": "h:1", "protected": "true"}, "d": {"url": "h:1", "protected": false}}"#;
+    let config = good(&[("NU_KAFKA_CLUSTERS_CONFIGS_JSON", clusters)]).config;
+    let marked: Vec<bool> = config.clusters.values().map(|cluster| cluster.protected).collect();
+    assert_eq!(marked, [false, true, true, false]);
 }
 
 #[test]

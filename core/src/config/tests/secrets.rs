@@ -66,6 +66,8 @@ fn an_accepted_configuration_never_shows_a_secret() {
     let loaded = good(&[
         ("NU_SCHEMA_REGISTRY_USERNAME", "u"),
         ("NU_SCHEMA_REGISTRY_PASSWORD", CANARY),
+        ("NU_METRICS_USERNAME", "u"),
+        ("NU_METRICS_PASSWORD", CANARY),
         ("NU_KAFKA_CLUSTERS_CONFIGS_JSON", &clusters),
         ("NU_KAFKA_PASSWORD", CANARY),
         ("NU_KAFKA_SSL_KEY_PASSWORD", CANARY),
@@ -116,6 +118,8 @@ fn a_problem_never_shows_a_secret() {
         one(properties, format!(r#"{{"client.rack": ["{CANARY}"]}}"#)),
         one("NU_SCHEMA_REGISTRY_PASSWORD", CANARY.into()),
         one("NU_SCHEMA_REGISTRY_PASSWORD_FILE", CANARY.into()),
+        one("NU_METRICS_PASSWORD", CANARY.into()),
+        one("NU_METRICS_BEARER_TOKEN_FILE", CANARY.into()),
         one("NU_SCHEMA_REGISTRY_URL", format!("https://u:{CANARY}@registry")),
         one("NU_SCHEMA_REGISTRY_URL", format!("u:{CANARY}@registry:x")),
         one("NU_KAFKA_SSL_KEY_LOCATION", format!("-----BEGIN KEY-----\n{CANARY}")),

@@ -4,6 +4,7 @@
 mod batch;
 mod batch_errors;
 mod messages;
+mod table;
 
 use super::{Driver, Fault, Step};
 use crate::message::{Message, MessageBody};

@@ -3,26 +3,14 @@
 use std::process::ExitCode;
 
 use nubium_host::Exit;
+use nubium_service::start::Start;
+use nubium_service::terminal;
 
-use crate::cli::ConfigFile;
-use crate::start::Start;
-use crate::terminal;
+use crate::settings::Settings;
 
 /// Prints every setting with where its value comes from, secrets redacted, then the funnel's own.
-pub fn run(file: &ConfigFile) -> ExitCode {
-    let start = match Start::load(&file.config) {
-        Ok(start) => start,
-        Err(problems) => {
-            terminal::tell(problems);
-            return Exit::BadSettings.into();
-        }
-    };
-    let mut table = terminal::table(&["Setting", "Value", "From"]);
-    for setting in start.config.effective() {
-        let source = setting.source.to_string();
-        table.add_row([setting.name, setting.value.as_str(), source.as_str()]);
-    }
-    terminal::show(table);
+pub fn run(start: &Start<Settings>) -> ExitCode {
+    terminal::show_settings(&start.config);
     let mut table = terminal::table(&["Topic", "Direction", "Schema", "Program"]);
     for input in &start.settings.inputs {
         let schema = input.schema.as_ref().map_or("latest of the registry", |file| &file.name);

@@ -20,8 +20,8 @@ use crate::demo::reader::{self, Shelves};
 use crate::demo::{BROKEN, FAILURES, data};
 use crate::funnel::Funnel;
 use crate::settings::Settings;
-use crate::{start, terminal};
 use nubium_mapping::avro::{Reader, Schema, decode};
+use nubium_service::{schemas, terminal};
 
 /// How often progress is shown.
 const TICK: Duration = Duration::from_millis(100);
@@ -114,7 +114,7 @@ impl<'a> Show<'a> {
 
     fn run(&self, runtime: &tokio::runtime::Runtime) -> Result<(Exit, End)> {
         let (topic, schema, json) = self.input()?;
-        let codec = start::codec(&self.config, runtime, |_| {})?;
+        let codec = schemas::codec(&self.config, runtime, |_| {})?;
         let encoder = runtime.block_on(codec.prepare_topic(topic, json, true))?;
         let (_, cluster) = self
             .config

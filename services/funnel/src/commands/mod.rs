@@ -1,7 +1,6 @@
 //! The commands of the binary, one file each.
 
 pub mod check;
-pub mod completions;
 pub mod config;
 pub mod demo;
 pub mod run;

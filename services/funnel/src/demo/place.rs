@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use nubium_core::Config;
 use nubium_local::{Broker, Registry};
 
-use crate::cluster;
+use nubium_service::cluster;
 
 /// Partitions of each topic: enough for several threads to share the work.
 const PARTITIONS: i32 = 4;

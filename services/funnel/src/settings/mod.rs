@@ -4,18 +4,17 @@
 //! this one names lie beside it, unless their path is absolute. All problems are collected, as
 //! everywhere.
 
-mod document;
-
 use std::collections::BTreeSet;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-pub use nubium_core::config::Problem;
-
-use self::document::Document;
 use nubium_mapping::avro::Schema;
-use nubium_mapping::mapping::{self, Mapping, ProgramError, Source};
+use nubium_mapping::mapping::{Mapping, ProgramError};
+pub use nubium_service::document::Problem;
+use nubium_service::document::{self, Document, Map, ReadFile};
+use nubium_service::topics::{self, Input, Output};
+
+const EXAMPLE: &str = "inputs: [{topic: form-submissions, program: forms.vrl}]";
 
 /// Holds what the file says, with the files that it names read and parsed.
 #[derive(Debug)]
@@ -30,74 +29,34 @@ pub struct Settings {
     pub default_output: Option<usize>,
 }
 
-/// Names a topic to consume.
-#[derive(Debug, Clone)]
-pub struct Input {
-    /// Topic.
-    pub topic: String,
-    /// Its mapping program.
-    pub source: Arc<Source>,
-    /// What the program sees its values as; `None`: the latest schema that the registry has for the
-    /// topic.
-    pub schema: Option<SchemaFile>,
-}
-
-/// Names a topic to produce to.
-#[derive(Debug, Clone)]
-pub struct Output {
-    /// Topic.
-    pub topic: String,
-    /// Schema of its values.
-    pub schema: SchemaFile,
-}
-
-/// Holds a schema and where it comes from.
-#[derive(Debug, Clone)]
-pub struct SchemaFile {
-    /// Name of the file, as the settings have it.
-    pub name: String,
-    /// Its text.
-    pub json: String,
-    /// The same, parsed.
-    pub schema: Arc<Schema>,
-}
-
 impl Settings {
     /// Reads the file at `path` and those that it names.
     ///
     /// # Errors
     /// Everything that is wrong with them, at once.
     pub fn load(path: &Path) -> Result<Self, Vec<Problem>> {
-        let directory = path.parent().map(PathBuf::from).unwrap_or_default();
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            vec![Problem {
-                setting: "NU_FUNNEL_CONFIG".into(),
-                place: String::new(),
-                read: name.clone(),
-                expected: format!("a file that can be read, but: {error}"),
-                example: "NU_FUNNEL_CONFIG=/etc/funnel/funnel.yaml".into(),
-            }]
-        })?;
-        let read = |file: &str| std::fs::read_to_string(directory.join(file));
-        Self::parse(&name, &text, &read)
+        document::load("NU_FUNNEL_CONFIG", path, Self::parse)
     }
 
     /// Reads the settings from text; `read` gives the text of a file that they name.
     ///
     /// # Errors
     /// Everything that is wrong, at once.
-    pub fn parse(
-        name: &str,
-        text: &str,
-        read: &dyn Fn(&str) -> io::Result<String>,
-    ) -> Result<Self, Vec<Problem>> {
+    pub fn parse(name: &str, text: &str, read: ReadFile<'_>) -> Result<Self, Vec<Problem>> {
         let mut document = Document::new(name, read);
-        let settings = document.parse(text);
-        match (settings, document.problems.is_empty()) {
-            (Some(settings), true) => Ok(settings),
-            _ => Err(document.problems),
-        }
+        let settings = Self::read(&mut document, name, text);
+        document.finish(settings)
+    }
+
+    fn read(document: &mut Document<'_>, name: &str, text: &str) -> Option<Self> {
+        let known = ["inputs", "outputs", "program", "default_output"];
+        let root = document.root(text, &known, EXAMPLE)?;
+        let program = document.text(&root, "", "program", "strikes.vrl");
+        let inputs = read_inputs(document, &root, program.as_deref());
+        let outputs = document.outputs(&root);
+        document.distinct(&inputs, &outputs);
+        let default_output = document.default_output(&root, &outputs);
+        Some(Self { name: name.to_owned(), inputs, outputs, default_output })
     }
 
     /// Compiles the programs; `schemas` has the input schemas that the registry gave, by input.
@@ -105,26 +64,37 @@ impl Settings {
     /// # Errors
     /// The problems of each program.
     pub fn compile(&self, schemas: &[Option<Arc<Schema>>]) -> Result<Mapping, Vec<ProgramError>> {
-        let inputs = self.inputs.iter().enumerate().map(|(index, input)| mapping::Input {
-            topic: input.topic.clone(),
-            source: Arc::clone(&input.source),
-            schema: match &input.schema {
-                Some(file) => Some(Arc::clone(&file.schema)),
-                None => schemas.get(index).cloned().flatten(),
-            },
-        });
-        let outputs = self.outputs.iter().map(|output| mapping::Output {
-            topic: output.topic.clone(),
-            schema: Arc::clone(&output.schema.schema),
-        });
-        Mapping::compile(inputs.collect(), outputs.collect(), self.default_output)
+        let inputs = topics::mapping_inputs(&self.inputs, schemas);
+        Mapping::compile(inputs, topics::mapping_outputs(&self.outputs), self.default_output)
     }
 
     /// Gives every topic that is consumed or produced to, once.
     pub fn topics(&self) -> BTreeSet<&str> {
-        let inputs = self.inputs.iter().map(|input| input.topic.as_str());
-        inputs.chain(self.outputs.iter().map(|output| output.topic.as_str())).collect()
+        topics::names(&self.inputs, &self.outputs)
     }
+}
+
+fn read_inputs(document: &mut Document<'_>, root: &Map, program: Option<&str>) -> Vec<Input> {
+    let mut inputs = Vec::new();
+    for (place, entry) in document.entries(root, "inputs", EXAMPLE) {
+        document.names(&entry, &place, &["topic", "schema", "program"]);
+        let topic = document.topic(&entry, &place);
+        let own = document.text(&entry, &place, "program", "forms.vrl");
+        let source = match own.as_deref().or(program) {
+            Some(file) => document.source(&place, file),
+            None => {
+                let expected = "a mapping program, here or as `program` for all inputs";
+                document.problem(&format!("{place}.program"), "nothing", expected, "forms.vrl");
+                None
+            }
+        };
+        let schema = document.text(&entry, &place, "schema", "form.avsc");
+        let schema = schema.map(|file| document.schema(&format!("{place}.schema"), &file));
+        if let (Some(topic), Some(source), None | Some(Some(_))) = (topic, source, &schema) {
+            inputs.push(Input { topic, source, schema: schema.flatten() });
+        }
+    }
+    inputs
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+use std::io;
+
 use super::*;
 
 const SCHEMA: &str = r#"{"type": "record", "name": "R", "fields": []}"#;

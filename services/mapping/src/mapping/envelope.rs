@@ -6,6 +6,7 @@ use vrl::path::{OwnedSegment, OwnedTargetPath, OwnedValuePath};
 use vrl::value::kind::Collection;
 use vrl::value::{KeyString, Kind, ObjectMap, Value};
 
+use super::entry::{self, EntryType};
 use super::fields::Fields;
 
 /// Names what programs can read, and whether they can assign it.
@@ -39,8 +40,20 @@ pub trait Envelope {
     fn datum(&self) -> &[u8];
 }
 
-/// Gives the type of `%`.
-pub(super) fn kind() -> Kind {
+/// Gives the names of a program: those of every message, and those of a table.
+pub(super) fn names(table: bool) -> impl Iterator<Item = (&'static str, bool)> {
+    NAMES.into_iter().chain(entry::NAMES.into_iter().filter(move |_| table))
+}
+
+/// Gives the type of `%`; with a table, the previous entry is among it.
+pub(super) fn kind(entry: Option<&EntryType>) -> Kind {
+    match entry {
+        Some(entry) => entry.extend(of_message()),
+        None => of_message(),
+    }
+}
+
+fn of_message() -> Kind {
     let text_or_null = || Kind::bytes().or_null();
     let headers = Kind::object(Collection::from_unknown(text_or_null()));
     Kind::object(
@@ -55,8 +68,8 @@ pub(super) fn kind() -> Kind {
 }
 
 /// Forbids to assign what a produced record cannot carry over.
-pub(super) fn protect(config: &mut CompileConfig) {
-    for (name, assignable) in NAMES {
+pub(super) fn protect(config: &mut CompileConfig, table: bool) {
+    for (name, assignable) in names(table) {
         if !assignable {
             config.set_read_only_path(path(name), true);
         }

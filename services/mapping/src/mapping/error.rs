@@ -37,6 +37,12 @@ pub enum MappingError {
         /// What does not fit.
         error: EncodeError,
     },
+    /// The table's entry is not of the type that the settings give it.
+    #[error("the previous entry does not fit the entry's schema: {0}")]
+    Previous(EncodeError),
+    /// What the program stores is not of the type that the settings give it.
+    #[error("what is stored does not fit the entry's schema: {0}")]
+    Stored(EncodeError),
     /// A key or header that is no text.
     #[error("{0}")]
     Envelope(String),

@@ -7,6 +7,7 @@ use vrl::compiler::runtime::{Runtime, Terminate};
 use vrl::compiler::{ExpressionError, TargetValueRef, TimeZone};
 use vrl::value::{ObjectMap, Secrets, Value};
 
+use super::entry::{Previous, Stored};
 use super::envelope::{self, Envelope};
 use super::error::MappingError;
 use super::plan::{Plan, Put, Read, Write};
@@ -57,6 +58,7 @@ pub struct Mapper {
     made: Vec<Made>,
     values: Vec<u8>,
     headers: Vec<(String, Option<Vec<u8>>)>,
+    stored: Stored,
     scratch: Vec<u8>,
 }
 
@@ -73,6 +75,7 @@ impl Mapper {
             made: Vec::new(),
             values: Vec::new(),
             headers: Vec::new(),
+            stored: Stored::Keep,
             scratch: Vec::new(),
         }
     }
@@ -85,15 +88,62 @@ impl Mapper {
     /// # Errors
     /// When the message cannot be mapped, now or later: it belongs on the failure topic.
     pub fn map(&mut self, plan: &Plan, message: &impl Envelope) -> Result<Verdict, MappingError> {
+        self.map_entry(plan, message, None)
+    }
+
+    /// Maps one message of a table, as [`Self::map`] does; what becomes of the entry is then in
+    /// [`Self::stored`].
+    ///
+    /// # Errors
+    /// When the message cannot be mapped, now or later: it belongs on the failure topic.
+    pub fn map_entry(
+        &mut self,
+        plan: &Plan,
+        message: &impl Envelope,
+        previous: Option<Previous>,
+    ) -> Result<Verdict, MappingError> {
+        self.clear();
+        let value = self.read(plan, message.datum())?;
+        self.run_on(plan.input, Some(plan), value, message, previous)
+    }
+
+    /// Maps a message that is JSON instead of Avro, as the program of an input without a schema
+    /// sees it; else as [`Self::map`] does.
+    ///
+    /// # Errors
+    /// As [`Self::map`].
+    pub fn map_json(
+        &mut self,
+        input: usize,
+        json: serde_json::Value,
+        message: &impl Envelope,
+    ) -> Result<Verdict, MappingError> {
+        self.clear();
+        self.run_on(input, None, Value::from(json), message, None)
+    }
+
+    fn clear(&mut self) {
         self.made.clear();
         self.values.clear();
         self.headers.clear();
-        let mapping = Arc::clone(&self.mapping);
-        let program = &mapping.inputs[plan.input].1;
+        self.stored = Stored::Keep;
+    }
 
-        let mut value = self.read(plan, message.datum())?;
-        let metadata =
+    fn run_on(
+        &mut self,
+        input: usize,
+        plan: Option<&Plan>,
+        mut value: Value,
+        message: &impl Envelope,
+        previous: Option<Previous>,
+    ) -> Result<Verdict, MappingError> {
+        let mapping = Arc::clone(&self.mapping);
+        let program = &mapping.inputs[input].1;
+        let mut metadata =
             envelope::build(message, &program.envelope).map_err(MappingError::Envelope)?;
+        if let Some(entry) = &mapping.entry {
+            entry.build(program, previous, &mut metadata, &mut self.scratch)?;
+        }
         let mut metadata = Value::Object(metadata);
         if let Some(dropped) = self.run(program, &mut value, &mut metadata)? {
             return Ok(dropped);
@@ -110,10 +160,16 @@ impl Mapper {
             self.made_whole(output, key, &value)?;
         }
         if let Some(output) = route(&mapping, program, &metadata, message)? {
-            self.made_by_plan(plan, output, key, &value, message.datum())?;
+            match plan {
+                Some(plan) => self.made_by_plan(plan, output, key, &value, message.datum())?,
+                None => self.made_whole(output, key, &value)?,
+            }
         }
         if program.sets_headers {
             self.change_headers(program, &metadata, message)?;
+        }
+        if let Some(entry) = &mapping.entry {
+            self.stored = entry.take(&mut metadata, value, &mut self.scratch)?;
         }
         Ok(Verdict::Produce)
     }
@@ -132,6 +188,11 @@ impl Mapper {
     /// Gives the headers that differ from the message's; `None` drops one. All others pass through.
     pub fn headers(&self) -> &[(String, Option<Vec<u8>>)] {
         &self.headers
+    }
+
+    /// Says what becomes of the table's entry.
+    pub fn stored(&self) -> &Stored {
+        &self.stored
     }
 
     fn read(&mut self, plan: &Plan, datum: &[u8]) -> Result<Value, MappingError> {
@@ -302,7 +363,11 @@ fn route(
     metadata: &ObjectMap,
     message: &impl Envelope,
 ) -> Result<Option<usize>, MappingError> {
-    let default = || mapping.default_output.map(Some).ok_or(MappingError::Unrouted);
+    let default = || match mapping.default_output {
+        // A table without an output is there to be looked at.
+        None if mapping.outputs.is_empty() => Ok(None),
+        output => output.map(Some).ok_or(MappingError::Unrouted),
+    };
     if !program.sets_topic {
         return default();
     }

@@ -11,6 +11,7 @@
 //! message.
 
 mod emit;
+mod entry;
 mod envelope;
 mod error;
 mod fields;
@@ -21,6 +22,7 @@ mod syntax;
 
 use std::sync::Arc;
 
+pub use entry::{EntryType, Previous, Stored};
 pub use envelope::Envelope;
 pub use error::MappingError;
 pub use mapper::{Key, Made, Mapper, Verdict};
@@ -56,6 +58,7 @@ pub struct Mapping {
     outputs: Arc<[Output]>,
     default_output: Option<usize>,
     inputs: Vec<(Input, Program)>,
+    entry: Option<EntryType>,
 }
 
 impl Mapping {
@@ -71,18 +74,41 @@ impl Mapping {
         outputs: Vec<Output>,
         default_output: Option<usize>,
     ) -> Result<Self, Vec<ProgramError>> {
+        Self::compile_all(inputs, outputs, default_output, None)
+    }
+
+    /// Compiles and checks a program that has the previous entry of a table at hand; without an
+    /// output it only keeps the table.
+    ///
+    /// # Errors
+    /// The program's problems, each with file, line and column.
+    pub fn compile_table(
+        input: Input,
+        outputs: Vec<Output>,
+        default_output: Option<usize>,
+        entry: EntryType,
+    ) -> Result<Self, Vec<ProgramError>> {
+        Self::compile_all(vec![input], outputs, default_output, Some(entry))
+    }
+
+    fn compile_all(
+        inputs: Vec<Input>,
+        outputs: Vec<Output>,
+        default_output: Option<usize>,
+        entry: Option<EntryType>,
+    ) -> Result<Self, Vec<ProgramError>> {
         let outputs: Arc<[Output]> = outputs.into();
         let default_output = default_output.or((outputs.len() == 1).then_some(0));
         let mut programs = Vec::with_capacity(inputs.len());
         let mut problems = Vec::new();
         for input in inputs {
-            match Program::compile(&input, &outputs, default_output) {
+            match Program::compile(&input, &outputs, default_output, entry.as_ref()) {
                 Ok(program) => programs.push((input, program)),
                 Err(problem) => problems.push(problem),
             }
         }
         match problems.is_empty() {
-            true => Ok(Self { outputs, default_output, inputs: programs }),
+            true => Ok(Self { outputs, default_output, inputs: programs, entry }),
             false => Err(problems),
         }
     }
@@ -95,6 +121,13 @@ impl Mapping {
     /// Gives the index of an input by its topic.
     pub fn input(&self, topic: &str) -> Option<usize> {
         self.inputs.iter().position(|(input, _)| input.topic == topic)
+    }
+
+    /// Tells whether the program of an input looks at the previous entry.
+    pub fn reads_previous(&self, input: usize) -> bool {
+        let (_, program) = &self.inputs[input];
+        let used = |name| program.envelope.contain(name);
+        self.entry.is_some() && (used("previous") || used("previous_timestamp"))
     }
 
     /// Gives what the compiler found odd but not wrong, formatted; empty when nothing.

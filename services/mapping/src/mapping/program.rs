@@ -13,7 +13,7 @@ use vrl::value::kind::Collection;
 use super::emit::Emit;
 use super::fields::Fields;
 use super::syntax::Syntax;
-use super::{Input, Output, envelope};
+use super::{EntryType, Input, Output, envelope};
 use crate::avro::kind as avro_kind;
 
 /// Holds a program's text and the name that messages give it.
@@ -39,6 +39,7 @@ pub struct Program {
     pub(super) sets_topic: bool,
     pub(super) sets_key: bool,
     pub(super) sets_headers: bool,
+    pub(super) sets_store: bool,
     warnings: String,
 }
 
@@ -64,18 +65,19 @@ impl Program {
         input: &Input,
         outputs: &Arc<[Output]>,
         default_output: Option<usize>,
+        entry: Option<&EntryType>,
     ) -> Result<Self, ProgramError> {
         let source = &input.source;
         let value = match &input.schema {
-            Some(schema) => assignable(avro_kind::of(schema, schema.root())),
+            Some(schema) => assignable(avro_kind::of(schema, schema.root()), entry.is_some()),
             None => Kind::any(),
         };
-        let external = ExternalEnv::new_with_kind(value, envelope::kind());
+        let external = ExternalEnv::new_with_kind(value, envelope::kind(entry));
         let state = TypeState { external, ..TypeState::default() };
         let mut functions = vrl::stdlib::all();
         functions.push(Box::new(Emit { outputs: Arc::clone(outputs) }));
         let mut config = CompileConfig::default();
-        envelope::protect(&mut config);
+        envelope::protect(&mut config, entry.is_some());
 
         let failed = |problems| ProgramError {
             name: source.name.clone(),
@@ -85,12 +87,23 @@ impl Program {
         let compiled =
             compile_with_state(&source.text, &functions, &state, config).map_err(failed)?;
         let syntax = Syntax::of(&source.text);
-        let checks = Checks { source, program: &compiled.program, syntax: &syntax, outputs };
+        let table = entry.is_some();
+        let checks = Checks { source, program: &compiled.program, syntax: &syntax, outputs, table };
         let problems = checks.all(default_output);
         if !problems.is_empty() {
             return Err(failed(DiagnosticList::from(problems)));
         }
-        Ok(Self::new(compiled.program, Arc::clone(source), &syntax, compiled.warnings))
+        let mut program =
+            Self::new(compiled.program, Arc::clone(source), &syntax, compiled.warnings);
+        if let Some(entry) = entry {
+            // What `.` is at the end is stored as a whole.
+            program.reads = Fields::All;
+            if let Some(why) = program.entry_conflict(entry, &syntax) {
+                let what = format!("what is stored does not fit the entry's schema: {why}");
+                return Err(failed(DiagnosticList::from(vec![Diagnostic::error(0, what)])));
+            }
+        }
+        Ok(program)
     }
 
     fn new(
@@ -130,6 +143,7 @@ impl Program {
             sets_topic: sets("topic"),
             sets_key: sets("key"),
             sets_headers: sets("headers"),
+            sets_store: sets("store"),
             reads,
             changes,
             envelope,
@@ -137,6 +151,19 @@ impl Program {
             vrl,
             source,
         }
+    }
+
+    fn entry_conflict(&self, entry: &EntryType, syntax: &Syntax) -> Option<String> {
+        let info = self.vrl.final_type_info();
+        if info.result.is_never() || syntax.returns || self.assigns("keep") {
+            return None;
+        }
+        let external = &info.state.external;
+        entry.conflict(self, external.target_kind(), external.metadata_kind())
+    }
+
+    fn assigns(&self, name: &str) -> bool {
+        self.vrl.info().target_assignments.contains(&envelope::path(name))
     }
 
     /// Gives what the compiler found odd but not wrong, formatted; empty when nothing.
@@ -151,13 +178,16 @@ struct Checks<'a> {
     program: &'a vrl::compiler::Program,
     syntax: &'a Syntax,
     outputs: &'a [Output],
+    table: bool,
 }
 
 impl Checks<'_> {
     fn all(&self, default_output: Option<usize>) -> Vec<Diagnostic> {
         let mut problems = self.envelope_names();
         problems.extend(self.unknown_topics());
-        problems.extend(self.unused_assignments());
+        if !self.table {
+            problems.extend(self.unused_assignments());
+        }
         if problems.is_empty() && !self.syntax.returns {
             problems.extend(self.output_types(default_output));
         }
@@ -168,8 +198,9 @@ impl Checks<'_> {
         let info = self.program.info();
         let all = info.target_queries.iter().chain(&info.target_assignments);
         let used = Fields::of(paths_of(all, PathPrefix::Metadata));
-        let known = |name: &str| envelope::NAMES.iter().any(|(known, _)| *known == name);
-        let list = || envelope::NAMES.map(|(name, _)| format!("%{name}")).join(", ");
+        let names = || envelope::names(self.table).map(|(name, _)| name);
+        let known = |name: &str| names().any(|known| known == name);
+        let list = || names().map(|name| format!("%{name}")).collect::<Vec<_>>().join(", ");
         used.names()
             .filter(|name| !known(name))
             .map(|name| {
@@ -264,16 +295,18 @@ impl Checks<'_> {
 /// The compiler (vrl 0.38, `verify_overwritable`) checks the parents of an assigned `%a.b` against
 /// the type of `.`: it wants `.` to be an object, and `.a` to be one where it is assigned to a part
 /// of it. So a value that is no record may be an object for all the compiler knows, and a record
-/// has `headers` unless it really has a field of that name.
-fn assignable(value: Kind) -> Kind {
+/// has `headers`, and a table's `store`, unless it really has a field of that name.
+fn assignable(value: Kind, table: bool) -> Kind {
     let Some(fields) = value.as_object() else {
         return value.or_object(Collection::any());
     };
-    if fields.known().contains_key(&"headers".into()) {
-        return value;
+    let mut fields = fields.clone();
+    for name in ["headers", "store"].into_iter().filter(|name| table || *name != "store") {
+        if !fields.known().contains_key(&name.into()) {
+            fields = fields.with_known(name, Kind::any_object().or_undefined());
+        }
     }
-    let headers = Kind::any_object().or_undefined();
-    Kind::object(fields.clone().with_known("headers", headers))
+    Kind::object(fields)
 }
 
 fn paths(

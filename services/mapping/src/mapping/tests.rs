@@ -8,6 +8,7 @@ use crate::avro::{Encoder, Reader, decode, json};
 mod check;
 mod docs;
 mod run;
+mod table;
 
 /// A consumed message with everything a program can look at.
 struct Message {

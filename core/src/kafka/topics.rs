@@ -1,0 +1,108 @@
+//! What an app must know of topics before it starts: partition counts, compaction, ids.
+
+use super::changelog::EndsClient;
+use crate::raw::topic_id;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::Consumer;
+use rdkafka::error::RDKafkaErrorCode;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const QUESTION: Duration = Duration::from_secs(10);
+
+/// What the cluster says of a topic.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TopicFacts {
+    /// Its partitions; 0: there is no such topic.
+    pub partitions: i32,
+    /// The id it was given when it was made; empty where the cluster does not say.
+    pub id: String,
+    /// `cleanup.policy`; `None`: we may not ask.
+    pub cleanup_policy: Option<String>,
+    /// `delete.retention.ms`; `None`: we may not ask.
+    pub delete_retention: Option<Duration>,
+}
+
+/// Asks the cluster about a topic.
+///
+/// # Errors
+/// No answer in time, in Kafka's words.
+pub fn partition_count(client: &EndsClient, topic: &str) -> Result<i32, String> {
+    let metadata = client.consumer().fetch_metadata(Some(topic), QUESTION);
+    let metadata = metadata.map_err(|error| error.to_string())?;
+    let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
+        return Ok(0);
+    };
+    match found.error().map(RDKafkaErrorCode::from) {
+        None => Ok(i32::try_from(found.partitions().len()).unwrap_or(i32::MAX)),
+        Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => Ok(0),
+        Some(code) => Err(code.to_string()),
+    }
+}
+
+/// Asks for everything about a topic that exists.
+///
+/// # Errors
+/// No answer in time, in Kafka's words.
+pub async fn facts(
+    client: &EndsClient,
+    properties: &BTreeMap<String, String>,
+    topic: &str,
+) -> Result<TopicFacts, String> {
+    let partitions = partition_count(client, topic)?;
+    if partitions == 0 {
+        return Ok(TopicFacts::default());
+    }
+    let admin = admin(properties)?;
+    let options = AdminOptions::new().request_timeout(Some(QUESTION));
+    let described = admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options).await;
+    let mut settings = BTreeMap::new();
+    match described.map_err(|error| error.to_string())?.pop() {
+        Some(Ok(resource)) => {
+            let pairs = resource.entries.into_iter().map(|entry| (entry.name, entry.value));
+            settings.extend(pairs.filter_map(|(name, value)| Some((name, value?))));
+        }
+        Some(Err(code)) => {
+            tracing::warn!(topic, %code, "the changelog's settings cannot be checked");
+        }
+        None => {}
+    }
+    let retention = settings.get("delete.retention.ms").and_then(|text| text.parse().ok());
+    Ok(TopicFacts {
+        partitions,
+        id: topic_id(client.consumer(), topic, QUESTION).unwrap_or_default(),
+        cleanup_policy: settings.remove("cleanup.policy"),
+        delete_retention: retention.map(Duration::from_millis),
+    })
+}
+
+/// Makes a compacted topic.
+///
+/// # Errors
+/// The cluster refuses, in Kafka's words.
+pub async fn create_compacted(
+    properties: &BTreeMap<String, String>,
+    topic: &str,
+    partitions: i32,
+) -> Result<(), String> {
+    let admin = admin(properties)?;
+    // The brokers' default replication.
+    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1))
+        .set("cleanup.policy", "compact");
+    let options = AdminOptions::new().operation_timeout(Some(QUESTION));
+    let made = admin.create_topics([&new], &options).await.map_err(|error| error.to_string())?;
+    match made.into_iter().next() {
+        // Another instance was first.
+        None | Some(Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(()),
+        Some(Err((_, code))) => Err(code.to_string()),
+    }
+}
+
+fn admin(
+    properties: &BTreeMap<String, String>,
+) -> Result<AdminClient<DefaultClientContext>, String> {
+    let config: ClientConfig = properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    config.create().map_err(|error: rdkafka::error::KafkaError| error.to_string())
+}

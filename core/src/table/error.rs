@@ -1,0 +1,96 @@
+//! What can go wrong with a table, by what the caller must do.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a table cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// The app has no table.
+    #[error("this app has no table: add .table() to it")]
+    NoTable,
+    /// The consumed message has no key.
+    #[error("the message has no key, and a table entry needs one; its producer must set it")]
+    NoKey,
+    /// A value cannot be written as JSON.
+    #[error("the value cannot be written as JSON: {0}")]
+    Encode(String),
+    /// An entry's JSON text does not fit the type it is read as.
+    #[error("the table entry of key {key:?} cannot be read as asked: {error}")]
+    Decode {
+        /// The key.
+        key: String,
+        /// Where it does not fit.
+        error: serde_json::Error,
+    },
+    /// The store of the partition is not open on this instance, or not up to date yet.
+    #[error("the table of partition {0} is not ready on this instance")]
+    NotReady(i32),
+    /// The changelog is not among those that are looked up.
+    #[error("{0} is not looked up by this app: declare it with .lookup(…)")]
+    NotLookedUp(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The volume has no space left. Nothing is damaged, and nothing is lost: it goes on from the
+    /// changelog.
+    #[error("no space left for the table's store {}: enlarge the volume", path.display())]
+    Full {
+        /// The store.
+        path: PathBuf,
+    },
+    /// Another process, or another loop of this one, holds the store.
+    #[error("the table's store {} is held by another instance", path.display())]
+    Busy {
+        /// The store.
+        path: PathBuf,
+    },
+    /// What lies there cannot be used.
+    #[error("the table's store {} cannot be used: {why}", path.display())]
+    Unusable {
+        /// The store.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The system or LMDB refuses.
+    #[error("the table's store {}: {error}", path.display())]
+    Failed {
+        /// The store.
+        path: PathBuf,
+        /// Why.
+        error: heed::Error,
+    },
+}
+
+impl StoreError {
+    /// Sorts an error of LMDB.
+    pub(crate) fn of(path: &Path, error: heed::Error) -> Self {
+        let path = path.to_owned();
+        let full = |error: &io::Error| {
+            matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        };
+        let damaged = |error: &heed::MdbError| {
+            use heed::MdbError as M;
+            matches!(
+                error,
+                M::Corrupted | M::Invalid | M::VersionMismatch | M::PageNotFound | M::Panic
+            )
+        };
+        match error {
+            heed::Error::Io(io) if full(&io) => Self::Full { path },
+            heed::Error::Mdb(mdb) if damaged(&mdb) => Self::Unusable { path, why: mdb.to_string() },
+            heed::Error::EnvAlreadyOpened => Self::Busy { path },
+            error => Self::Failed { path, error },
+        }
+    }
+
+    pub(crate) fn io(path: &Path, error: io::Error) -> Self {
+        Self::of(path, heed::Error::Io(error))
+    }
+}

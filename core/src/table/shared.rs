@@ -1,0 +1,187 @@
+//! The partitions of a table that this process holds, shared by its loops, keepers and readers.
+
+use super::error::{StoreError, TableError};
+use super::reader::{PartitionState, Phase, Role};
+use super::store::Store;
+use crate::metrics::Metrics;
+use crate::topic::TopicPartition;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+/// One partition as this process holds it.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    pub(crate) role: Role,
+    pub(crate) phase: Phase,
+    /// Open, though perhaps behind.
+    pub(crate) store: Option<Arc<Store>>,
+    /// The changelog's end, as last asked.
+    pub(crate) end: i64,
+}
+
+/// What is known once the app runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    pub(crate) app: String,
+    pub(crate) instance: String,
+    pub(crate) changelog: String,
+    pub(crate) partitions: i32,
+    pub(crate) root: PathBuf,
+    pub(crate) ttl: Option<Duration>,
+}
+
+/// Everything this process holds of the app's table, and of the tables that it looks up.
+#[derive(Default)]
+pub(crate) struct Shared {
+    terms: OnceLock<Terms>,
+    metrics: OnceLock<Metrics>,
+    held: RwLock<BTreeMap<TopicPartition, Held>>,
+    /// The schema id that the input's keys are framed with; 0 until it is known.
+    input_key_id: AtomicU32,
+    /// Every table that is looked up was read to its end once.
+    lookups_ready: AtomicBool,
+}
+
+impl Shared {
+    /// Says what this table is. Once; a second word is ignored.
+    pub(crate) fn set_terms(&self, terms: Terms, metrics: &Metrics) {
+        let _ = self.terms.set(terms);
+        let _ = self.metrics.set(metrics.clone());
+    }
+
+    pub(crate) fn terms(&self) -> Option<&Terms> {
+        self.terms.get()
+    }
+
+    pub(crate) fn metrics(&self) -> Option<&Metrics> {
+        self.metrics.get()
+    }
+
+    /// Remembers how the input's keys are framed, to tell partitions by keys.
+    pub(crate) fn note_key_id(&self, id: u32) {
+        if self.input_key_id.load(Ordering::Relaxed) != id {
+            self.input_key_id.store(id, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn key_id(&self) -> u32 {
+        self.input_key_id.load(Ordering::Relaxed)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<TopicPartition, Held>> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<TopicPartition, Held>> {
+        self.held.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says how it stands with a partition.
+    pub(crate) fn set(&self, at: TopicPartition, held: Held) {
+        self.write().insert(at, held);
+    }
+
+    /// Says whether a partition is here, in whatever phase.
+    pub(crate) fn holds(&self, at: TopicPartition) -> bool {
+        self.read().contains_key(&at)
+    }
+
+    pub(crate) fn set_lookups_ready(&self) {
+        self.lookups_ready.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn lookups_ready(&self) -> bool {
+        self.lookups_ready.load(Ordering::Acquire)
+    }
+
+    /// Says how far a partition has come.
+    pub(crate) fn set_phase(&self, at: TopicPartition, phase: Phase) {
+        if let Some(held) = self.write().get_mut(&at) {
+            held.phase = phase;
+        }
+    }
+
+    /// A partition is not here any more.
+    pub(crate) fn remove(&self, at: TopicPartition) -> Option<Held> {
+        if let Some(metrics) = self.metrics() {
+            metrics.forget_table(at.topic.name(), at.partition);
+        }
+        self.write().remove(&at)
+    }
+
+    /// The store of a partition that is ours and up to date.
+    pub(crate) fn ready(&self, at: TopicPartition) -> Option<Arc<Store>> {
+        let held = self.read();
+        let held = held.get(&at).filter(|held| held.is_ready(Role::Active))?;
+        held.store.clone()
+    }
+
+    /// Lets `look` see the store of a partition of ours, without counting references.
+    pub(crate) fn with_ready<R>(
+        &self,
+        at: TopicPartition,
+        look: impl FnOnce(&Store) -> Result<R, StoreError>,
+    ) -> Result<R, TableError> {
+        let held = self.read();
+        let ready = held.get(&at).filter(|held| held.is_ready(Role::Active));
+        let store = ready.and_then(|held| held.store.as_deref());
+        Ok(look(store.ok_or(TableError::NotReady(at.partition))?)?)
+    }
+
+    /// The open stores of a topic, in the order of their partitions; of those that follow another
+    /// instance too.
+    pub(crate) fn stores(&self, topic: &str) -> Vec<(i32, Role, Arc<Store>)> {
+        let held = self.read();
+        let of_topic = held.iter().filter(|(at, _)| at.topic.name() == topic);
+        of_topic
+            .filter_map(|(at, held)| Some((at.partition, held.role, held.store.clone()?)))
+            .collect()
+    }
+
+    /// How it stands with every partition of a topic.
+    pub(crate) fn states(&self, topic: &str) -> Vec<PartitionState> {
+        let held = self.read();
+        let of_topic = held.iter().filter(|(at, _)| at.topic.name() == topic);
+        let state = |(at, held): (&TopicPartition, &Held)| PartitionState {
+            partition: at.partition,
+            role: held.role,
+            phase: held.phase,
+            rows: held.store.as_ref().and_then(|store| store.rows().ok()).unwrap_or(0),
+            position: held.store.as_ref().map_or(0, |store| store.position()),
+            end: held.end,
+        };
+        of_topic.map(state).collect()
+    }
+
+    /// What keeps the process from being ready, in sentences.
+    pub(crate) fn recovering(&self) -> Vec<String> {
+        let held = self.read();
+        let owned = held.iter().filter(|(_, held)| held.role == Role::Active);
+        owned.filter_map(|(at, held)| held.phase.sentence(*at)).collect()
+    }
+
+    /// Sets the gauges of every partition, for a scrape.
+    pub(crate) fn measure(&self) {
+        let Some(metrics) = self.metrics() else { return };
+        for (at, held) in self.read().iter() {
+            let Some(store) = &held.store else { continue };
+            let (rows, bytes) = (store.rows().unwrap_or(0), store.size().unwrap_or(0));
+            metrics.table_size(at.topic.name(), at.partition, rows, bytes);
+        }
+    }
+}
+
+impl Held {
+    fn is_ready(&self, role: Role) -> bool {
+        self.role == role && self.phase == Phase::Ready
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("held", &*self.read()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,503 @@
+//! Tests of the room as a whole: stores on a real disk, changelogs in memory.
+
+use super::keeper::{Keeper, KeeperHandle, KeeperSettings, News, Order};
+use super::place::Place;
+use super::source::{Bounds, ChangelogSource, Found, Member, SourceTrouble};
+use super::writes::{EntryKey, Overlay, Write, Writes};
+use super::*;
+use crate::codec::SchemaId;
+use crate::config::DeleteMarker;
+use crate::metrics::Metrics;
+use crate::topic::{Offsets, Topic, TopicPartition};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use tempfile::TempDir;
+
+const MAP: usize = 1 << 16;
+const FRAMING: Framing =
+    Framing { key: SchemaId(7), value: SchemaId(8), marker: DeleteMarker::Tombstone };
+
+fn at(partition: i32) -> TopicPartition {
+    TopicPartition::new("app__changelog", partition)
+}
+
+fn identity() -> Identity {
+    let (app, topic) = ("app".into(), "app__changelog".into());
+    Identity { app, topic, partition: 0, topic_id: "id".into() }
+}
+
+fn place(root: &Path) -> Place {
+    Place::new(root, "app", "app__changelog", 0)
+}
+
+fn open(root: &Path) -> Store {
+    place(root).open(&identity(), MAP).unwrap().0
+}
+
+fn put(store: &Store, rows: impl Iterator<Item = (String, String)> + Clone, position: i64) {
+    store
+        .update(|edit| {
+            for (key, text) in rows.clone() {
+                let mut row = Vec::new();
+                row::put_row(&key, &text, 5, 7, &mut row);
+                edit.put(&store_key(&key), &row)?;
+            }
+            edit.position(position, now_millis())
+        })
+        .unwrap();
+}
+
+fn numbered(count: usize) -> impl Iterator<Item = (String, String)> + Clone {
+    (0..count).map(|n| (format!("key-{n:06}"), format!("{{\"n\":{n}}}")))
+}
+
+#[test]
+fn a_store_is_found_again_as_it_was_left_and_grows_by_itself() {
+    let dir = TempDir::new().unwrap();
+    let store = open(dir.path());
+    put(&store, numbered(10_000), 42);
+    assert!(store.size().unwrap() > MAP as u64, "the map has grown");
+    drop(store);
+    let (store, aside) = place(dir.path()).open(&identity(), MAP).unwrap();
+    assert!(!aside, "a killed process goes on from its store");
+    assert_eq!((store.rows().unwrap(), store.position()), (10_000, 42));
+    let row = store.get("key-001234").unwrap().unwrap();
+    assert_eq!((row.text.as_str(), row.timestamp), (r#"{"n":1234}"#, 5));
+    assert_eq!(store.get("nobody").unwrap(), None);
+}
+
+#[test]
+fn rows_are_walked_by_prefix_and_page() {
+    let dir = TempDir::new().unwrap();
+    let store = open(dir.path());
+    let keys = ["", "a", "ab", "ab/1", "ab/2", "b"];
+    put(&store, keys.iter().map(|k| ((*k).into(), "1".into())), 1);
+    let walk = |prefix: &str, after: Option<&str>| {
+        let mut found = Vec::new();
+        store.walk(prefix, after, |row| {
+            found.push(row.key);
+            found.len() < 2
+        })?;
+        Ok::<_, StoreError>(found)
+    };
+    assert_eq!(walk("", None).unwrap(), ["", "a"]);
+    assert_eq!(walk("", Some("a")).unwrap(), ["ab", "ab/1"]);
+    assert_eq!(walk("ab", Some("ab/1")).unwrap(), ["ab/2"]);
+    assert_eq!(walk("ab", Some("a")).unwrap(), ["ab", "ab/1"]);
+    assert_eq!(walk("c", None).unwrap(), [""; 0]);
+}
+
+#[test]
+fn a_store_is_held_by_one_at_a_time_and_read_off_line_beside_it() {
+    let dir = TempDir::new().unwrap();
+    let store = open(dir.path());
+    put(&store, numbered(3), 3);
+    let second = place(dir.path()).open(&identity(), MAP);
+    assert!(matches!(second, Err(StoreError::Busy { .. })), "{second:?}");
+    let path = store.path().to_owned();
+    drop(store);
+    let offline = Store::open_read_only(&path).unwrap();
+    assert_eq!((offline.rows().unwrap(), offline.position()), (3, 3));
+    assert_eq!(offline.identity().app, "app");
+    assert!(Store::open_read_only(dir.path()).is_err());
+}
+
+/// Opens a store with rows in it after `hurt` was at its directory.
+fn hurt(change: impl Fn(&Path), wanted: &Identity) -> (Store, bool, TempDir) {
+    let dir = TempDir::new().unwrap();
+    let store = open(dir.path());
+    put(&store, numbered(5_000), 9);
+    let path = store.path().to_owned();
+    drop(store);
+    change(&path);
+    let (store, aside) = place(dir.path()).open(wanted, MAP).unwrap();
+    (store, aside, dir)
+}
+
+#[test]
+fn what_cannot_be_used_is_set_aside_and_made_anew() {
+    let cut = |to: fn(u64) -> u64| {
+        move |path: &Path| {
+            let file = std::fs::File::options().write(true).open(path.join("data.mdb")).unwrap();
+            file.set_len(to(file.metadata().unwrap().len())).unwrap();
+        }
+    };
+    let other = |change: fn(&mut Identity)| {
+        let mut identity = identity();
+        change(&mut identity);
+        identity
+    };
+    let nothing = |_: &Path| {};
+    let same = identity();
+    let cases: Vec<(&str, (Store, bool, TempDir))> = vec![
+        ("cut in half", hurt(cut(|length| length / 2), &same)),
+        ("cut by one byte", hurt(cut(|length| length - 1), &same)),
+        ("cut to one page", hurt(cut(|_| 4096), &same)),
+        ("no LMDB", hurt(|path| std::fs::write(path.join("data.mdb"), [7; 9000]).unwrap(), &same)),
+        ("another boot", hurt(|path| std::fs::write(path.join("open"), "other").unwrap(), &same)),
+        ("another app", hurt(nothing, &other(|i| i.app = "other".into()))),
+        ("another partition", hurt(nothing, &other(|i| i.partition = 1))),
+        ("a changelog made anew", hurt(nothing, &other(|i| i.topic_id = "new".into()))),
+    ];
+    for (case, (store, aside, dir)) in cases {
+        assert!(aside, "{case}");
+        assert_eq!((store.rows().unwrap(), store.position()), (0, 0), "{case}");
+        let names = std::fs::read_dir(dir.path().join("app")).unwrap();
+        let bad = names.filter(|entry| {
+            entry.as_ref().unwrap().file_name().to_string_lossy().contains(".bad-")
+        });
+        assert_eq!(bad.count(), 1, "{case}");
+    }
+}
+
+#[test]
+fn a_sealed_store_outlives_the_boot_and_an_emptied_one_begins_anew() {
+    let dir = TempDir::new().unwrap();
+    let store = open(dir.path());
+    put(&store, numbered(10), 9);
+    store.seal().unwrap();
+    assert!(!store.path().join("open").exists());
+    drop(store);
+    let (store, aside) = place(dir.path()).open(&identity(), MAP).unwrap();
+    assert_eq!((aside, store.rows().unwrap()), (false, 10));
+    let path = store.path().to_owned();
+    drop(store);
+    std::fs::File::create(path.join("data.mdb")).unwrap();
+    let (store, _) = place(dir.path()).open(&identity(), MAP).unwrap();
+    assert_eq!((store.rows().unwrap(), store.position()), (0, 0));
+}
+
+#[test]
+fn a_store_of_a_later_format_is_set_aside() {
+    let dir = TempDir::new().unwrap();
+    let store = open(dir.path());
+    store.update(|edit| edit.write_meta("format", &99_i64.to_le_bytes())).unwrap();
+    let path = store.path().to_owned();
+    drop(store);
+    let error = Store::open_read_only(&path).unwrap_err().to_string();
+    assert!(error.contains("99"), "{error}");
+    assert!(place(dir.path()).open(&identity(), MAP).unwrap().1);
+}
+
+/// A changelog in memory. `None` is a place that no record has: a control record, an aborted one, or
+/// one that compaction took.
+#[derive(Default)]
+struct Logs {
+    logs: BTreeMap<TopicPartition, Vec<Option<(Vec<u8>, Option<Vec<u8>>)>>>,
+    first: i64,
+    /// Read as far as this: the last stable offset.
+    stable: Option<i64>,
+    reading: Vec<(TopicPartition, i64)>,
+    members: Vec<Member>,
+    assigns: usize,
+}
+
+impl Logs {
+    fn write(&mut self, partition: i32, key: &str, text: Option<&str>) {
+        let (mut bytes, mut value) = (Vec::new(), Vec::new());
+        FRAMING.put_key(key, &mut bytes);
+        let value = FRAMING.put_value(text, &mut value).then_some(value);
+        self.logs.entry(at(partition)).or_default().push(Some((bytes, value)));
+    }
+
+    fn gap(&mut self, partition: i32) {
+        self.logs.entry(at(partition)).or_default().push(None);
+    }
+
+    fn end(&self, at: TopicPartition) -> i64 {
+        self.logs.get(&at).map_or(0, |log| log.len() as i64)
+    }
+}
+
+struct Shelf(Rc<RefCell<Logs>>);
+
+impl ChangelogSource for Shelf {
+    fn bounds(&mut self, of: &[TopicPartition], _: Duration) -> Result<Vec<Bounds>, SourceTrouble> {
+        let logs = self.0.borrow();
+        let bounds =
+            |at: &TopicPartition| Bounds { at: *at, first: logs.first, end: logs.end(*at) };
+        Ok(of.iter().map(bounds).collect())
+    }
+
+    fn assign(&mut self, from: &Offsets) -> Result<(), SourceTrouble> {
+        let mut logs = self.0.borrow_mut();
+        logs.reading = from.iter().collect();
+        logs.assigns += 1;
+        Ok(())
+    }
+
+    fn read(&mut self, _: Duration, each: &mut dyn FnMut(Found<'_>)) -> usize {
+        let mut logs = self.0.borrow_mut();
+        let logs = &mut *logs;
+        for (at, next) in &mut logs.reading {
+            if *next < logs.first {
+                each(Found::OutOfRange { at: *at });
+                continue;
+            }
+            let log = logs.logs.get(at).map_or(&[][..], Vec::as_slice);
+            let until = logs.stable.unwrap_or(i64::MAX).min(log.len() as i64);
+            for offset in *next..until {
+                if let Some((key, value)) = &log[offset as usize] {
+                    let (key, value) = (Some(key.as_slice()), value.as_deref());
+                    each(Found::Record { at: *at, offset, timestamp: offset, key, value });
+                }
+            }
+            *next = until.max(*next);
+            each(Found::End { at: *at, position: *next });
+        }
+        logs.reading.len()
+    }
+
+    fn members(&mut self, _: Duration) -> Result<Vec<Member>, SourceTrouble> {
+        Ok(self.0.borrow().members.clone())
+    }
+}
+
+/// A process: what it shares, and its keeper.
+struct Process {
+    shared: Arc<Shared>,
+    handle: KeeperHandle,
+}
+
+fn start(
+    root: &Path,
+    logs: &Rc<RefCell<Logs>>,
+    change: impl FnOnce(&mut KeeperSettings),
+) -> Process {
+    let shared = Arc::new(Shared::default());
+    let terms = Terms {
+        app: "app".into(),
+        instance: "one".into(),
+        changelog: "app__changelog".into(),
+        partitions: 2,
+        root: root.into(),
+        ttl: None,
+    };
+    shared.set_terms(terms, &Metrics::new("app", "one"));
+    let mut settings = KeeperSettings {
+        key_id: 7,
+        changelog: Some(Topic::named("app__changelog")),
+        topic_ids: Vec::new(),
+        delete_retention: None,
+        lookups: Vec::new(),
+        standby_replicas: 0,
+        own_ids: vec!["one".into()],
+    };
+    change(&mut settings);
+    let source = Shelf(Rc::clone(logs));
+    let parts = Keeper::new(source, Arc::clone(&shared), settings, Arc::new(|| {}));
+    Process { shared, handle: KeeperHandle::inline(parts) }
+}
+
+impl Process {
+    /// Turns the keeper until it has news; fails when there are none in many turns.
+    fn news(&mut self) -> News {
+        let mut looks = (0..1_000).map(|_| self.handle.news().unwrap());
+        looks.find_map(|news| news).expect("the keeper tells nothing")
+    }
+
+    fn quiet(&mut self) {
+        (0..20).for_each(|_| assert!(self.handle.news().unwrap().is_none()));
+    }
+
+    fn own(&mut self, partition: i32) -> Arc<Store> {
+        self.handle.order(Order::Own(at(partition), 1));
+        let news = self.news();
+        assert!(matches!(news, News::Ready(ready, 1) if ready == at(partition)), "{news:?}");
+        self.shared.ready(at(partition)).unwrap()
+    }
+
+    fn rows(&self, partition: i32) -> BTreeMap<String, String> {
+        let mut rows = BTreeMap::new();
+        let stores = self.shared.stores("app__changelog");
+        for (_, _, store) in stores.iter().filter(|(number, ..)| *number == partition) {
+            store.walk("", None, |row| rows.insert(row.key, row.text).is_none()).unwrap();
+        }
+        rows
+    }
+}
+
+fn logs() -> Rc<RefCell<Logs>> {
+    let mut logs = Logs::default();
+    for n in 0..100 {
+        logs.write(0, &format!("key-{}", n % 10), Some(&n.to_string()));
+        logs.gap(0);
+    }
+    logs.write(0, "key-3", None);
+    logs.write(0, "key-4", Some("-DELETED-"));
+    logs.gap(0);
+    Rc::new(RefCell::new(logs))
+}
+
+fn expected() -> BTreeMap<String, String> {
+    let kept = (0..10).filter(|n| ![3, 4].contains(n));
+    kept.map(|n| (format!("key-{n}"), format!("{}", 90 + n))).collect()
+}
+
+#[test]
+fn a_table_is_restored_to_the_last_value_of_every_key_behind_all_gaps() {
+    let (dir, logs) = (TempDir::new().unwrap(), logs());
+    let mut process = start(dir.path(), &logs, |_| {});
+    let store = process.own(0);
+    assert_eq!(process.rows(0), expected());
+    assert_eq!(store.position(), logs.borrow().end(at(0)), "control records count");
+}
+
+#[test]
+fn what_a_store_has_is_not_read_again_and_what_it_lacks_is() {
+    let (dir, logs) = (TempDir::new().unwrap(), logs());
+    let mut process = start(dir.path(), &logs, |_| {});
+    drop(process.own(0));
+    process.handle.order(Order::Release(at(0)));
+    process.quiet();
+    let assigns = logs.borrow().assigns;
+    drop(process.own(0));
+    assert_eq!(logs.borrow().assigns, assigns, "an up to date store needs no reading");
+    process.handle.order(Order::Release(at(0)));
+    process.quiet();
+    logs.borrow_mut().write(0, "key-5", None);
+    logs.borrow_mut().write(0, "new", Some("1"));
+    process.own(0);
+    let mut rows = expected();
+    rows.remove("key-5");
+    rows.insert("new".into(), "1".into());
+    assert_eq!(process.rows(0), rows);
+}
+
+#[test]
+fn a_partition_is_not_ready_while_an_open_transaction_lies_before_its_end() {
+    let (dir, logs) = (TempDir::new().unwrap(), logs());
+    let end = logs.borrow().end(at(0));
+    logs.borrow_mut().stable = Some(end);
+    logs.borrow_mut().write(0, "late", Some("1"));
+    let mut process = start(dir.path(), &logs, |_| {});
+    process.handle.order(Order::Own(at(0), 1));
+    process.quiet();
+    assert!(process.shared.recovering()[0].contains("is recovering"), "{:?}", process.shared);
+    logs.borrow_mut().stable = None;
+    assert!(matches!(process.news(), News::Ready(..)));
+    assert_eq!(process.rows(0)["late"], "1");
+}
+
+#[test]
+fn a_store_that_is_ahead_of_its_changelog_or_behind_its_beginning_is_rebuilt() {
+    let (dir, logs) = (TempDir::new().unwrap(), logs());
+    let mut process = start(dir.path(), &logs, |_| {});
+    drop(process.own(0));
+    process.handle.order(Order::Release(at(0)));
+    process.quiet();
+    *logs.borrow_mut() = Logs::default();
+    logs.borrow_mut().write(0, "only", Some("1"));
+    drop(process.own(0));
+    assert_eq!(process.rows(0), BTreeMap::from([("only".into(), "1".into())]));
+    process.handle.order(Order::Release(at(0)));
+    process.quiet();
+    (0..5).for_each(|n| logs.borrow_mut().write(0, "later", Some(&n.to_string())));
+    logs.borrow_mut().first = 4;
+    process.own(0);
+    assert_eq!(process.rows(0), BTreeMap::from([("later".into(), "4".into())]));
+}
+
+#[test]
+fn a_record_of_something_else_in_the_changelog_is_named_and_ends_the_app() {
+    let (dir, logs) = (TempDir::new().unwrap(), logs());
+    logs.borrow_mut().logs.get_mut(&at(0)).unwrap().push(Some((b"raw".to_vec(), None)));
+    let mut process = start(dir.path(), &logs, |_| {});
+    process.handle.order(Order::Own(at(0), 1));
+    let News::Failed(_, text) = process.news() else { panic!("it is ready") };
+    assert!(text.contains("offset 203") && text.contains("key"), "{text}");
+}
+
+#[test]
+fn a_standby_follows_and_takes_over_from_where_it_is() {
+    let (dir, logs) = (TempDir::new().unwrap(), logs());
+    let members = [("one", vec![1]), ("two", vec![0])];
+    let member = |(id, partitions): &(&str, Vec<i32>)| Member {
+        client_id: (*id).into(),
+        partitions: partitions.clone(),
+    };
+    logs.borrow_mut().members = members.iter().map(member).collect();
+    let mut process = start(dir.path(), &logs, |settings| settings.standby_replicas = 1);
+    process.quiet();
+    assert_eq!(process.rows(0), expected());
+    assert!(process.shared.ready(at(0)).is_none(), "it is not ours");
+    let states = process.shared.states("app__changelog");
+    assert_eq!((states[0].role, states[0].phase), (Role::Standby, Phase::Ready));
+    logs.borrow_mut().write(0, "key-0", Some("late"));
+    process.own(0);
+    assert_eq!(process.rows(0)["key-0"], "late");
+    assert_eq!(process.shared.states("app__changelog")[0].role, Role::Active);
+}
+
+#[test]
+fn tables_of_others_are_followed() {
+    let (dir, logs) = (TempDir::new().unwrap(), logs());
+    let topic = Topic::named("app__changelog");
+    let mut process = start(dir.path(), &logs, |settings| {
+        (settings.changelog, settings.lookups) = (None, vec![(topic, 1)]);
+    });
+    assert!(!process.shared.lookups_ready());
+    process.quiet();
+    assert!(process.shared.lookups_ready());
+    assert_eq!(process.rows(0), expected());
+    logs.borrow_mut().write(0, "key-0", Some("late"));
+    let look = |process: &mut Process| {
+        process.handle.news().unwrap();
+        process.rows(0)["key-0"] == "late"
+    };
+    let patience = std::time::Instant::now();
+    while !look(&mut process) {
+        assert!(patience.elapsed() < Duration::from_secs(60), "the copy does not follow");
+    }
+}
+
+#[test]
+fn a_store_that_another_holds_is_waited_for() {
+    let (dir, logs) = (TempDir::new().unwrap(), logs());
+    let other = open(dir.path());
+    let mut process = start(dir.path(), &logs, |_| {});
+    process.handle.order(Order::Own(at(0), 1));
+    process.quiet();
+    assert_eq!(process.shared.states("app__changelog")[0].phase, Phase::Waiting);
+    assert!(process.shared.recovering()[0].contains("another instance"));
+    drop(other);
+    let patience = std::time::Instant::now();
+    while process.handle.news().unwrap().is_none() {
+        assert!(patience.elapsed() < Duration::from_secs(60), "it is not taken over");
+    }
+    assert_eq!(process.rows(0), expected());
+}
+
+fn writes(list: &[(&str, Option<&str>)]) -> Arc<Writes> {
+    let mut overlay = Overlay::default();
+    for (key, text) in list {
+        let write = Write { text: text.map(Into::into), timestamp: 1, old_key_id: None };
+        overlay.put_complete(EntryKey { partition: 0, text: (*key).into() }, write);
+    }
+    overlay.take()
+}
+
+#[test]
+fn committed_writes_reach_the_store_and_the_position_only_what_was_committed_before() {
+    let (dir, logs) = (TempDir::new().unwrap(), logs());
+    let mut process = start(dir.path(), &logs, |_| {});
+    let store = process.own(0);
+    let ends = Box::new(|of: &[TopicPartition]| {
+        Some(of.iter().map(|at| Bounds { at: *at, first: 0, end: 1_000 }).collect())
+    });
+    let mut applier =
+        Applier::new(Arc::clone(&process.shared), Topic::named("app__changelog"), 7, ends);
+    let before = store.position();
+    applier.before(true);
+    applier.after(&writes(&[("key-0", Some("x")), ("key-1", None)])).unwrap();
+    assert_eq!(store.position(), before, "nothing was written when the end would be asked for");
+    assert_eq!(store.get("key-0").unwrap().unwrap().text, "x");
+    assert_eq!(store.get("key-1").unwrap(), None);
+    applier.before(true);
+    assert_eq!(store.position(), before, "the end counts once the next transaction has committed");
+    applier.after(&writes(&[])).unwrap();
+    assert_eq!(store.position(), 1_000);
+}

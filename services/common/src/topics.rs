@@ -1,0 +1,109 @@
+//! The topics in a service's settings: what is consumed by which program, what is produced by which
+//! schema.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use nubium_mapping::avro::Schema;
+use nubium_mapping::mapping::{self, Source};
+
+use crate::document::{Document, Map, SchemaFile};
+
+/// Names a topic to consume.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// Topic.
+    pub topic: String,
+    /// Its mapping program.
+    pub source: Arc<Source>,
+    /// What the program sees its values as; `None`: the latest schema that the registry has for the
+    /// topic.
+    pub schema: Option<SchemaFile>,
+}
+
+/// Names a topic to produce to.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// Topic.
+    pub topic: String,
+    /// Schema of its values.
+    pub schema: SchemaFile,
+}
+
+/// Gives the inputs as the mapping wants them; `fetched` has, by input, the schemas of those that
+/// name no file.
+pub fn mapping_inputs(inputs: &[Input], fetched: &[Option<Arc<Schema>>]) -> Vec<mapping::Input> {
+    let inputs = inputs.iter().enumerate().map(|(index, input)| mapping::Input {
+        topic: input.topic.clone(),
+        source: Arc::clone(&input.source),
+        schema: match &input.schema {
+            Some(file) => Some(Arc::clone(&file.schema)),
+            None => fetched.get(index).cloned().flatten(),
+        },
+    });
+    inputs.collect()
+}
+
+/// Gives the outputs as the mapping wants them.
+pub fn mapping_outputs(outputs: &[Output]) -> Vec<mapping::Output> {
+    let outputs = outputs.iter().map(|output| mapping::Output {
+        topic: output.topic.clone(),
+        schema: Arc::clone(&output.schema.schema),
+    });
+    outputs.collect()
+}
+
+/// Gives every topic that is consumed or produced to, once.
+pub fn names<'a>(inputs: &'a [Input], outputs: &'a [Output]) -> BTreeSet<&'a str> {
+    let inputs = inputs.iter().map(|input| input.topic.as_str());
+    inputs.chain(outputs.iter().map(|output| output.topic.as_str())).collect()
+}
+
+impl Document<'_> {
+    /// Reads the list `outputs`: topics with the files of their schemas.
+    pub fn outputs(&mut self, root: &Map) -> Vec<Output> {
+        let example = "outputs: [{topic: contacts, schema: contact.avsc}]";
+        let mut outputs = Vec::new();
+        for (place, entry) in self.entries(root, "outputs", example) {
+            self.names(&entry, &place, &["topic", "schema"]);
+            let topic = self.topic(&entry, &place);
+            let at = format!("{place}.schema");
+            let schema = match self.text(&entry, &place, "schema", "contact.avsc") {
+                Some(file) => self.schema(&at, &file),
+                None if entry.contains_key("schema") => None,
+                None => {
+                    self.problem(&at, "nothing", "the file of the topic's schema", "contact.avsc");
+                    None
+                }
+            };
+            if let (Some(topic), Some(schema)) = (topic, schema) {
+                outputs.push(Output { topic, schema });
+            }
+        }
+        outputs
+    }
+
+    /// Reads `default_output`, which must be the topic of an output.
+    pub fn default_output(&mut self, root: &Map, outputs: &[Output]) -> Option<usize> {
+        let topic = self.text(root, "", "default_output", "contacts")?;
+        let found = outputs.iter().position(|output| output.topic == topic);
+        if found.is_none() {
+            self.problem("default_output", &topic, "one of the outputs' topics", "contacts");
+        }
+        found
+    }
+
+    /// Reports a topic that is read twice, written twice, or read and written: it would double or
+    /// circle.
+    pub fn distinct(&mut self, inputs: &[Input], outputs: &[Output]) {
+        let mut seen = BTreeSet::new();
+        let topics = inputs.iter().map(|input| ("inputs", &input.topic));
+        for (place, topic) in topics.chain(outputs.iter().map(|output| ("outputs", &output.topic)))
+        {
+            if !seen.insert(topic.as_str()) {
+                let expected = "each topic once: an output that is an input too never ends";
+                self.problem(place, topic, expected, "another topic");
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The table's entry of a message's key: what a program sees of it, and what it leaves.
+//!
+//! A table service's program has the previous entry at hand as `%previous`, null at first, and the
+//! time of its last change as `%previous_timestamp`. What `.` is at the end becomes the entry,
+//! unless the program assigns `%store`: another value, or null, which deletes the entry.
+//! `%keep = true` leaves it as it is, and so does `abort`.
+
+use std::sync::Arc;
+
+use chrono::DateTime;
+use vrl::value::{Kind, ObjectMap, Value};
+
+use super::MappingError;
+use super::program::Program;
+use crate::avro::{Encoder, Node, NodeId, Reader, Schema, decode, kind as avro_kind};
+
+/// What programs read and assign beside the names that every message has, and whether they can
+/// assign it.
+pub(super) const NAMES: [(&str, bool); 4] =
+    [("previous", false), ("previous_timestamp", false), ("store", true), ("keep", true)];
+
+/// Describes a table's entries.
+#[derive(Debug, Clone, Default)]
+pub struct EntryType {
+    /// Type of the entries; `None`: any JSON, in which times are text.
+    pub schema: Option<Arc<Schema>>,
+}
+
+/// Holds the entry of a message's key as it is before the message.
+#[derive(Debug, Clone)]
+pub struct Previous {
+    /// The entry, as JSON.
+    pub value: serde_json::Value,
+    /// When it was last changed, in milliseconds since 1970.
+    pub timestamp_ms: Option<i64>,
+}
+
+/// Says what becomes of the entry.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stored {
+    /// It stays as it is.
+    Keep,
+    /// It is this from now on.
+    Put(Value),
+    /// There is none any more.
+    Delete,
+}
+
+impl EntryType {
+    /// Adds the types of `%previous` and `%previous_timestamp` to those of `%`.
+    pub(super) fn extend(&self, envelope: Kind) -> Kind {
+        let previous = match &self.schema {
+            Some(schema) => avro_kind::of(schema, schema.root()).or_null(),
+            None => Kind::json(),
+        };
+        let Some(fields) = envelope.as_object() else { return envelope };
+        let fields = fields.clone().with_known("previous", previous);
+        Kind::object(fields.with_known("previous_timestamp", Kind::timestamp().or_null()))
+    }
+
+    /// Says why a program's entry never fits its type; `None` when it may.
+    pub(super) fn conflict(
+        &self,
+        program: &Program,
+        value: &Kind,
+        envelope: &Kind,
+    ) -> Option<String> {
+        let schema = self.schema.as_ref()?;
+        let path = vrl::path::OwnedValuePath::single_field("store");
+        let given = match program.sets_store {
+            true => envelope.at_path(&path),
+            false => value.clone(),
+        };
+        // Null deletes, and what is assigned on one path only is not there on the others.
+        if given.contains_null() || given.contains_undefined() {
+            return None;
+        }
+        avro_kind::conflict(schema, schema.root(), &given)
+    }
+
+    /// Puts the previous entry into `%`, as far as the program reads it.
+    pub(super) fn build(
+        &self,
+        program: &Program,
+        previous: Option<Previous>,
+        metadata: &mut ObjectMap,
+        scratch: &mut Vec<u8>,
+    ) -> Result<(), MappingError> {
+        if program.envelope.contain("previous_timestamp") {
+            let time = previous.as_ref().and_then(|previous| previous.timestamp_ms);
+            let instant = time.and_then(DateTime::from_timestamp_millis);
+            let value = instant.map_or(Value::Null, Value::Timestamp);
+            metadata.insert("previous_timestamp".into(), value);
+        }
+        if program.envelope.contain("previous") {
+            let value = match (previous, &self.schema) {
+                (None, _) => Value::Null,
+                (Some(previous), None) => Value::from(previous.value),
+                (Some(previous), Some(schema)) => {
+                    let value = typed(schema, schema.root(), Value::from(previous.value));
+                    scratch.clear();
+                    Encoder::resolving(schema)
+                        .encode(schema.root(), &value, scratch)
+                        .map_err(MappingError::Previous)?;
+                    decode(schema, schema.root(), &mut Reader::new(scratch))?
+                }
+            };
+            metadata.insert("previous".into(), value);
+        }
+        Ok(())
+    }
+
+    /// Finds what the program left as the entry.
+    pub(super) fn take(
+        &self,
+        metadata: &mut ObjectMap,
+        value: Value,
+        scratch: &mut Vec<u8>,
+    ) -> Result<Stored, MappingError> {
+        match metadata.get("keep") {
+            None | Some(Value::Null | Value::Boolean(false)) => {}
+            Some(Value::Boolean(true)) => return Ok(Stored::Keep),
+            Some(other) => {
+                let what = format!("`%keep` is {}, not true or false", other.kind_str());
+                return Err(MappingError::Envelope(what));
+            }
+        }
+        let stored = match metadata.remove("store") {
+            Some(Value::Null) => return Ok(Stored::Delete),
+            Some(stored) => stored,
+            None => value,
+        };
+        if let Some(schema) = &self.schema {
+            scratch.clear();
+            Encoder::new(schema)
+                .encode(schema.root(), &stored, scratch)
+                .map_err(MappingError::Stored)?;
+        }
+        Ok(Stored::Put(stored))
+    }
+}
+
+/// Makes times of texts where the type says so: JSON has none of its own.
+fn typed(schema: &Schema, node: NodeId, value: Value) -> Value {
+    match (schema.node(node), value) {
+        (Node::Date | Node::Timestamp(_), value @ (Value::Bytes(_) | Value::String(_))) => {
+            let text = value.to_str_lossy();
+            let instant = text.and_then(|text| DateTime::parse_from_rfc3339(&text).ok());
+            instant.map_or(value, |instant| Value::Timestamp(instant.to_utc()))
+        }
+        (Node::Array(items), Value::Array(values)) => {
+            Value::Array(values.into_iter().map(|one| typed(schema, *items, one)).collect())
+        }
+        (Node::Map(values), Value::Object(map)) => Value::Object(
+            map.into_iter().map(|(key, one)| (key, typed(schema, *values, one))).collect(),
+        ),
+        (Node::Record(record), Value::Object(map)) => {
+            let node = |key: &str| record.fields.iter().find(|field| &*field.name == key);
+            let fields = map.into_iter().map(|(key, one)| match node(&key) {
+                Some(field) => (key, typed(schema, field.node, one)),
+                None => (key, one),
+            });
+            Value::Object(fields.collect())
+        }
+        (Node::Union(variants), value) => {
+            let fits = |id: &&NodeId| match (schema.node(**id), &value) {
+                (Node::Record(_) | Node::Map(_), Value::Object(_)) => true,
+                (Node::Array(_), Value::Array(_)) => true,
+                (Node::Date | Node::Timestamp(_), Value::Bytes(_) | Value::String(_)) => true,
+                _ => false,
+            };
+            match variants.iter().find(fits) {
+                Some(variant) => typed(schema, *variant, value),
+                None => value,
+            }
+        }
+        (_, value) => value,
+    }
+}

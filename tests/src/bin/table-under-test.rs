@@ -1,0 +1,5 @@
+//! The table service as its binary runs it, so that the tests of this package have it built.
+
+fn main() -> std::process::ExitCode {
+    nubium_table::commands::main()
+}
