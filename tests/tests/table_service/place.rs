@@ -169,6 +169,12 @@ outputs: [{{topic: {output}, schema: reading.avsc}}]
         Ok(self.http.0.block_on(self.http.1.get(url).send())?)
     }
 
+    /// Asks an instance; gives the status and all that it says.
+    pub(crate) fn ask(&self, url: &str) -> Result<(u16, String)> {
+        let answer = self.get(url)?;
+        Ok((answer.status().as_u16(), self.http.0.block_on(answer.text())?))
+    }
+
     /// Asks for a document until it is there.
     pub(crate) fn document(&self, url: &str) -> Result<Value> {
         eventually(&format!("an answer of {url}"), DEADLINE, || {

@@ -22,7 +22,7 @@ const LATER: Duration = Duration::from_secs(5);
 /// Says what is done about a key. Decided without asking anyone.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// The entry is here, or nowhere.
+    /// It is settled here: the entry is here, or the others are asked for it.
     Answer,
     /// It is not to be had for so long.
     Wait(&'static str, Duration),
@@ -48,7 +48,8 @@ pub(super) fn decide(
         }
         Some(_) => Decision::Wait("the store of the key's partition is waited for", LATER),
         None if stale && held(Role::Standby).is_some() => Decision::Answer,
-        None if redirected => Decision::Wait("the key's partition has just moved", SOON),
+        // Whoever sent the client here guessed otherwise, or the partition has just moved.
+        None if redirected => Decision::Answer,
         None => Decision::Elsewhere(partition),
     }
 }
@@ -89,7 +90,12 @@ async fn find(state: &State, key: &str, query: Option<&str>) -> Result<Response,
     };
     // Whoever wrote the message may choose partitions in another way, or frame the key with another
     // schema id, so where a key should be is a guess; where it is, is not.
-    let answered = |partition| decide(Some(partition), &here, stale, true) == Decision::Answer;
+    let answers = |held: &PartitionState| match held.role {
+        Role::Active => held.phase == Phase::Ready,
+        Role::Standby => stale,
+        Role::Lookup => false,
+    };
+    let answered = |at| here.iter().any(|held| held.partition == at && answers(held));
     let entry = entry.filter(|entry| answered(entry.partition)).map(EntryDocument::from);
     if local {
         return Ok(answer::document(&LocalDocument { entry, served: state.served() }));
