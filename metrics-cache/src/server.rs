@@ -108,6 +108,7 @@ async fn answer(
         Route::Post(group) => ("push", push::push(app, group, Mode::Merge, request).await),
         Route::Delete(group) => ("delete", delete::delete(app, group)),
         Route::Scrape => return (None, metrics::scrape(app, request.headers())),
+        Route::Own => return (None, metrics::own(app, request.headers())),
         Route::Aggregated => {
             return (None, metrics::aggregated(app, request.uri(), request.headers()));
         }

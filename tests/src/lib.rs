@@ -23,6 +23,7 @@ pub mod process;
 pub mod pushgateway;
 pub mod reader;
 mod reaper;
+pub mod receiver;
 pub mod registry;
 pub mod scenario;
 pub mod secure;

@@ -120,6 +120,19 @@ impl RegistryClient {
         Ok(u32::try_from(id)?)
     }
 
+    /// Sets the compatibility rule of a subject (`BACKWARD`, `NONE`, ...).
+    ///
+    /// # Errors
+    /// The registry does not answer, or refuses.
+    pub fn set_compatibility(&self, subject: &str, rule: &str) -> Result<()> {
+        let request = self
+            .http
+            .put(format!("{}/config/{subject}", self.url))
+            .header("content-type", MEDIA_TYPE)
+            .body(json!({ "compatibility": rule }).to_string());
+        self.call(request).map(drop)
+    }
+
     fn call(&self, request: reqwest::RequestBuilder) -> Result<Value> {
         self.runtime.block_on(async {
             let response = request.send().await?;

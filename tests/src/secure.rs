@@ -18,6 +18,12 @@ use crate::services::{installed, shared};
 
 const PROPERTIES: &str = include_str!("../services/secure.properties");
 
+// With KRaft the controller asks too, over the listener where everybody is ANONYMOUS.
+const AUTHORIZER: &str = "\
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+";
+
 /// The user that the broker knows.
 pub const USER: &str = "ledger";
 /// The user's password, for PLAIN and for both kinds of SCRAM.
@@ -39,15 +45,25 @@ impl Secure {
     /// It cannot be started.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Secure> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start().unwrap_or_else(|error| panic!("{error:#}")))
+        SHARED.get_or_init(|| Self::start("").unwrap_or_else(|error| panic!("{error:#}")))
     }
 
-    fn start() -> Result<Self> {
+    /// One that knows rights besides (ACLs), which has nobody else's rules in it: [`USER`] may do
+    /// nothing yet, and those who need not prove anything may do all. It ends with the process.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    pub fn guarded() -> &'static Self {
+        static GUARDED: OnceLock<Secure> = OnceLock::new();
+        GUARDED.get_or_init(|| Self::start(AUTHORIZER).unwrap_or_else(|error| panic!("{error:#}")))
+    }
+
+    fn start(further: &str) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("nubium-secure-").tempdir()?;
         reaper::clean(dir.path())?;
         write_certificates(dir.path())?;
         let [sasl, mtls] = ports::free()?;
-        let properties = PROPERTIES
+        let properties = format!("{PROPERTIES}\n{further}")
             .replace("{sasl}", &sasl.to_string())
             .replace("{mtls}", &mtls.to_string())
             .replace("{user}", USER)

@@ -37,13 +37,13 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use serde::de::{Deserialize, DeserializeSeed};
 
-pub use datum::{Datum, Shape};
+pub use datum::{AvroJson, Datum, Shape};
 pub use decode::DecodeError;
 pub use encoder::{Body, Dynamic, Encode, EncodeError, TopicEncoder};
 pub use reader::Reader;
 pub use registry::{
-    Backoff, Failure, Health, Registry, RegistryConfig, RegistryError, RequestCount, Verdict,
-    retriable,
+    Backoff, Compatibility, Failure, Health, Registry, RegistryConfig, RegistryError, RequestCount,
+    Verdict, retriable,
 };
 pub use schema::{STRING_SCHEMA, Schema, SchemaError};
 pub use value::{Fields, Value};

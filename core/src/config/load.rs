@@ -72,7 +72,7 @@ fn read_app(reader: &mut Reader) -> App {
     }
 }
 
-fn read_registry(reader: &mut Reader) -> Registry {
+pub(super) fn read_registry(reader: &mut Reader) -> Registry {
     let username = reader.optional_text("NU_SCHEMA_REGISTRY_USERNAME");
     let password = reader.secret("NU_SCHEMA_REGISTRY_PASSWORD");
     // As in nubium-utils: an address without a scheme is https once there is a username.

@@ -22,6 +22,7 @@ mod secret;
 mod setting;
 mod shown;
 mod topic;
+mod topology;
 
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,7 @@ pub use self::setting::{
     Kind, Origin, SECTIONS, SERVICES, Section, Setting, Unit, WhenUnset, nearest, setting, settings,
 };
 pub use self::topic::Topic;
+pub use self::topology::Topology;
 
 use self::raw::Raw;
 

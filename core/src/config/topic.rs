@@ -12,8 +12,8 @@ use super::problem::Problem;
 use super::reader::{Reader, known};
 use super::setting::nearest_of;
 
-const JSON: &str = "NU_TOPIC_CONFIGS_JSON";
-const YAML: &str = "NU_TOPIC_CONFIGS_YAML";
+pub(super) const JSON: &str = "NU_TOPIC_CONFIGS_JSON";
+pub(super) const YAML: &str = "NU_TOPIC_CONFIGS_YAML";
 
 /// Says where one topic is and how it is made.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -102,12 +102,13 @@ impl Server {
         Ok(Self { base, login })
     }
 
-    /// Returns the URL of a route; the segments are percent-encoded.
-    pub(super) fn route(&self, segments: &[&str]) -> Url {
+    /// Returns the URL of a route; the segments are percent-encoded, the query is taken as it is.
+    pub(super) fn route(&self, segments: &[&str], query: Option<&str>) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(segments);
         }
+        url.set_query(query);
         url
     }
 }
@@ -155,7 +156,7 @@ mod tests {
         let config = RegistryConfig::new("http://ann:p%40ss@host:8081/apis/v7/, http://b");
         let server = Server::new(&config.urls[0], &config).unwrap();
         assert_eq!(server.login, Some(("ann".into(), "p@ss".into())));
-        let url = server.route(&["subjects", "a/b-value", "versions"]);
+        let url = server.route(&["subjects", "a/b-value", "versions"], None);
         assert_eq!(url.as_str(), "http://host:8081/apis/v7/subjects/a%2Fb-value/versions");
         let config = config.with_login("eve", "hunter2");
         let shown = format!("{config:?}");

@@ -24,6 +24,7 @@ pub(super) struct Call<'c> {
     pub(super) what: String,
     pub(super) endpoint: &'static str,
     pub(super) segments: &'c [&'c str],
+    pub(super) query: Option<&'c str>,
     pub(super) body: Option<&'c SchemaBody<'c>>,
 }
 
@@ -47,7 +48,7 @@ pub(super) async fn ask<T: DeserializeOwned>(
     call: &Call<'_>,
 ) -> (u16, Result<T, Attempt>) {
     let method = if call.body.is_some() { Method::POST } else { Method::GET };
-    let mut request = client.request(method, server.route(call.segments));
+    let mut request = client.request(method, server.route(call.segments, call.query));
     request = request.header(header::ACCEPT, MEDIA_TYPE);
     if let Some((username, password)) = &server.login {
         request = request.basic_auth(username, Some(password));

@@ -6,6 +6,7 @@
 //! to apache-avro's slow values only. What would be left of it, four requests and their JSON, is
 //! this module.
 
+mod compatibility;
 mod config;
 mod error;
 mod health;
@@ -23,6 +24,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 
+pub use compatibility::Compatibility;
 pub use config::RegistryConfig;
 pub use error::RegistryError;
 pub use health::{Health, RequestCount};
@@ -112,10 +114,26 @@ impl Registry {
             what: "list the registry's subjects".into(),
             endpoint: "/subjects",
             segments: &["subjects"],
+            query: None,
             body: None,
         };
         let answer: Result<Vec<String>, _> = self.round(&call).await;
         answer.map(drop).map_err(|attempt| call.error(attempt, Duration::ZERO))
+    }
+
+    /// Lists the names of all subjects.
+    ///
+    /// # Errors
+    /// After the start-up deadline, or permanent ones.
+    pub async fn subjects(&self) -> Result<Vec<String>, RegistryError> {
+        let call = Call {
+            what: "list the registry's subjects".into(),
+            endpoint: "/subjects",
+            segments: &["subjects"],
+            query: None,
+            body: None,
+        };
+        self.patiently(&call, self.startup(), || true).await
     }
 
     /// Fetches a schema by id, for as long as it takes or `wanted` says no.
@@ -132,6 +150,7 @@ impl Registry {
             what: format!("fetch schema {id}"),
             endpoint: "/schemas/ids/{id}",
             segments: &["schemas", "ids", &number],
+            query: None,
             body: None,
         };
         let patience = Patience { deadline: None, not_found: self.config.not_found_grace };
@@ -154,6 +173,7 @@ impl Registry {
             what: format!("register the schema of subject `{subject}`"),
             endpoint: "/subjects/{subject}/versions",
             segments: &["subjects", subject, "versions"],
+            query: None,
             body: Some(&SchemaBody { schema }),
         };
         let answer: IdAnswer = self.patiently(&call, self.startup(), || true).await?;
@@ -169,6 +189,7 @@ impl Registry {
             what: format!("look up the schema of subject `{subject}`"),
             endpoint: "/subjects/{subject}",
             segments: &["subjects", subject],
+            query: None,
             body: Some(&SchemaBody { schema }),
         };
         match self.patiently::<IdAnswer>(&call, self.startup(), || true).await {
@@ -202,6 +223,7 @@ impl Registry {
             what: format!("fetch version {version} of subject `{subject}`"),
             endpoint: "/subjects/{subject}/versions/{version}",
             segments: &["subjects", subject, "versions", version],
+            query: None,
             body: None,
         };
         self.patiently(&call, self.startup(), || true).await

@@ -1,7 +1,7 @@
 //! Settings that a service reads by itself. They are listed here so that the docs have them on the
 //! same page and a start does not warn of them.
 
-use super::Kind::{File, Urls};
+use super::Kind::{File, Text, Urls};
 use super::WhenUnset::{Off, Use};
 use super::{Section, Setting};
 
@@ -54,5 +54,32 @@ pub(super) const BATCH_UPLOADER: Section = Section {
         Use("batch-uploader.yaml"),
         "The uploader's file: what is sent where, and how answers are read.",
         "/etc/nubium/batch-uploader.yaml",
+    )],
+};
+
+/// The HTTP receiver's own.
+pub(super) const HTTP_RECEIVER: Section = Section {
+    title: "The HTTP receiver",
+    text: "Read by `http-receiver` alone, see [http-receiver.md](http-receiver.md).",
+    settings: &[Setting::added(
+        "NU_HTTP_RECEIVER_CONFIG",
+        File,
+        Use("http-receiver.yaml"),
+        "The receiver's file: routes, callers, limits. The files that it names lie beside it.",
+        "/etc/nubium/http-receiver.yaml",
+    )],
+};
+
+/// The provisioner's own.
+pub(super) const PROVISION: Section = Section {
+    title: "The provisioner",
+    text: "Read by `nubium-provision` alone, see [provision.md](provision.md). Of the settings \
+        above it reads the clusters, the topics and the schema registry.",
+    settings: &[Setting::added(
+        "NU_PROVISION_MANIFESTS",
+        Text,
+        Off,
+        "The apps' manifests: YAML files or directories of them, separated by commas.",
+        "/etc/nubium/manifests",
     )],
 };

@@ -102,14 +102,43 @@ impl Mapper {
         message: &impl Envelope,
         previous: Option<Previous>,
     ) -> Result<Verdict, MappingError> {
+        self.clear();
+        let value = self.read(plan, message.datum())?;
+        self.run_on(plan.input, Some(plan), value, message, previous)
+    }
+
+    /// Maps a message that is JSON instead of Avro, as the program of an input without a schema
+    /// sees it; else as [`Self::map`] does.
+    ///
+    /// # Errors
+    /// As [`Self::map`].
+    pub fn map_json(
+        &mut self,
+        input: usize,
+        json: serde_json::Value,
+        message: &impl Envelope,
+    ) -> Result<Verdict, MappingError> {
+        self.clear();
+        self.run_on(input, None, Value::from(json), message, None)
+    }
+
+    fn clear(&mut self) {
         self.made.clear();
         self.values.clear();
         self.headers.clear();
         self.stored = Stored::Keep;
-        let mapping = Arc::clone(&self.mapping);
-        let program = &mapping.inputs[plan.input].1;
+    }
 
-        let mut value = self.read(plan, message.datum())?;
+    fn run_on(
+        &mut self,
+        input: usize,
+        plan: Option<&Plan>,
+        mut value: Value,
+        message: &impl Envelope,
+        previous: Option<Previous>,
+    ) -> Result<Verdict, MappingError> {
+        let mapping = Arc::clone(&self.mapping);
+        let program = &mapping.inputs[input].1;
         let mut metadata =
             envelope::build(message, &program.envelope).map_err(MappingError::Envelope)?;
         if let Some(entry) = &mapping.entry {
@@ -131,7 +160,10 @@ impl Mapper {
             self.made_whole(output, key, &value)?;
         }
         if let Some(output) = route(&mapping, program, &metadata, message)? {
-            self.made_by_plan(plan, output, key, &value, message.datum())?;
+            match plan {
+                Some(plan) => self.made_by_plan(plan, output, key, &value, message.datum())?,
+                None => self.made_whole(output, key, &value)?,
+            }
         }
         if program.sets_headers {
             self.change_headers(program, &metadata, message)?;

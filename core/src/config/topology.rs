@@ -1,0 +1,150 @@
+//! What the tools read: the maps of clusters and topics and the registry, without an app.
+
+use std::collections::BTreeMap;
+
+use super::cluster::{self, Cluster};
+use super::group::Registry;
+use super::load;
+use super::problem::{Problem, Problems, Warning};
+use super::raw::Raw;
+use super::reader::{Reader, known};
+use super::setting::nearest_of;
+use super::topic::{self, Topic};
+
+const REGISTRY: &str = "NU_SCHEMA_REGISTRY_URL";
+
+/// Holds where clusters, topics and the registry are. Printing it shows no secret.
+#[derive(Debug, Clone)]
+pub struct Topology {
+    /// The clusters, by name; at least one.
+    pub clusters: BTreeMap<String, Cluster>,
+    /// The topics that are mapped to a cluster, by name; empty when no map is given.
+    pub topics: BTreeMap<String, Topic>,
+    /// The setting that the map of topics came from; none when no map is given.
+    pub topic_setting: Option<&'static str>,
+    /// Where the schema registry is; none when that is not set.
+    pub registry: Option<Registry>,
+    /// What looks wrong but does not prevent the start.
+    pub warnings: Vec<Warning>,
+}
+
+impl Topology {
+    /// Reads the process's environment, and the files that it names.
+    ///
+    /// Only the clusters are required; the names of an app's other settings are known and ignored.
+    ///
+    /// # Errors
+    /// Every problem there is, a topic on an unknown cluster too.
+    pub fn from_env() -> Result<Self, Problems> {
+        Self::load(Raw::from_process(std::env::vars_os()))
+    }
+
+    /// Reads given names and values as [`Topology::from_env`] reads the environment.
+    ///
+    /// # Errors
+    /// As [`Topology::from_env`].
+    pub fn from_vars(vars: impl IntoIterator<Item = (String, String)>) -> Result<Self, Problems> {
+        Self::load(Raw::from_vars(vars))
+    }
+
+    fn load(raw: Raw) -> Result<Self, Problems> {
+        let given = |name: &str| raw.texts.get(name).is_some_and(|text| !text.trim().is_empty());
+        let has_topics = [topic::JSON, topic::YAML].into_iter().any(given);
+        let has_registry = given(REGISTRY);
+        let mut reader = Reader::new(raw);
+        let clusters = cluster::read(&mut reader);
+        let topics = if has_topics { topic::read(&mut reader) } else { BTreeMap::new() };
+        let topic_setting = has_topics.then(|| topic::setting_in_use(&reader));
+        let registry = has_registry.then(|| load::read_registry(&mut reader));
+        if let Some(setting) = topic_setting
+            && !clusters.is_empty()
+        {
+            check_clusters(&mut reader, setting, &clusters, &topics);
+        }
+        match reader.problems.is_empty() {
+            true => {
+                Ok(Self { clusters, topics, topic_setting, registry, warnings: reader.warnings })
+            }
+            false => Err(Problems(reader.problems)),
+        }
+    }
+
+    /// Finds one cluster by name; without a name, the only one.
+    ///
+    /// # Errors
+    /// There is none of that name, or there are several and none is named.
+    pub fn cluster(&self, name: Option<&str>) -> Result<(&str, &Cluster), Problem> {
+        let found = match name {
+            Some(name) => self.clusters.get_key_value(name),
+            None if self.clusters.len() == 1 => self.clusters.iter().next(),
+            None => None,
+        };
+        found.map(|(name, cluster)| (name.as_str(), cluster)).ok_or_else(|| {
+            let names: Vec<&str> = self.clusters.keys().map(String::as_str).collect();
+            Problem {
+                setting: "--cluster".into(),
+                place: String::new(),
+                read: name.map_or_else(|| "nothing".into(), |name| format!("{name:?}")),
+                expected: format!("the name of a cluster: {}", names.join(", ")),
+                example: format!("--cluster {}", names.first().copied().unwrap_or("main")),
+            }
+        })
+    }
+}
+
+fn check_clusters(
+    reader: &mut Reader,
+    setting: &str,
+    clusters: &BTreeMap<String, Cluster>,
+    topics: &BTreeMap<String, Topic>,
+) {
+    for (name, topic) in topics.iter().filter(|(_, t)| !clusters.contains_key(&t.cluster)) {
+        let near = nearest_of(&topic.cluster, clusters.keys().map(String::as_str))
+            .map(|near| format!("; did you mean {near}?"))
+            .unwrap_or_default();
+        let expected = format!("a cluster that the map of clusters names{near}");
+        let place = format!("{name}.cluster");
+        reader.problem(known(setting), place, format!("{:?}", topic.cluster), expected);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Topology;
+
+    const CLUSTERS: (&str, &str) =
+        ("NU_KAFKA_CLUSTERS_CONFIGS_JSON", r#"{"main": {"url": "broker:9092"}}"#);
+
+    fn load(vars: &[(&str, &str)]) -> Result<Topology, String> {
+        let vars = vars.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        Topology::from_vars(vars).map_err(|problems| problems.to_string())
+    }
+
+    #[test]
+    fn clusters_alone_are_enough() {
+        let topology = load(&[CLUSTERS]).unwrap();
+        assert_eq!(topology.cluster(None).unwrap().0, "main");
+        assert!(topology.topics.is_empty() && topology.topic_setting.is_none());
+        assert!(topology.registry.is_none());
+        assert!(load(&[]).unwrap_err().contains("NU_KAFKA_CLUSTERS_CONFIGS_JSON"));
+    }
+
+    #[test]
+    fn anchors_are_no_topics_and_a_cluster_that_is_not_there_is_a_problem() {
+        let topics = r#"{".common": 1, "in": {"cluster": "main"}, "out": {"cluster": "mian"}}"#;
+        let error = load(&[CLUSTERS, ("NU_TOPIC_CONFIGS_JSON", topics)]).unwrap_err();
+        assert!(error.contains("out.cluster") && error.contains("did you mean main?"), "{error}");
+        let topics = r#"{".common": 1, "in": {"cluster": "main"}}"#;
+        let topology = load(&[CLUSTERS, ("NU_TOPIC_CONFIGS_JSON", topics)]).unwrap();
+        assert_eq!(topology.topics.keys().collect::<Vec<_>>(), ["in"]);
+        assert_eq!(topology.topic_setting, Some("NU_TOPIC_CONFIGS_JSON"));
+    }
+
+    #[test]
+    fn the_settings_of_an_app_are_known_and_a_typo_is_told() {
+        let topology = load(&[CLUSTERS, ("NU_APP_NAME", "x"), ("NU_TOPIC_CONFIG_JSON", "{}")]);
+        let warnings = topology.unwrap().warnings;
+        assert_eq!(warnings.len(), 1);
+        assert!(warnings[0].text.contains("NU_TOPIC_CONFIGS_JSON"), "{warnings:?}");
+    }
+}

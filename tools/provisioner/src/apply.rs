@@ -1,0 +1,263 @@
+//! Does what a plan says, and nothing else.
+//!
+//! Before anything is done every topic of the plan is looked at again. Each attribute may be as the
+//! plan found it or already as it wants it, so that a plan can be applied twice, by two at once, or
+//! again after its application was killed; anything else is drift, and then nothing is done.
+
+mod steps;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use nubium_admin::{Admin, ConfigChange, Mode, NewTopic, Outcomes};
+use nubium_core::codec::{Registry, RegistryError, SchemaId};
+
+use self::steps::{Kind, Step};
+use crate::ending::Error;
+use crate::observed::{self, State};
+use crate::plan::{Action, Plan, SchemaStep, Standing, standing};
+use crate::terminal::Progress;
+
+/// Topics in one request: few enough for progress and for a controller's limits.
+const BATCH: usize = 50;
+/// How long a cluster may take to elect leaders for new partitions.
+const ELECTION: Duration = Duration::from_secs(60);
+/// How often, and how many times, something that another made is looked for.
+const LOOK: (u32, Duration) = (25, Duration::from_millis(200));
+
+/// Says what became of a plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// What was done now.
+    pub done: Vec<String>,
+    /// What had been done before, or by another at the same time.
+    pub already: Vec<String>,
+    /// Why it stopped, if it did.
+    pub failed: Vec<String>,
+    /// What was not done because of that.
+    pub left: Vec<String>,
+}
+
+/// Reaches all that a plan is about.
+#[derive(Debug)]
+pub struct Applier<'a> {
+    plan: &'a Plan,
+    admins: &'a BTreeMap<String, Admin>,
+    registry: Option<&'a Registry>,
+    delete: &'a BTreeSet<String>,
+}
+
+impl<'a> Applier<'a> {
+    /// Prepares to apply a plan; of its deletions, only those in `delete` are done.
+    #[must_use]
+    pub fn new(
+        plan: &'a Plan,
+        admins: &'a BTreeMap<String, Admin>,
+        registry: Option<&'a Registry>,
+        delete: &'a BTreeSet<String>,
+    ) -> Self {
+        Self { plan, admins, registry, delete }
+    }
+
+    /// Applies the plan.
+    ///
+    /// # Errors
+    /// It is for another cluster, or a cluster has drifted, and nothing was done; or a cluster
+    /// cannot be asked. What a broker refuses is in the report.
+    pub async fn run(&self) -> Result<Report, Error> {
+        let now = self.look().await?;
+        let mut report = Report::default();
+        let mut todo = steps::steps(self.plan, &now, self.delete, &mut report.already);
+        todo.reverse();
+        let progress = Progress::new(todo.len());
+        while let Some(first) = todo.pop() {
+            let mut batch = vec![first];
+            while batch.len() < BATCH && todo.last().is_some_and(|next| next.goes_with(&batch[0])) {
+                batch.extend(todo.pop());
+            }
+            let (count, what) = (batch.len(), batch[0].noun());
+            if let Err(error) = self.batch(batch, &mut report).await {
+                report.failed.push(error.to_string());
+            }
+            if !report.failed.is_empty() {
+                report.left.extend(todo.iter().rev().map(|step| step.text.clone()));
+                break;
+            }
+            progress.advance(count, what);
+        }
+        progress.finish();
+        Ok(report)
+    }
+
+    fn admin(&self, cluster: &str) -> Result<&Admin, Error> {
+        self.admins.get(cluster).ok_or_else(|| {
+            Error::Failed(format!(
+                "the plan is about cluster {cluster}, which the settings do not name"
+            ))
+        })
+    }
+
+    /// Looks at every topic of the plan; another cluster and drift end it here.
+    async fn look(&self) -> Result<BTreeMap<String, BTreeMap<String, State>>, Error> {
+        let (mut now, mut drift) = (BTreeMap::new(), Vec::new());
+        for (cluster, plan) in &self.plan.clusters {
+            let admin = self.admin(cluster)?;
+            let id = admin.cluster().await.map_err(Error::cluster(cluster))?.id;
+            if id != plan.id {
+                return Err(Error::Failed(format!(
+                    "the plan was made for the cluster with id {}, and {cluster} has id {id}: it \
+                     is another one; nothing was done",
+                    plan.id
+                )));
+            }
+            let names: Vec<&str> = plan.topics.keys().map(String::as_str).collect();
+            let found = observed::states(admin, &names).await.map_err(Error::cluster(cluster))?;
+            for (name, topic) in &plan.topics {
+                // A deletion that is not asked for may change as it likes.
+                if topic.action == Action::Delete && !self.delete.contains(name) {
+                    continue;
+                }
+                if let Standing::Drifted(why) = standing(topic, found.get(name)) {
+                    drift.push(format!("  topic {name} on {cluster}: {why}"));
+                }
+            }
+            now.insert(cluster.clone(), found);
+        }
+        match drift.is_empty() {
+            true => Ok(now),
+            false => Err(Error::Failed(format!(
+                "the clusters have changed since the plan was made; nothing was done:\n{}\nMake a \
+                 new plan.",
+                drift.join("\n")
+            ))),
+        }
+    }
+
+    async fn batch(&self, batch: Vec<Step>, report: &mut Report) -> Result<(), Error> {
+        if let Kind::Register(_) = batch[0].kind {
+            return self.register(batch, report).await;
+        }
+        let cluster = batch[0].cluster.clone();
+        let admin = self.admin(&cluster)?;
+        let asked: Vec<String> = batch.iter().map(|step| step.text.clone()).collect();
+        let outcomes = match ask(admin, &batch).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                // What became of them is not known; applying again finds out.
+                report.left.extend(asked);
+                return Err(Error::cluster(&cluster)(error));
+            }
+        };
+        let mut outcomes: BTreeMap<String, _> = outcomes.into_iter().collect();
+        let mut made = Vec::new();
+        for step in batch {
+            match outcomes.remove(step.name()) {
+                Some(Ok(())) => {
+                    made.extend(step.leaders());
+                    report.done.push(step.text);
+                }
+                Some(Err(refusal)) => match self.by_another(admin, &step).await {
+                    true => report.already.push(step.text),
+                    false => {
+                        report.failed.push(format!("{}: {refusal}", step.text));
+                    }
+                },
+                None => report.failed.push(format!("{}: the broker says nothing of it", step.text)),
+            }
+        }
+        let made: Vec<(&str, u32)> = made.iter().map(|(name, n)| (name.as_str(), *n)).collect();
+        if !made.is_empty() {
+            admin.wait_for_leaders(&made, ELECTION).await.map_err(Error::cluster(&cluster))?;
+        }
+        Ok(())
+    }
+
+    /// Tells whether what was refused is there anyhow, because another made it meanwhile.
+    async fn by_another(&self, admin: &Admin, step: &Step) -> bool {
+        let plan = self.plan.clusters.get(&step.cluster);
+        let Some(topic) = plan.and_then(|plan| plan.topics.get(step.name())) else { return false };
+        for _ in 0..LOOK.0 {
+            match observed::states(admin, &[step.name()]).await {
+                Ok(now) if step.is_done(topic, now.get(step.name())) => return true,
+                // The brokers learn of a new topic one after the other.
+                Ok(now) if step.may_appear(now.get(step.name())) => {}
+                _ => return false,
+            }
+            tokio::time::sleep(LOOK.1).await;
+        }
+        false
+    }
+
+    async fn register(&self, batch: Vec<Step>, report: &mut Report) -> Result<(), Error> {
+        for step in batch {
+            let Kind::Register(schema) = &step.kind else { continue };
+            let Some(registry) = self.registry else {
+                let why = "the plan has schemas, and NU_SCHEMA_REGISTRY_URL is not set";
+                return Err(Error::Failed(why.into()));
+            };
+            match report.failed.is_empty() {
+                false => report.left.push(step.text),
+                true => match put(registry, schema).await {
+                    Ok((id, true)) => report.done.push(format!("{} with id {id}", step.text)),
+                    Ok((_, false)) => report.already.push(step.text),
+                    Err(error) => report.failed.push(format!("{}: {error}", step.text)),
+                },
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Registers a schema, and tells whether that was still to be done.
+async fn put(registry: &Registry, step: &SchemaStep) -> Result<(SchemaId, bool), RegistryError> {
+    match registry.lookup(&step.subject, &step.schema).await {
+        Ok(id) => Ok((id, false)),
+        Err(RegistryError::NotRegistered { .. }) => {
+            Ok((registry.register(&step.subject, &step.schema).await?, true))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Asks a cluster for a batch of the same kind.
+async fn ask(admin: &Admin, batch: &[Step]) -> Result<Outcomes, nubium_admin::AdminError> {
+    let name = |step: &Step| step.name().to_owned();
+    match &batch[0].kind {
+        Kind::Create { .. } => {
+            let topics: Vec<NewTopic> = batch.iter().filter_map(Step::new_topic).collect();
+            admin.create_topics(&topics, Mode::Apply).await
+        }
+        Kind::Grow { .. } => {
+            let counts = batch.iter().filter_map(|step| match step.kind {
+                Kind::Grow { partitions, .. } => Some((name(step), partitions)),
+                _ => None,
+            });
+            admin.create_partitions(&counts.collect::<Vec<_>>(), Mode::Apply).await
+        }
+        Kind::Configure { .. } => {
+            let changes = batch.iter().filter_map(|step| match &step.kind {
+                Kind::Configure { config, .. } => {
+                    let set = |(key, value): (&String, &String)| {
+                        ConfigChange::Set(key.clone(), value.clone())
+                    };
+                    Some((name(step), config.iter().map(set).collect()))
+                }
+                _ => None,
+            });
+            admin.alter_topic_configs(&changes.collect::<Vec<_>>(), Mode::Apply).await
+        }
+        Kind::Grant(_) => {
+            let acls = batch.iter().filter_map(|step| match &step.kind {
+                Kind::Grant(acl) => Some(acl.clone()),
+                _ => None,
+            });
+            admin.create_acls(&acls.collect::<Vec<_>>()).await
+        }
+        Kind::Delete { .. } => {
+            let names: Vec<&str> = batch.iter().map(Step::name).collect();
+            admin.delete_topics(&names).await
+        }
+        // Not a cluster's.
+        Kind::Register(_) => Ok(Vec::new()),
+    }
+}
