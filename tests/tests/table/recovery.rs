@@ -148,6 +148,9 @@ fn keys_spelled_with_another_schema_id_are_taken_over_without_a_trace() -> Resul
     assert_eq!(of_old.value, None, "compaction would keep the old spelling for ever");
     let rows = changelog_rows(&cluster.bootstrap, &table.changelog)?;
     assert_eq!(rows, table.stores("own")?);
-    assert!(rows[&(0, "key-0".into())].contains(r#""count":15"#), "{rows:?}");
+    let inputs = ledger.rows().iter().filter(|(partition, _)| partition.number == 0);
+    let count = 5 + inputs.map(|(_, inputs)| inputs.len()).sum::<usize>();
+    let text = &rows[&(0, "key-0".into())];
+    assert!(text.contains(&format!("\"count\":{count},")), "{text}, not {count}");
     Ok(())
 }
