@@ -5,7 +5,6 @@
 //! one before had open, then asks the group where to go on.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -151,9 +150,19 @@ fn group_of(options: &Options, to: &To) -> String {
     if options.filters.is_empty() {
         return name;
     }
-    let mut hasher = DefaultHasher::new();
-    format!("{:?}", options.filters).hash(&mut hasher);
-    format!("{name}.{:08x}", hasher.finish() >> 32)
+    // A sum that stays the same from version to version: with another one, all would come again.
+    let conditions: Vec<&str> = options.filters.iter().map(Filter::text).collect();
+    format!(
+        "{name}.{:08x}",
+        crc32fast::hash(
+            conditions
+                .join(
+                    "
+"
+                )
+                .as_bytes()
+        )
+    )
 }
 
 fn producer(session: &Session, target: &Target, group: &str) -> Outcome<Producer> {

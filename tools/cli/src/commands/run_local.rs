@@ -1,8 +1,10 @@
 //! `dude run-local`: an app on an embedded broker and registry, with nothing installed.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -130,8 +132,16 @@ fn settings<'t>(
     ])
 }
 
-/// Waits for the app and hands signals on to it.
+/// Waits for the app and hands a signal on to it, once.
+///
+/// The app has a process group of its own: INT of a terminal would reach it too, and two signals
+/// end an app before its work at hand is finished.
 fn supervise(stop: &Stop, mut command: Command, program: &str) -> Outcome {
+    command.process_group(0);
+    if std::io::stdin().is_terminal() {
+        // A process in the background that reads the terminal is stopped.
+        command.stdin(Stdio::null());
+    }
     let mut child = command.spawn().with_context(|| format!("cannot start {program}")).or_host()?;
     let mut told = false;
     loop {
@@ -141,16 +151,10 @@ fn supervise(stop: &Stop, mut command: Command, program: &str) -> Outcome {
                 _ => Err(Failure::no(format!("{program} ended with {status}"))),
             };
         }
-        let stopped = if told {
+        if told {
             std::thread::sleep(TICK);
-            true
-        } else {
-            stop.wait_timeout(TICK)
-        };
-        if stopped && !told {
+        } else if stop.wait_timeout(TICK) {
             told = true;
-            // At a terminal it has had the signal itself; one more of the same does no harm there
-            // only if it is another one, so the app is told to terminate.
             let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
             pid.map_or(Ok(()), |pid| kill_process(pid, Signal::TERM)).context("stop").or_host()?;
         }

@@ -9,6 +9,8 @@ pub const ACCEPTED: &str = "FIELD, !FIELD, or FIELD and one of = != ~ !~ < <= > 
 /// One condition on a message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Filter {
+    /// As it was written, so that the same condition is known again.
+    text: String,
     field: Field,
     test: Test,
 }
@@ -99,7 +101,14 @@ impl Filter {
                 (&text[..at], Test::Compare(*operator, against))
             }
         };
-        Ok(Self { field: field(name.trim()).ok_or_else(refuse)?, test })
+        let field = field(name.trim()).ok_or_else(refuse)?;
+        Ok(Self { text: text.trim().to_owned(), field, test })
+    }
+
+    /// The condition as it was written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// Says whether the condition needs the decoded value.

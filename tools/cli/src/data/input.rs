@@ -9,7 +9,7 @@ use serde_avro_fast::de::read::ReaderRead;
 use serde_avro_fast::object_container_file_encoding as container;
 use serde_json::{Map, Value};
 
-use super::table_text::Column;
+use super::column::Column;
 
 /// Reading blocks of this size keeps the system calls few.
 const BLOCK: usize = 1 << 20;

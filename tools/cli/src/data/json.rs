@@ -6,8 +6,7 @@
 use std::fmt;
 use std::io::Write as _;
 
-use serde::de::{DeserializeSeed, IgnoredAny};
-use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// Appends whatever is deserialized to a buffer, as JSON.
 pub struct ToJson<'o>(pub &'o mut Vec<u8>);
@@ -107,12 +106,6 @@ impl<'de> Visitor<'de> for ToJson<'_> {
         self.0.push(b'}');
         Ok(())
     }
-}
-
-/// Says whether bytes are exactly one JSON text.
-#[must_use]
-pub fn is_json(bytes: &[u8]) -> bool {
-    serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
 }
 
 #[cfg(test)]

@@ -113,14 +113,8 @@ fn note(session: &Session, target: &Target, name: &str, topic: &TopicDescription
 
 /// The values that are there to be seen.
 fn settings(configs: &Configs) -> BTreeMap<&str, &str> {
-    let shown = |entry: &'_ nubium_admin::ConfigEntry| match entry.sensitive {
-        true => None,
-        false => Some(()),
-    };
-    let seen = configs.iter().filter_map(|(name, entry)| {
-        shown(entry).map(|()| (name.as_str(), entry.value.as_deref().unwrap_or_default()))
-    });
-    seen.collect()
+    let seen = configs.iter().filter(|(_, entry)| !entry.sensitive);
+    seen.map(|(name, entry)| (name.as_str(), entry.value.as_deref().unwrap_or_default())).collect()
 }
 
 pub(super) fn describe(session: &Session, options: &DescribeOptions) -> Outcome {
