@@ -74,7 +74,8 @@ impl<S: ChangelogSource> Keeper<S> {
                 let from = match plan(&store, &bounds, retention)? {
                     Plan::Replay(from) => from,
                     Plan::Rebuild(from, why) => {
-                        tracing::warn!(at = %bounds.at, why, "the table is rebuilt from its changelog");
+                        tracing::warn!(at = %bounds.at, why,
+                            "the table is rebuilt from its changelog");
                         store.clear(&task.identity)?;
                         from
                     }
