@@ -62,7 +62,7 @@ mod tests {
             let count = i32::try_from(owners.len()).unwrap();
             let mut followers = vec![0; owners.len()];
             for member in &group {
-                for partition in followed(&group, &[member.client_id.clone()], count, replicas) {
+                for partition in followed(&group, std::slice::from_ref(&member.client_id), count, replicas) {
                     prop_assert!(!member.partitions.contains(&partition));
                     followers[partition as usize] += 1;
                 }

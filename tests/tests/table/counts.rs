@@ -82,8 +82,11 @@ fn rebalanced(name: &str, volume_of: fn(&'static str) -> &'static str) -> Result
     table.scenario.drained(ledger, alive)?;
     stop(&second)?;
     table.verify(ledger, volume_of("two"))?;
-    // Whoever was killed or left long ago catches up from where its stores were.
-    table.verify(ledger, volume_of("three"))
+    if volume_of("three") != volume_of("two") {
+        // Whoever was killed long ago catches up from where its stores were.
+        table.verify(ledger, volume_of("three"))?;
+    }
+    Ok(())
 }
 
 #[test]
