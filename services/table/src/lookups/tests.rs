@@ -307,6 +307,8 @@ async fn the_page_shows_entries_and_partitions_and_lets_no_text_out() {
     assert!(text.contains("/table/0-%22quoted%22"), "{text}");
     assert!(text.contains("Without the entries of partitions [1]"), "{text}");
     assert!(text.contains("<td>table-0<td>active<td>ready"), "{text}");
+    let style = ask(&format!("{}/style.css", urls[0])).await;
+    assert_eq!(header(&style, "content-type"), "text/css; charset=utf-8");
 }
 
 #[tokio::test(flavor = "multi_thread")]
