@@ -52,11 +52,19 @@ impl Decoder {
         let put = match self.encoding {
             Encoding::Avro => self.put_avro(bytes, out),
             Encoding::Text => put_text(bytes, out),
-            Encoding::Base64 => Ok(put_base64(bytes, out)),
+            Encoding::Base64 => {
+                put_base64(bytes, out);
+                Ok(())
+            }
             Encoding::Auto if self.codec.is_some() && wire::split(bytes).is_ok() => {
                 self.put_avro(bytes, out)
             }
-            Encoding::Auto => put_text(bytes, out).or_else(|_| Ok(put_base64(bytes, out))),
+            Encoding::Auto => {
+                if put_text(bytes, out).is_err() {
+                    put_base64(bytes, out);
+                }
+                Ok(())
+            }
         };
         put.inspect_err(|_| out.truncate(start))
     }
