@@ -9,6 +9,9 @@ use super::{Server, eventually, free_address, install, start};
 /// Under this name an element comes in WebDriver's answers.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
+/// What a person sees.
+const BODY: &str = "return document.body ? document.body.innerText : ''";
+
 /// A window of a browser that knows nothing yet. Ends when dropped.
 pub(crate) struct Browser {
     driver: Server,
@@ -75,7 +78,7 @@ impl Browser {
 
     /// Returns what a person sees of the page.
     pub(crate) fn text(&self) -> String {
-        let text = self.run("return document.body ? document.body.innerText : ''");
+        let text = self.run(BODY);
         text.as_str().expect("a text").to_owned()
     }
 
@@ -84,7 +87,10 @@ impl Browser {
     pub(crate) fn shows(&self, wanted: &str) -> String {
         let mut seen = String::new();
         eventually(&format!("the page shows `{wanted}`"), || {
-            seen = self.text();
+            // Between two pages there is no script to run.
+            let body = json!({ "script": BODY, "args": [] });
+            let text = self.post("/execute/sync", &body).unwrap_or_default();
+            seen = text.as_str().unwrap_or_default().to_owned();
             seen.contains(wanted)
         });
         seen
