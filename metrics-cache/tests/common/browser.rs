@@ -4,10 +4,13 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Server, free_address, install, start};
+use super::{Server, eventually, free_address, install, start};
 
 /// Under this name an element comes in WebDriver's answers.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// What a person sees.
+const BODY: &str = "return document.body ? document.body.innerText : ''";
 
 /// A window of a browser that knows nothing yet. Ends when dropped.
 pub(crate) struct Browser {
@@ -75,8 +78,22 @@ impl Browser {
 
     /// Returns what a person sees of the page.
     pub(crate) fn text(&self) -> String {
-        let text = self.run("return document.body.innerText");
+        let text = self.run(BODY);
         text.as_str().expect("a text").to_owned()
+    }
+
+    /// Waits until the page shows a text, as a click returns before the next page is there. Returns
+    /// all that is seen then.
+    pub(crate) fn shows(&self, wanted: &str) -> String {
+        let mut seen = String::new();
+        eventually(&format!("the page shows `{wanted}`"), || {
+            // Between two pages there is no script to run.
+            let body = json!({ "script": BODY, "args": [] });
+            let text = self.post("/execute/sync", &body).unwrap_or_default();
+            seen = text.as_str().unwrap_or_default().to_owned();
+            seen.contains(wanted)
+        });
+        seen
     }
 
     /// Runs a script in the page and returns its result.
