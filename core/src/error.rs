@@ -176,10 +176,10 @@ pub enum LoopError {
     #[error("stopped while waiting for {0}")]
     Stopped(&'static str),
     /// The app's table cannot be kept.
-    #[error("the table of {at}: {error}")]
+    #[error("the table cannot be kept ({what}): {error}")]
     Table {
-        /// The partition of the changelog.
-        at: TopicPartition,
+        /// What failed: a partition of the changelog, or a step.
+        what: String,
         /// Why.
         error: String,
     },

@@ -141,3 +141,6 @@ impl fmt::Display for Offsets {
         Ok(())
     }
 }
+
+/// Texts that lie beside committed offsets, which Kafka calls their metadata.
+pub type Notes = Vec<(TopicPartition, String)>;

@@ -39,26 +39,52 @@ fn main() {
         fill(&filler, groups);
         assert_eq!(filler.terminate(), Some(0));
         let real = common::pushgateway_with(&[&file]);
-        measure("Pushgateway", &real, groups, Duration::from_secs(seconds));
-        drop(real);
-        let cache = common::cache(&[]);
+        let real = measure("Pushgateway", real, groups, Duration::from_secs(seconds));
+        let file = format!("--persistence.file={}", directory.path().join("ours").display());
+        let cache = common::cache(&[&file]);
         fill(&cache, groups);
-        measure("metrics-cache", &cache, groups, Duration::from_secs(seconds));
+        let ours = measure("metrics-cache", cache, groups, Duration::from_secs(seconds));
+        println!(
+            "| ratio | {groups} | {:.1} × | | 1/{:.1} | 1/{:.1} | | 1/{:.1} | 1/{:.1} |",
+            ours.pushes / real.pushes,
+            real.scrape / ours.scrape,
+            real.gzip_scrape / ours.gzip_scrape,
+            real.filled_kib / ours.filled_kib,
+            real.end_kib / ours.end_kib,
+        );
     }
 }
 
-fn measure(name: &str, server: &Server, groups: usize, time: Duration) {
+/// What was measured of one server.
+struct Figures {
+    pushes: f64,
+    scrape: f64,
+    gzip_scrape: f64,
+    filled_kib: f64,
+    end_kib: f64,
+}
+
+fn measure(name: &str, server: Server, groups: usize, time: Duration) -> Figures {
+    let server = &server;
     let loaded = server.memory_kib();
     let (pushes, p99) = pushes(server, groups, time);
     let (plain, bytes) = scrape(server, "identity");
     let (zipped, _) = scrape(server, "gzip");
+    let end = server.memory_kib();
     println!(
-        "| {name} | {groups} | {pushes:.0} | {p99:.2} | {plain:.1} | {zipped:.1} | {:.1} | {} | \
+        "| {name} | {groups} | {pushes:.1} | {p99:.2} | {plain:.1} | {zipped:.1} | {:.1} | {} | \
          {} |",
         bytes as f64 / 1e6,
         loaded / 1024,
-        server.memory_kib() / 1024,
+        end / 1024,
     );
+    Figures {
+        pushes,
+        scrape: plain,
+        gzip_scrape: zipped,
+        filled_kib: loaded as f64,
+        end_kib: end as f64,
+    }
 }
 
 fn fill(server: &Server, groups: usize) {

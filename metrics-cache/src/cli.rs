@@ -1,7 +1,8 @@
 //! The command line. Flags that a Pushgateway has keep its names, meanings and defaults.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::convert::Infallible;
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgAction, Parser};
@@ -9,17 +10,28 @@ use nubium_host::logging::{LogFormat, LogLevel};
 
 use crate::limits::PushLimits;
 
+const EXAMPLES: &str = "\
+Examples:
+  metrics-cache                                            in memory, on port 9091
+  metrics-cache --persistence.file=metrics --push.expire-after=5m
+  metrics-cache --replica.peers=metrics-cache-headless:9091
+
+  echo 'jobs_done 5' | curl --data-binary @- http://localhost:9091/metrics/job/nightly
+  curl http://localhost:9091/metrics
+
+A stop by SIGTERM ends with 0, bad flags or a bad web configuration with 2.";
+
 /// Keeps the metrics that apps push, for Prometheus to scrape. Speaks the Pushgateway's HTTP API.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "metrics-cache", version, about)]
+#[command(name = "metrics-cache", version, about, after_help = EXAMPLES)]
 pub(crate) struct Cli {
     /// Address to listen on; give it again for more. Without a host: all of them
     #[arg(long = "web.listen-address", default_value = ":9091", value_parser = address)]
     pub(crate) listen: Vec<SocketAddr>,
 
     /// File with TLS and basic auth, in the format of Prometheus' web configuration
-    #[arg(long = "web.config.file", value_name = "FILE")]
-    pub(crate) web_config: Option<PathBuf>,
+    #[arg(long = "web.config.file", value_name = "FILE", default_value = "", value_parser = file)]
+    pub(crate) web_config: OptionalFile,
 
     /// Path of the scrape
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
@@ -42,8 +54,8 @@ pub(crate) struct Cli {
     pub(crate) admin_api: bool,
 
     /// File that the groups survive a restart in; without it they are in memory alone
-    #[arg(long = "persistence.file", value_name = "FILE")]
-    pub(crate) file: Option<PathBuf>,
+    #[arg(long = "persistence.file", value_name = "FILE", default_value = "", value_parser = file)]
+    pub(crate) file: OptionalFile,
 
     /// Least time between two writes of the file
     #[arg(long = "persistence.interval", default_value = "5m", value_parser = duration)]
@@ -61,6 +73,11 @@ pub(crate) struct Cli {
     /// Host and port of the headless service; its addresses are asked for their groups at start-up
     #[arg(long = "replica.peers", value_name = "HOST:PORT")]
     pub(crate) peers: Option<String>,
+
+    /// DNS server that knows the peers, instead of those of /etc/resolv.conf; without its search
+    /// domains
+    #[arg(long = "replica.dns-server", value_name = "IP:PORT")]
+    pub(crate) peers_dns: Option<SocketAddr>,
 
     /// How long start-up may wait for the peers
     #[arg(long = "replica.timeout", default_value = "30s", value_parser = duration)]
@@ -119,6 +136,17 @@ pub(crate) struct Cli {
     pub(crate) log_format: LogFormat,
 }
 
+/// The path of a file; nothing when the flag is absent or empty.
+#[derive(Debug, Clone)]
+pub(crate) struct OptionalFile(Option<PathBuf>);
+
+impl OptionalFile {
+    /// Returns the path, if one was given.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.0.as_deref()
+    }
+}
+
 impl Cli {
     /// Returns the bounds of a push.
     pub(crate) fn push_limits(&self) -> PushLimits {
@@ -157,8 +185,19 @@ fn path_of(url: &str) -> &str {
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
-    let text = if text.starts_with(':') { format!("[::]{text}") } else { text.to_owned() };
-    text.parse().map_err(|_| "expected an address and a port, such as `:9091`".to_owned())
+    let full = if text.starts_with(':') { format!("[::]{text}") } else { text.to_owned() };
+    let found = full.to_socket_addrs();
+    let found: Vec<_> = found
+        .map_err(|error| format!("{error}; expected a host and a port, such as `:9091`"))?
+        .collect();
+    // A name of both families: IPv4, as the Pushgateway has it.
+    let first = found.iter().find(|address| address.is_ipv4()).or(found.first());
+    first.copied().ok_or_else(|| "this name has no address".to_owned())
+}
+
+/// Reads the path of a file that may be left out, by nothing too: so the Pushgateway takes it.
+fn file(text: &str) -> Result<OptionalFile, Infallible> {
+    Ok(OptionalFile((!text.is_empty()).then(|| text.into())))
 }
 
 fn level(text: &str) -> Result<LogLevel, String> {
@@ -238,6 +277,24 @@ mod tests {
         assert_eq!((bytes("5"), bytes("16MiB")), (Ok(5), Ok(16 << 20)));
         let huge = format!("{}GiB", usize::MAX);
         assert!(["", "MiB", "5x", "-1", huge.as_str()].into_iter().all(|t| bytes(t).is_err()));
+    }
+
+    #[test]
+    fn listens_on_names_and_ports_and_takes_empty_files_for_none() {
+        for (text, want) in [
+            (":1", Some("[::]:1")),
+            ("127.0.0.1:0", Some("127.0.0.1:0")),
+            ("localhost:9091", Some("127.0.0.1:9091")),
+            ("[::1]:2", Some("[::1]:2")),
+            ("9091", None),
+            ("", None),
+        ] {
+            let want = want.map(|it| it.parse().expect("an address"));
+            assert_eq!(address(text).ok(), want, "{text}");
+        }
+        let cli = |flag: &str| Cli::parse_from(["metrics-cache", flag]);
+        assert_eq!(cli("--persistence.file=").file.path(), None);
+        assert_eq!(cli("--persistence.file=a").file.path(), Some(Path::new("a")));
     }
 
     #[test]

@@ -12,7 +12,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use futures::future::join_all;
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::LookupIpStrategy;
+use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::cli::Cli;
@@ -54,15 +55,6 @@ impl Peers {
         ensure!(!host.is_empty(), bad());
         let login = cli.peers_credentials.as_deref().map(login).transpose()?;
         let ca = cli.peers_ca.as_deref().map(ca).transpose()?;
-        let mut builder = TokioResolver::builder_tokio().context("cannot read /etc/resolv.conf")?;
-        let options = builder.options_mut();
-        // A pod that came a moment ago must be seen, and one that went must not.
-        options.cache_size = 0;
-        options.positive_max_ttl = Some(Duration::ZERO);
-        options.negative_max_ttl = Some(Duration::ZERO);
-        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-        options.timeout = Duration::from_secs(2);
-        options.attempts = 2;
         Ok(Some(Self {
             host: host.to_owned(),
             port,
@@ -70,7 +62,7 @@ impl Peers {
             path: format!("{}/api/v1/groups", cli.prefix()),
             login,
             ca,
-            resolver: builder.build()?,
+            resolver: resolver(cli.peers_dns)?,
         }))
     }
 
@@ -186,6 +178,30 @@ impl Peers {
         }
         tracing::info!(%address, groups, "Took the groups of a peer that are newer than mine.");
     }
+}
+
+/// Makes a resolver that asks this server, or those of /etc/resolv.conf, each time anew.
+fn resolver(server: Option<SocketAddr>) -> anyhow::Result<TokioResolver> {
+    let mut builder = match server {
+        Some(server) => {
+            let mut name_server = NameServerConfig::udp_and_tcp(server.ip());
+            for connection in &mut name_server.connections {
+                connection.port = server.port();
+            }
+            let config = ResolverConfig::from_name_servers(vec![name_server]);
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        }
+        None => TokioResolver::builder_tokio().context("cannot read /etc/resolv.conf")?,
+    };
+    let options = builder.options_mut();
+    // A pod that came a moment ago must be seen, and one that went must not.
+    options.cache_size = 0;
+    options.positive_max_ttl = Some(Duration::ZERO);
+    options.negative_max_ttl = Some(Duration::ZERO);
+    options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+    options.timeout = Duration::from_secs(2);
+    options.attempts = 2;
+    Ok(builder.build()?)
 }
 
 fn refused(error: &reqwest::Error) -> bool {

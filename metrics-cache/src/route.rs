@@ -12,6 +12,8 @@ pub(crate) enum Route<'a> {
     Scrape,
     /// The scrape with some labels summed away.
     Aggregated,
+    /// The cache's own metrics alone.
+    Own,
     Healthy,
     Ready,
     Quit,
@@ -56,8 +58,12 @@ impl Paths {
         if path == self.telemetry {
             return only(method, &[("GET", Route::Scrape)], "GET, OPTIONS");
         }
-        if path.strip_prefix(self.telemetry.as_str()) == Some("/aggregated") {
-            return only(method, &[("GET", Route::Aggregated)], "GET, OPTIONS");
+        match path.strip_prefix(self.telemetry.as_str()) {
+            Some("/aggregated") => {
+                return only(method, &[("GET", Route::Aggregated)], "GET, OPTIONS");
+            }
+            Some("/own") => return only(method, &[("GET", Route::Own)], "GET, OPTIONS"),
+            _ => {}
         }
         if let Some(group) = path.strip_prefix("/metrics/").filter(|rest| is_group(rest)) {
             let routes = [
@@ -149,6 +155,7 @@ mod tests {
             ("PUT", "/metrics/job/a", Route::NotFound),
             ("GET", "/p/metrics", Route::Scrape),
             ("GET", "/p/metrics/aggregated", Route::Aggregated),
+            ("GET", "/p/metrics/own", Route::Own),
             ("HEAD", "/p/metrics", Route::Method("GET, OPTIONS")),
             ("PUT", "/p/metrics//job/a", Route::Moved),
             ("PUT", "/p/metrics/../metrics/job/a", Route::Moved),

@@ -39,7 +39,7 @@ impl From<anyhow::Error> for Failure {
 /// Runs until a stop is asked for, then writes the file and returns.
 pub(crate) fn run(cli: Cli, stop: &Stop) -> Result<(), Failure> {
     let settings = |error| Failure { exit: Exit::BadSettings, error };
-    let web = cli.web_config.as_deref().map(Web::load).transpose().map_err(settings)?;
+    let web = cli.web_config.path().map(Web::load).transpose().map_err(settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("metrics-cache")
@@ -48,7 +48,7 @@ pub(crate) fn run(cli: Cli, stop: &Stop) -> Result<(), Failure> {
     let peers = runtime.block_on(async { Peers::from_flags(&cli) }).map_err(settings)?;
     let app = app(&cli, web, stop);
     runtime.block_on(serve_all(&cli, &app, peers, stop))?;
-    if let Some(file) = &cli.file {
+    if let Some(file) = cli.file.path() {
         upkeep::save(&app, file);
     }
     tracing::info!(why = stop.why().unwrap_or_default(), "Stopped.");
@@ -69,6 +69,7 @@ fn app(cli: &Cli, web: Option<Web>, stop: &Stop) -> Shared {
         unchecked: cli.unchecked,
         expire_after: cli.expire_after,
         ready: AtomicBool::new(false),
+        replicated: cli.peers.is_some(),
         instance: format!("{:x}-{:x}", std::process::id(), now()),
         in_flight: AtomicUsize::new(0),
         in_flight_limit: cli.in_flight,
@@ -107,9 +108,9 @@ async fn serve_all(
         tracing::info!(%address, "Listening.");
         servers.spawn(serve_one(listener, app.clone(), limits(cli), stop.clone()));
     }
-    if let Some(file) = &cli.file {
+    if let Some(file) = cli.file.path() {
         // Requests are answered meanwhile; those that were pushed by now are newer and stay.
-        let (shared, path) = (app.clone(), file.clone());
+        let (shared, path) = (app.clone(), file.to_owned());
         tokio::task::spawn_blocking(move || upkeep::restore(&shared, &path)).await?;
     }
     if let Some(peers) = peers {
@@ -120,8 +121,8 @@ async fn serve_all(
     }
     app.ready.store(true, Ordering::Release);
     let mut upkeep = JoinSet::new();
-    if let Some(file) = &cli.file {
-        upkeep.spawn(upkeep::persist(app.clone(), file.clone(), cli.persist_interval));
+    if let Some(file) = cli.file.path() {
+        upkeep.spawn(upkeep::persist(app.clone(), file.to_owned(), cli.persist_interval));
     }
     upkeep.spawn(upkeep::expire(app.clone()));
     while servers.join_next().await.is_some() {}

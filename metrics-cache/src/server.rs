@@ -31,6 +31,8 @@ pub(crate) struct App {
     pub(crate) expire_after: Duration,
     /// Whether the file is read and the peers were asked.
     pub(crate) ready: AtomicBool,
+    /// Whether there are peers, which hold the same groups.
+    pub(crate) replicated: bool,
     /// Tells this process from its peers.
     pub(crate) instance: String,
     pub(crate) in_flight: AtomicUsize,
@@ -108,6 +110,7 @@ async fn answer(
         Route::Post(group) => ("push", push::push(app, group, Mode::Merge, request).await),
         Route::Delete(group) => ("delete", delete::delete(app, group)),
         Route::Scrape => return (None, metrics::scrape(app, request.headers())),
+        Route::Own => return (None, metrics::own(app, request.headers())),
         Route::Aggregated => {
             return (None, metrics::aggregated(app, request.uri(), request.headers()));
         }

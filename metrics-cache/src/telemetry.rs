@@ -104,6 +104,7 @@ impl Telemetry {
             (GROUPS, number(groups as f64)),
             (SERIES, number(series as f64)),
             (BYTES, number(bytes as f64)),
+            (LIMIT, number(store.limits().memory as f64)),
             (REFUSED, refused.collect()),
             (EXPIRED, atomic(&self.expired)),
             (SAVES, atomic(&self.saves)),
@@ -179,6 +180,8 @@ const SERIES: Name =
     ("metrics_cache_series", Kind::Gauge, "Series held that were pushed; a histogram is one.");
 const BYTES: Name =
     ("metrics_cache_bytes", Kind::Gauge, "Estimate of the bytes that all groups take.");
+const LIMIT: Name =
+    ("metrics_cache_limit_bytes", Kind::Gauge, "What that estimate may reach: --limit.memory.");
 const REFUSED: Name = (
     "metrics_cache_refused_pushes_total",
     Kind::Counter,
@@ -202,7 +205,7 @@ const SAVED_AT: Name = (
     "When the persistence file was last written; 0 is never.",
 );
 
-const ALL: [Name; 12] = [
+const ALL: [Name; 13] = [
     BUILD,
     REQUESTS,
     SIZE,
@@ -210,6 +213,7 @@ const ALL: [Name; 12] = [
     GROUPS,
     SERIES,
     BYTES,
+    LIMIT,
     REFUSED,
     EXPIRED,
     SAVES,

@@ -157,38 +157,6 @@ fn groups_survive_a_stop_and_a_kill_at_any_moment() {
 }
 
 #[test]
-fn a_replica_has_the_groups_of_its_peer_before_it_is_ready() {
-    let first = cache(&[]);
-    for n in 0..50 {
-        first.put(&format!("/metrics/job/j/instance/{n}"), "# TYPE a gauge\na 1\n");
-    }
-    let peers = format!("--replica.peers={}", first.address);
-    let second = cache(&[&peers]);
-    eventually("the second is ready", || second.get("/-/ready").status == 200);
-    let groups = |server: &Server| {
-        let text = server.metrics();
-        let mut lines: Vec<_> = text.lines().filter(|it| it.contains("job=\"j\"")).collect();
-        lines.sort_unstable();
-        lines.join("\n")
-    };
-    assert_eq!(groups(&second), groups(&first));
-    assert_eq!(groups(&first).lines().count(), 150);
-    // Nobody there, and itself: neither holds it up.
-    let nobody = cache(&["--replica.peers=127.0.0.1:1"]);
-    eventually("it is ready alone", || nobody.get("/-/ready").status == 200);
-}
-
-#[test]
-fn a_replica_whose_peer_does_not_answer_waits_and_then_starts() {
-    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let peers = format!("--replica.peers={}", silent.local_addr().expect("address"));
-    let server = cache(&[&peers, "--replica.timeout=2s"]);
-    assert_eq!(server.get("/-/ready").status, 503);
-    assert_eq!(server.get("/-/healthy").status, 200);
-    eventually("it starts all the same", || server.get("/-/ready").status == 200);
-}
-
-#[test]
 fn sums_over_instances_are_on_a_path_of_their_own() {
     let server = cache(&[]);
     for (instance, value) in [("a", 1), ("b", 2)] {
@@ -198,6 +166,16 @@ fn sums_over_instances_are_on_a_path_of_their_own() {
     let sums = |query: &str| server.get(&format!("/metrics/aggregated{query}")).text();
     assert_eq!(sums(""), "# TYPE c counter\nc{job=\"j\",x=\"1\"} 3\n");
     assert_eq!(sums("?without=job,instance"), "# TYPE c counter\nc{x=\"1\"} 3\n");
+}
+
+#[test]
+fn a_replica_s_own_metrics_are_on_a_path_of_their_own() {
+    let server = cache(&["--limit.memory=1MiB"]);
+    server.put("/metrics/job/j", "a 1\n");
+    let own = server.get("/metrics/own").text();
+    assert!(own.contains("\nmetrics_cache_groups 1\n"), "{own}");
+    assert!(own.contains("\nmetrics_cache_limit_bytes 1.048576e+06\n"), "{own}");
+    assert!(!own.contains("job=\"j\""), "{own}");
 }
 
 #[test]

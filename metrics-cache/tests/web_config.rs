@@ -2,10 +2,9 @@
 
 mod common;
 
-use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use common::{cache, eventually};
+use common::{cache, certificate, eventually};
 
 /// bcrypt of `secret`, cost 4.
 fn hash(password: &str) -> String {
@@ -20,37 +19,6 @@ fn basic(login: &str) -> String {
 fn run(program: &str, arguments: &[&str]) -> Output {
     let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
     output.unwrap_or_else(|error| panic!("cannot run `{program}`: {error}; install it"))
-}
-
-/// Makes a self-signed certificate and its key.
-fn certificate(directory: &Path, name: &str) {
-    let (cert, key) =
-        (directory.join(format!("{name}.pem")), directory.join(format!("{name}.key")));
-    let made = run(
-        "openssl",
-        &[
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-days",
-            "2",
-            "-subj",
-            &format!("/CN={name}"),
-            "-addext",
-            "subjectAltName=IP:127.0.0.1",
-            "-addext",
-            "basicConstraints=critical,CA:FALSE",
-            "-keyout",
-            key.to_str().expect("UTF-8"),
-            "-out",
-            cert.to_str().expect("UTF-8"),
-        ],
-    );
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
 #[test]
@@ -99,8 +67,8 @@ fn users_are_asked_for_their_password_and_may_change_while_it_runs() {
 fn tls_is_spoken_certificates_rotate_and_peers_use_it() {
     let directory = tempfile::tempdir().expect("directory");
     let at = |name: &str| directory.path().join(name).display().to_string();
-    certificate(directory.path(), "one");
-    certificate(directory.path(), "two");
+    certificate::make(directory.path(), "one");
+    certificate::make(directory.path(), "two");
     std::fs::copy(at("one.pem"), at("cert.pem")).expect("copied");
     std::fs::copy(at("one.key"), at("cert.key")).expect("copied");
     let config = format!(
@@ -144,7 +112,7 @@ fn client_certificates_are_required_when_the_file_says_so() {
     let directory = tempfile::tempdir().expect("directory");
     let at = |name: &str| directory.path().join(name).display().to_string();
     for name in ["server", "client"] {
-        certificate(directory.path(), name);
+        certificate::make(directory.path(), name);
     }
     let config = "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n  \
                   client_ca_file: client.pem\n  client_auth_type: RequireAndVerifyClientCert\n  \
@@ -162,7 +130,7 @@ fn client_certificates_are_required_when_the_file_says_so() {
 #[test]
 fn a_bad_file_ends_the_program_with_code_2_and_names_the_field_but_no_secret() {
     let directory = tempfile::tempdir().expect("directory");
-    certificate(directory.path(), "one");
+    certificate::make(directory.path(), "one");
     let pair = "cert_file: one.pem, key_file: one.key";
     for (text, want) in [
         ("basic_auth_user: {}", "unknown field `basic_auth_user`"),

@@ -5,7 +5,8 @@
 //! as a [`process`] and hurt it (by signal, or at an exact request through [`kproxy`]), read the
 //! output with the independent [`reader`], and let the [`checker`] compare both, record by record.
 //!
-//! Nothing here shares code with the product, so that a fault cannot hide on both sides.
+//! Nothing here shares code with the product, so that a fault cannot hide on both sides; only a
+//! table's stores are read with its own reader, and compared with the changelog.
 
 pub mod broker;
 pub mod checker;
@@ -23,10 +24,12 @@ pub mod process;
 pub mod pushgateway;
 pub mod reader;
 mod reaper;
+pub mod receiver;
 pub mod registry;
 pub mod scenario;
 pub mod secure;
 pub mod services;
+pub mod table;
 pub mod tls;
 pub mod topics;
 pub mod wait;

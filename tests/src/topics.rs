@@ -24,11 +24,26 @@ pub fn unique(stem: &str) -> String {
 /// # Errors
 /// The cluster refuses, or has no leaders for them in time.
 pub fn create(bootstrap: &str, topics: &[(&str, i32)]) -> Result<()> {
+    create_with(bootstrap, topics, &[])
+}
+
+/// Creates topics with settings of their own.
+///
+/// # Errors
+/// As [`create`].
+pub fn create_with(
+    bootstrap: &str,
+    topics: &[(&str, i32)],
+    settings: &[(&str, &str)],
+) -> Result<()> {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
     let new: Vec<_> = topics
         .iter()
-        .map(|(name, partitions)| NewTopic::new(name, *partitions, TopicReplication::Fixed(1)))
+        .map(|(name, partitions)| {
+            let new = NewTopic::new(name, *partitions, TopicReplication::Fixed(1));
+            settings.iter().fold(new, |new, (name, value)| new.set(name, value))
+        })
         .collect();
     let options = AdminOptions::new().operation_timeout(Some(DEADLINE));
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
@@ -54,4 +69,22 @@ fn leaders(admin: &AdminClient<DefaultClientContext>, topic: &str) -> Result<i32
     let topic = metadata.topics().first().context("the topic is not known yet")?;
     let led = topic.partitions().iter().filter(|p| p.error().is_none() && p.leader() >= 0);
     Ok(i32::try_from(led.count())?)
+}
+
+/// Deletes a topic, and waits until the cluster does not know it any more.
+///
+/// # Errors
+/// The cluster refuses.
+pub fn delete(bootstrap: &str, topic: &str) -> Result<()> {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
+    let options = AdminOptions::new().operation_timeout(Some(DEADLINE));
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    for outcome in runtime.block_on(admin.delete_topics(&[topic], &options))? {
+        outcome.map_err(|(topic, code)| anyhow::anyhow!("cannot delete {topic}: {code}"))?;
+    }
+    eventually(&format!("{topic} to be gone"), DEADLINE, || match leaders(&admin, topic) {
+        Ok(0) | Err(_) => Look::Ready(()),
+        Ok(count) => Look::NotYet(format!("{count} leaders")),
+    })
 }

@@ -1,5 +1,7 @@
 //! Shows dynamic values of any library to the encoder.
 
+use std::borrow::Cow;
+
 use super::value::Value;
 
 /// Shows what a dynamic value is.
@@ -59,6 +61,39 @@ pub trait Datum<'a>: Copy {
     /// Finds an entry of a map. `place` is the field's place in the schema, where a map that keeps
     /// its order should look first.
     fn field(self, name: &str, place: usize) -> Option<Self>;
+
+    /// Gives the bytes that a text stands for where the schema wants bytes; `None` when it cannot.
+    fn bytes_of(self, text: &'a str) -> Option<Cow<'a, [u8]>> {
+        Some(Cow::Borrowed(text.as_bytes()))
+    }
+}
+
+/// Shows JSON as Avro's own JSON encoding has it, which is also what `serde_json::Value::from` a
+/// [`Value`] gives: a text stands for bytes with one character (U+0000 to U+00FF) for each. Plain
+/// `&serde_json::Value` takes the text's UTF-8 instead.
+#[derive(Debug, Clone, Copy)]
+pub struct AvroJson<'a>(pub &'a serde_json::Value);
+
+impl<'a> Datum<'a> for AvroJson<'a> {
+    fn shape(self) -> Shape<'a> {
+        self.0.shape()
+    }
+
+    fn items(self) -> impl Iterator<Item = Self> {
+        self.0.items().map(Self)
+    }
+
+    fn entries(self) -> impl Iterator<Item = (&'a str, Self)> {
+        self.0.entries().map(|(name, value)| (name, Self(value)))
+    }
+
+    fn field(self, name: &str, place: usize) -> Option<Self> {
+        self.0.field(name, place).map(Self)
+    }
+
+    fn bytes_of(self, text: &'a str) -> Option<Cow<'a, [u8]>> {
+        text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect()
+    }
 }
 
 impl<'a> Datum<'a> for &'a Value {

@@ -194,7 +194,14 @@ impl<'p, 'a, D: Datum<'a>> Fitted<'p, D> {
                 Err(_) => Err(self.error("expected a string, got bytes that are not UTF-8")),
             },
             (Kind::Bytes, Shape::Bytes(bytes)) => s.serialize_bytes(bytes),
-            (Kind::Bytes, Shape::Str(text)) => s.serialize_bytes(text.as_bytes()),
+            (Kind::Bytes, Shape::Str(text)) => match self.datum.bytes_of(text) {
+                Some(bytes) => s.serialize_bytes(&bytes),
+                None => Err(self.error("expected bytes, got text with a character above U+00FF")),
+            },
+            (Kind::Fixed { size }, Shape::Str(text)) => match self.datum.bytes_of(text) {
+                Some(bytes) if bytes.len() == *size => s.serialize_bytes(&bytes),
+                _ => Err(self.mismatch()),
+            },
             (Kind::Fixed { size }, Shape::Bytes(bytes)) if bytes.len() == *size => {
                 s.serialize_bytes(bytes)
             }
@@ -291,6 +298,7 @@ fn rank<'a>(tree: &Tree, branch: NodeId, datum: impl Datum<'a>) -> Option<usize>
         }
         (Kind::String, Shape::Bytes(bytes)) if std::str::from_utf8(bytes).is_ok() => 5,
         (Kind::Bytes, Shape::Str(_)) => 5,
+        (Kind::Fixed { size }, Shape::Str(text)) if datum.bytes_of(text)?.len() == *size => 6,
         (Kind::Array(_), Shape::Array(_)) => 0,
         (Kind::Record(record), Shape::Map(given)) => 10 + unset(tree, record, datum, given)?,
         (Kind::Map(_), Shape::Map(_)) => usize::MAX,

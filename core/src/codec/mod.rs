@@ -37,7 +37,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use serde::de::{Deserialize, DeserializeSeed};
 
-pub use datum::{Datum, Shape};
+pub use datum::{AvroJson, Datum, Shape};
 pub use decode::DecodeError;
 pub use encoder::{Body, Dynamic, Encode, EncodeError, TopicEncoder};
 pub use reader::Reader;

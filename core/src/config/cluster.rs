@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use super::choice::{Choice, SaslMechanism, SecurityProtocol};
 use super::document::{self, Fields};
 use super::parse;
@@ -20,6 +22,8 @@ pub struct Cluster {
     pub sasl: Option<Sasl>,
     /// Certificates; used when the protocol is one with SSL.
     pub tls: Tls,
+    /// Whether the tools refuse to change or delete what is there.
+    pub protected: bool,
 }
 
 /// Holds a username, a password and how they are proven.
@@ -59,6 +63,7 @@ pub(super) const CLUSTER_KEYS: &[(&str, &str)] = &[
     ("ssl_key_location", "The client's private key, a PEM file."),
     ("ssl_key_password", "The private key's password."),
     ("ssl_key_password_file", "A file that holds it, instead of `ssl_key_password`."),
+    ("protected", "`true`: `dude` refuses what alters or deletes topics, offsets or transactions."),
 ];
 
 /// What is said about the connection, by one cluster or for all of them.
@@ -134,8 +139,9 @@ fn read_cluster(fields: &mut Fields<'_>, common: &Access) -> Option<Cluster> {
         let expected = "ssl_certificate_location and ssl_key_location together, or neither";
         fields.refuse("ssl_certificate_location", "only one of the two", expected);
     }
+    let protected = flag(fields, "protected");
     let url = url(fields)?;
-    Some(Cluster { url, protocol, sasl, tls: access.tls })
+    Some(Cluster { url, protocol, sasl, tls: access.tls, protected })
 }
 
 impl Access {
@@ -205,6 +211,22 @@ fn url(fields: &mut Fields<'_>) -> Option<String> {
         return None;
     }
     Some(url)
+}
+
+/// Reads a mark that is off unless given. Whatever is no yes or no is a problem: a mark that
+/// protects must not get lost by a typing error.
+fn flag(fields: &mut Fields<'_>, key: &str) -> bool {
+    match fields.map.get(key) {
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(flag)) => *flag,
+        Some(Value::String(text)) if ["true", "false"].contains(&text.trim()) => {
+            text.trim() == "true"
+        }
+        Some(_) => {
+            fields.refuse(key, "something else", "true or false");
+            false
+        }
+    }
 }
 
 fn choice<C: Choice>(fields: &mut Fields<'_>, key: &str) -> Option<C> {

@@ -10,7 +10,7 @@ use crate::headers::Header;
 use crate::kafka::{Class, Event, Sent, Sink, SinkError, Source, SourceError, Waker};
 use crate::liveness::Pulse;
 use crate::message::{Message, MessageBody};
-use crate::topic::{Offsets, TopicPartition};
+use crate::topic::{Notes, Offsets, TopicPartition};
 use crate::transaction::Batch;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -64,12 +64,14 @@ pub enum Fault {
 struct OpenTransaction {
     records: Vec<(TopicPartition, MessageBody)>,
     offsets: Offsets,
+    notes: Notes,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Broker {
     logs: BTreeMap<TopicPartition, Vec<MessageBody>>,
     pub(super) committed: BTreeMap<TopicPartition, i64>,
+    notes: BTreeMap<TopicPartition, String>,
     subscribed: Vec<String>,
     positions: BTreeMap<TopicPartition, i64>,
     paused: Vec<TopicPartition>,
@@ -226,10 +228,11 @@ impl Sink for MemorySink {
         Ok(())
     }
 
-    fn send_offsets(&mut self, offsets: &Offsets) -> Result<(), SinkError> {
+    fn send_offsets(&mut self, offsets: &Offsets, notes: &Notes) -> Result<(), SinkError> {
         self.step(Step::SendOffsets)?;
         if let Some(open) = &mut self.broker.borrow_mut().transaction {
             offsets.iter().for_each(|(at, next)| open.offsets.set(at, next));
+            open.notes.extend(notes.iter().cloned());
         }
         Ok(())
     }
@@ -267,7 +270,9 @@ impl Sink for MemorySink {
                 }
                 for (at, next) in open.offsets.iter() {
                     broker.committed.insert(at, next);
+                    broker.notes.remove(&at);
                 }
+                broker.notes.extend(open.notes);
                 broker.transactions += 1;
             }
         }
@@ -350,6 +355,11 @@ impl Source for MemorySource {
         let broker = self.broker.borrow();
         let found = |at: &TopicPartition| broker.committed.get(at).map(|offset| (*at, *offset));
         Ok(partitions.iter().filter_map(found).collect())
+    }
+
+    fn notes(&mut self) -> Notes {
+        let broker = self.broker.borrow();
+        broker.notes.iter().map(|(at, note)| (*at, note.clone())).collect()
     }
 
     fn reset_offset(&mut self, at: TopicPartition, _: Duration) -> Result<i64, SourceError> {

@@ -173,7 +173,7 @@ impl<S: Sink> Steps<S> {
     /// short wait that the previous transaction's markers are still being written; a record that
     /// comes first waits 20 ms.
     fn fill(&mut self, batch: &mut Batch) -> Result<(), Failure> {
-        self.sink.send_offsets(&batch.next).map_err(not_resumable)?;
+        self.sink.send_offsets(&batch.next, &batch.notes).map_err(not_resumable)?;
         let started = Instant::now();
         for index in 0..batch.records.len() {
             while let Sent::Full = self.sink.send(batch, index).map_err(not_resumable)? {

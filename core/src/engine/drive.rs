@@ -7,6 +7,7 @@ use super::{Engine, rewind};
 use crate::error::LoopError;
 use crate::kafka::Source;
 use crate::pattern::Pattern;
+use crate::topic::Offsets;
 use crate::transaction::{Messages, Request};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -78,7 +79,12 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         let epoch = self.epoch;
         let mut rests = waiter == Waiter::Loop;
         loop {
-            if self.bench.slate.get() == Request::Commit && !self.commit_now(unit)? {
+            let confirmed = match self.bench.slate.get() {
+                Request::Commit => self.commit_now(unit)?,
+                Request::Note => self.note_now(unit)?,
+                _ => true,
+            };
+            if !confirmed {
                 return Ok(Driven::Cancelled);
             }
             if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
@@ -87,7 +93,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                 }
                 return Ok(Driven::Ready(value));
             }
-            if self.bench.slate.get() == Request::Commit {
+            if matches!(self.bench.slate.get(), Request::Commit | Request::Note) {
                 continue;
             }
             if waiter == Waiter::Function {
@@ -134,6 +140,26 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             _ => {}
         }
         until.is_some()
+    }
+
+    /// Commits notes beside the offsets before the unit whose function asks for it.
+    fn note_now(&mut self, unit: Messages<'_>) -> Result<bool, LoopError> {
+        let notes = self.bench.slate.take_notes();
+        if !self.await_outcome()? {
+            return Ok(false);
+        }
+        let mut firsts = Offsets::default();
+        rewind::lower_to(&mut firsts, unit.iter());
+        for (at, note) in notes {
+            if let Some(offset) = firsts.get(at) {
+                self.bench.outbox.borrow_mut().keep_note(at, offset, note);
+            }
+        }
+        if !self.flush()? {
+            return Ok(false);
+        }
+        self.bench.slate.answer(Request::Noted);
+        Ok(true)
     }
 
     /// Commits up to and with the unit whose function asks for it.

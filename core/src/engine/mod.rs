@@ -57,6 +57,9 @@ struct Held {
 
 /// One loop: a consumer, a committer and the app's pattern.
 pub(crate) struct Engine<'e, S, C, P> {
+    // Dropped first, for the same reason as the committer: its thread wakes the loop's.
+    /// The table, if the app has one or looks any up.
+    tables: Option<Tables>,
     // Dropped before the source: the commit thread shares the consumer, and a waker holds its
     // queue.
     committer: C,
@@ -96,8 +99,6 @@ pub(crate) struct Engine<'e, S, C, P> {
     last_fencing: Option<Instant>,
     /// Units between two looks at the clock, see [`Self::work`].
     stride: u32,
-    /// The table, if the app has one or looks any up.
-    tables: Option<Tables>,
 }
 
 impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {

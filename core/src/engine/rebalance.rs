@@ -34,6 +34,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         let mut starts = Offsets::default();
         if !partitions.is_empty() {
             let committed = self.committed(partitions)?;
+            self.pattern.assigned(partitions, &self.source.notes());
             for &at in partitions {
                 let start = match committed.get(at) {
                     Some(offset) => offset,

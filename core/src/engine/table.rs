@@ -183,11 +183,13 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                         tables.ready.push(input);
                     }
                 }
-                Ok(Some(News::Failed(at, error))) => return Err(LoopError::Table { at, error }),
+                Ok(Some(News::Failed(at, error))) => {
+                    return Err(LoopError::Table { what: at.to_string(), error });
+                }
                 Ok(None) => break,
                 Err(gone) => {
-                    let at = TopicPartition::new("every partition", -1);
-                    return Err(LoopError::Table { at, error: gone.into() });
+                    let what = "every partition".into();
+                    return Err(LoopError::Table { what, error: gone.into() });
                 }
             }
         }
@@ -262,18 +264,18 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
 
     /// The batch on its way has ended.
     pub(super) fn settle_tables(&mut self, failed: Option<StoreError>) -> Result<(), LoopError> {
-        let Some(topic) = self.bench.table.as_ref().map(|desk| desk.changelog) else {
+        if self.bench.table.is_none() {
             return Ok(());
-        };
+        }
         // Lets go of the writes, so that their memory is used again.
         self.spare.table = None;
         self.bench.outbox.borrow_mut().table_mut().settled();
         match failed {
             None => Ok(()),
             Some(error) => {
-                let at = TopicPartition { topic, partition: -1 };
-                let error = format!("{error}. The transaction has committed: nothing is lost");
-                Err(LoopError::Table { at, error })
+                let what = "taking a committed transaction in".into();
+                let error = format!("{error}. The changelog has it: nothing is lost");
+                Err(LoopError::Table { what, error })
             }
         }
     }
@@ -347,7 +349,9 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         match looked {
             Ok(Some(last)) => tables.cursors.push((at, last)),
             Ok(None) => {}
-            Err(error) => return Err(LoopError::Table { at: of, error: error.to_string() }),
+            Err(error) => {
+                return Err(LoopError::Table { what: of.to_string(), error: error.to_string() });
+            }
         }
         let mut outbox = self.bench.outbox.borrow_mut();
         // What is written and not committed is younger.

@@ -138,8 +138,8 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     ) -> Result<(), LoopError> {
         if let Some(TableError::Store(store)) = error.downcast_ref() {
             // Not the message's fault: it is handled after the restart.
-            let (at, error) = (unit[0].topic_partition(), store.to_string());
-            return Err(LoopError::Table { at, error });
+            let (what, error) = (unit[0].topic_partition().to_string(), store.to_string());
+            return Err(LoopError::Table { what, error });
         }
         let has_topic = self.bench.retry.failure().is_some();
         let dead_letter = self.settings.error_policy == ErrorPolicy::DeadLetter;

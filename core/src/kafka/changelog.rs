@@ -114,7 +114,6 @@ pub struct KafkaChangelog {
     /// The app's input, whose owners are asked for.
     input: String,
     topics: Vec<(usize, Topic)>,
-    assigned: Vec<TopicPartition>,
 }
 
 impl KafkaChangelog {
@@ -130,10 +129,10 @@ impl KafkaChangelog {
         input: &str,
     ) -> KafkaResult<Self> {
         let consumer = client(properties)?;
-        let queue = MessageQueue::new(&consumer, AT_ONCE);
+        let queue = MessageQueue::of_unsubscribed(&consumer, AT_ONCE)
+            .ok_or_else(|| KafkaError::ClientCreation("it has no queue".into()))?;
         let (group, input) = (group.to_owned(), input.to_owned());
-        let (topics, assigned) = (Vec::new(), Vec::new());
-        Ok(Self { queue, consumer, ends, group, input, topics, assigned })
+        Ok(Self { queue, consumer, ends, group, input, topics: Vec::new() })
     }
 }
 
@@ -156,13 +155,6 @@ impl ChangelogSource for KafkaChangelog {
     }
 
     fn assign(&mut self, from: &Offsets) -> Result<(), SourceTrouble> {
-        for at in self.assigned.drain(..) {
-            self.queue.forward(&self.consumer, at.topic.name(), at.partition, false);
-        }
-        for (at, _) in from.iter() {
-            self.queue.forward(&self.consumer, at.topic.name(), at.partition, true);
-            self.assigned.push(at);
-        }
         let list = list_of(from.iter().map(|(at, offset)| (at, Some(offset))));
         let assigned =
             if from.is_empty() { self.consumer.unassign() } else { self.consumer.assign(&list) };
@@ -170,8 +162,6 @@ impl ChangelogSource for KafkaChangelog {
     }
 
     fn read(&mut self, wait: Duration, each: &mut dyn FnMut(Found<'_>)) -> usize {
-        // Serves what is no record; records come through the queue.
-        let _ = self.consumer.poll(Duration::ZERO);
         let topics = &mut self.topics;
         let mut wait = wait;
         let mut count = 0;

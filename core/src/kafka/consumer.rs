@@ -3,7 +3,7 @@
 use super::{Event, Source, SourceError, Waker};
 use crate::message::Message;
 use crate::raw::{MessageQueue, NativeMessage};
-use crate::topic::{Offsets, Topic, TopicPartition};
+use crate::topic::{Notes, Offsets, Topic, TopicPartition};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
@@ -96,6 +96,7 @@ pub struct KafkaSource {
     consumer: Arc<BaseConsumer<Context>>,
     reset: OffsetReset,
     subscription: Vec<String>,
+    notes: Notes,
 }
 
 impl KafkaSource {
@@ -116,7 +117,8 @@ impl KafkaSource {
         let queue = MessageQueue::new(&consumer, AT_ONCE);
         let subscription = topics.iter().map(|topic| (*topic).to_owned()).collect();
         let consumer = Arc::new(consumer);
-        Ok(Self { queue, topics: Vec::new(), consumer, reset, subscription })
+        let (topics, notes) = (Vec::new(), Notes::new());
+        Ok(Self { queue, topics, consumer, reset, subscription, notes })
     }
 
     /// Shares the consumer with the producer's side, which reads the group's metadata from it.
@@ -215,13 +217,22 @@ impl Source for KafkaSource {
         let answer =
             self.consumer.committed_offsets(list, limit).map_err(failed("committed offsets"))?;
         let mut offsets = Offsets::default();
+        self.notes.clear();
         for element in answer.elements() {
             element.error().map_err(failed("committed offsets"))?;
             if let Offset::Offset(offset) = element.offset() {
-                offsets.set(TopicPartition::new(element.topic(), element.partition()), offset);
+                let at = TopicPartition::new(element.topic(), element.partition());
+                offsets.set(at, offset);
+                if !element.metadata().is_empty() {
+                    self.notes.push((at, element.metadata().to_owned()));
+                }
             }
         }
         Ok(offsets)
+    }
+
+    fn notes(&mut self) -> Notes {
+        std::mem::take(&mut self.notes)
     }
 
     fn reset_offset(&mut self, at: TopicPartition, limit: Duration) -> Result<i64, SourceError> {

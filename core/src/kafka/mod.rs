@@ -12,7 +12,7 @@ pub use consumer::{ClientObserver, KafkaSource, OffsetReset};
 pub use producer::KafkaSink;
 
 use crate::message::Message;
-use crate::topic::{Offsets, TopicPartition};
+use crate::topic::{Notes, Offsets, TopicPartition};
 use crate::transaction::Batch;
 use rdkafka::config::RDKafkaLogLevel;
 use std::collections::VecDeque;
@@ -82,6 +82,9 @@ pub trait Source {
         partitions: &[TopicPartition],
         limit: Duration,
     ) -> Result<Offsets, SourceError>;
+
+    /// Takes the notes that came with the last answer of [`Self::committed`], where there are some.
+    fn notes(&mut self) -> Notes;
 
     /// Asks where a partition without committed offset starts, by `auto.offset.reset`.
     ///
@@ -163,7 +166,7 @@ pub trait Sink {
     ///
     /// # Errors
     /// See the class. It cannot be repeated.
-    fn send_offsets(&mut self, offsets: &Offsets) -> Result<(), SinkError>;
+    fn send_offsets(&mut self, offsets: &Offsets, notes: &Notes) -> Result<(), SinkError>;
     /// Queues the record at `index`.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use super::consumer::{ClientObserver, Context as ConsumerContext, list_of};
 use super::{Class, Sent, Sink, SinkError};
 use crate::headers::Headers;
 use crate::raw::{ProducerTopic, RawError, TransactionCalls};
-use crate::topic::{Offsets, Topic};
+use crate::topic::{Notes, Offsets, Topic};
 use crate::transaction::Batch;
 use nubium_host::Watchdog;
 use rdkafka::client::ClientContext;
@@ -165,8 +165,13 @@ impl Sink for KafkaSink {
         self.guarded("begin_transaction", |live| live.calls.begin())
     }
 
-    fn send_offsets(&mut self, offsets: &Offsets) -> Result<(), SinkError> {
+    fn send_offsets(&mut self, offsets: &Offsets, notes: &Notes) -> Result<(), SinkError> {
         let list = list_of(offsets.iter().map(|(at, next)| (at, Some(next))));
+        for (at, note) in notes {
+            if let Some(mut element) = list.find_partition(at.topic.name(), at.partition) {
+                element.set_metadata(note);
+            }
+        }
         let limit = self.limit;
         self.guarded("send_offsets_to_transaction", |live| {
             live.calls.send_offsets(&list, &self.consumer, limit)

@@ -108,7 +108,7 @@ pub const COMMIT_DURATION: Metric = histogram(
 pub const APP_DURATION: Metric = histogram(
     "nubium_app_function_duration_seconds",
     APP_SECONDS,
-    "Time one call of the app function took.",
+    "Time one call of the app function took; quick ones count with the mean of up to 32.",
 );
 /// Size of a transaction.
 pub const TRANSACTION_RECORDS: Metric =

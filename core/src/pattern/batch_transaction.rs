@@ -3,6 +3,7 @@
 use crate::codec::Encode;
 use crate::error::Exception;
 use crate::record::Record;
+use crate::topic::Notes;
 use crate::transaction::{Consumed, Transaction};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -143,6 +144,14 @@ impl<'t> BatchTransaction<'t> {
     pub async fn commit(&self) -> anyhow::Result<()> {
         self.route()?;
         self.transaction.commit().await
+    }
+
+    /// Commits notes now; see [`Transaction::note`].
+    ///
+    /// # Errors
+    /// The batch was committed already.
+    pub async fn note(&self, notes: Notes) -> anyhow::Result<()> {
+        self.transaction.note(notes).await
     }
 
     /// Waits on purpose; see [`Transaction::wait`].

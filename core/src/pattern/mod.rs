@@ -11,6 +11,7 @@ pub use single::Single;
 
 use crate::config::Config;
 use crate::message::Message;
+use crate::topic::TopicPartition;
 use crate::transaction::Transaction;
 use std::collections::VecDeque;
 use std::future::Future;
@@ -36,6 +37,10 @@ pub trait Pattern: Send + Sync + 'static {
 
     /// Takes what was not said in code from the settings, once, before the app starts.
     fn configure(&mut self, _: &Config) {}
+
+    /// Is told which partitions a loop has got, before any of their messages comes, and the notes
+    /// that lie beside their committed offsets: see [`Transaction::note`].
+    fn assigned(&self, _: &[TopicPartition], _: &[(TopicPartition, String)]) {}
 
     /// Whether a unit that failed, after the retries, is handled again in halves to find the
     /// messages to blame. What cannot be decoded is looked for in any case.

@@ -60,6 +60,12 @@ pub fn start_pushing(config: &Config, exposition: &Exposition) -> anyhow::Result
         .enable_all()
         .build()
         .context("runtime of the metrics pusher")?;
+    tracing::info!(
+        service = settings.service_name,
+        port = settings.pod_port,
+        interval = ?settings.interval,
+        "Pushing metrics."
+    );
     let (orders, inbox) = unbounded_channel();
     std::thread::Builder::new()
         .name("nubium-pusher".into())

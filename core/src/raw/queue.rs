@@ -60,6 +60,21 @@ impl MessageQueue {
         Self { handle: Arc::new(Handle(handle)), slots: vec![ptr::null_mut(); at_once.max(1)] }
     }
 
+    /// Reads the consumer's own queue, where the messages of all partitions come that are assigned by
+    /// hand. For a consumer that never subscribes: there are no rebalances to be found there. Nothing
+    /// has to be forwarded then, which an assignment that is replaced would undo at some later
+    /// moment.
+    #[must_use]
+    pub fn of_unsubscribed<C: ConsumerContext>(
+        consumer: &BaseConsumer<C>,
+        at_once: usize,
+    ) -> Option<Self> {
+        // SAFETY: the client is live; the queue is a reference of our own, null for a producer.
+        let queue = unsafe { sys::rd_kafka_queue_get_consumer(consumer.client().native_ptr()) };
+        let handle = Arc::new(Handle(NonNull::new(queue)?));
+        Some(Self { handle, slots: vec![ptr::null_mut(); at_once.max(1)] })
+    }
+
     /// Makes the handle that ends a wait.
     #[must_use]
     pub fn waker(&self) -> QueueWaker {

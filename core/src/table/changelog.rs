@@ -28,13 +28,13 @@ pub(crate) fn read<'a>(
     key: Option<&'a [u8]>,
     value: Option<&'a [u8]>,
 ) -> Result<Change<'a>, String> {
-    let string = |bytes: &'a [u8]| wire::split(bytes).map(|(id, body)| (id, body));
-    let (id, body) = string(key.ok_or("it has no key")?).map_err(|e| format!("its key: {e}"))?;
+    let (id, body) =
+        wire::split(key.ok_or("it has no key")?).map_err(|e| format!("its key: {e}"))?;
     let key = wire::read_string(body).map_err(|e| format!("its key: {e}"))?;
     let text = match value {
         None => None,
         Some(bytes) => {
-            let (_, body) = string(bytes).map_err(|e| format!("its value: {e}"))?;
+            let (_, body) = wire::split(bytes).map_err(|e| format!("its value: {e}"))?;
             let text = wire::read_string(body).map_err(|e| format!("its value: {e}"))?;
             (text != DELETED).then_some(text)
         }

@@ -7,164 +7,43 @@
 //! control records and perhaps aborted ones, which no record tells of.
 
 use super::changelog;
-use super::error::StoreError;
+use super::handle::{KeeperHandle, KeeperSettings, News, Order};
 use super::place::Place;
-use super::reader::{Phase, Role};
+use super::reader::Role;
 use super::shared::{Held, Shared};
-use super::source::{Bounds, ChangelogSource, Found};
-use super::standby::followed;
-use super::store::{Identity, MAP_SIZE};
-use super::task::{Plan, Stage, Task, backoff, plan};
-use crate::topic::{Offsets, Topic, TopicPartition};
+use super::source::{ChangelogSource, Found};
+use super::store::Identity;
+use super::task::{Stage, Task, backoff};
+use crate::topic::{Offsets, TopicPartition};
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// How long a question to the brokers may take; it is asked again.
-const QUESTION: Duration = Duration::from_secs(5);
+pub(super) const QUESTION: Duration = Duration::from_secs(5);
 /// How long a wait for records takes at most, so that orders are seen.
 const READ: Duration = Duration::from_millis(50);
-/// How long there is nothing to do without an order.
-const IDLE: Duration = Duration::from_secs(1);
 /// How much is collected in memory before it goes into the stores, over all partitions, in bytes.
 const COLLECT: usize = 96 << 20;
 /// How far a follower's store may be behind what was read.
 const FOLLOW: Duration = Duration::from_millis(200);
-/// How often progress is logged.
-const REPORT: Duration = Duration::from_secs(5);
-/// How often stores are brought to the disk, so that closing them is quick.
-const SYNC: Duration = Duration::from_secs(30);
-/// How often the group is asked who owns what.
-const LOOK_ROUND: Duration = Duration::from_secs(5);
-
-/// What a keeper is asked to do.
-#[derive(Debug)]
-pub(crate) enum Order {
-    /// This partition is ours; tell when it is up to date, by this ticket.
-    Own(TopicPartition, u64),
-    /// A store of ours may lack the last transaction: bring it up to date again.
-    CatchUp(TopicPartition, u64),
-    /// This partition is not ours any more.
-    Release(TopicPartition),
-}
-
-/// What a keeper tells.
-#[derive(Debug)]
-pub(crate) enum News {
-    /// The partition of this ticket is up to date.
-    Ready(TopicPartition, u64),
-    /// It cannot be had.
-    Failed(TopicPartition, String),
-}
-
-/// What a keeper goes by.
-#[derive(Debug, Clone)]
-pub(crate) struct KeeperSettings {
-    /// The schema id that our own changelog keys are framed with.
-    pub(crate) key_id: u32,
-    /// The changelog; none where other tables are looked up only.
-    pub(crate) changelog: Option<Topic>,
-    /// The ids that the cluster gave to topics when they were made.
-    pub(crate) topic_ids: Vec<(Topic, String)>,
-    /// How long the changelog keeps tombstones: a store that is further behind may miss some.
-    pub(crate) delete_retention: Option<Duration>,
-    /// Other tables' changelogs that are followed, with their partition counts.
-    pub(crate) lookups: Vec<(Topic, i32)>,
-    /// How many instances follow a partition.
-    pub(crate) standby_replicas: usize,
-    /// The client ids of this process.
-    pub(crate) own_ids: Vec<String>,
-}
 
 /// Keeps the stores of one loop.
 pub(crate) struct Keeper<S> {
-    source: S,
-    shared: Arc<Shared>,
-    settings: KeeperSettings,
-    orders: mpsc::Receiver<Order>,
-    news: mpsc::Sender<News>,
-    wake: Arc<dyn Fn() + Send + Sync>,
-    tasks: Vec<Task>,
+    pub(super) source: S,
+    pub(super) shared: Arc<Shared>,
+    pub(super) settings: KeeperSettings,
+    pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) news: mpsc::Sender<News>,
+    pub(super) wake: Arc<dyn Fn() + Send + Sync>,
+    pub(super) tasks: Vec<Task>,
     /// What is to be read has changed.
-    reassign: bool,
+    pub(super) reassign: bool,
     /// How many partitions are read.
-    assigned: usize,
-    looked_round: Option<Instant>,
-    synced: Instant,
-    reported: Instant,
-}
-
-/// The loop's end of a keeper. Ends it when dropped, after it has closed its stores.
-pub(crate) struct KeeperHandle {
-    orders: Option<mpsc::Sender<Order>>,
-    news: mpsc::Receiver<News>,
-    inline: Option<Box<dyn FnMut()>>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-impl KeeperHandle {
-    /// Runs a keeper on a thread of its own.
-    pub(crate) fn start<S: ChangelogSource + Send + 'static>(
-        name: &str,
-        parts: (Keeper<S>, Self),
-    ) -> std::io::Result<Self> {
-        let (mut keeper, mut handle) = parts;
-        let run = move || {
-            while keeper.turn(IDLE) {}
-            keeper.close();
-        };
-        handle.thread = Some(std::thread::Builder::new().name(name.into()).spawn(run)?);
-        Ok(handle)
-    }
-
-    /// Runs a keeper on the caller's thread, a turn with every look at the news.
-    pub(crate) fn inline<S: ChangelogSource + 'static>(parts: (Keeper<S>, Self)) -> Self {
-        let (mut keeper, mut handle) = parts;
-        handle.inline = Some(Box::new(move || {
-            if !keeper.turn(Duration::ZERO) {
-                keeper.close();
-            }
-        }));
-        handle
-    }
-
-    pub(crate) fn order(&self, order: Order) {
-        if let Some(orders) = &self.orders {
-            // A keeper that is gone has panicked; `news` says so.
-            let _ = orders.send(order);
-        }
-    }
-
-    /// Says whether it turns with every look at the news.
-    pub(crate) fn is_inline(&self) -> bool {
-        self.inline.is_some()
-    }
-
-    /// What there is to tell. `Err`: the keeper is gone.
-    pub(crate) fn news(&mut self) -> Result<Option<News>, &'static str> {
-        if let Some(turn) = &mut self.inline {
-            turn();
-        }
-        match self.news.try_recv() {
-            Ok(news) => Ok(Some(news)),
-            Err(TryRecvError::Empty) => Ok(None),
-            Err(TryRecvError::Disconnected) => {
-                Err("the keeper's thread ended; see the panic above")
-            }
-        }
-    }
-}
-
-impl Drop for KeeperHandle {
-    fn drop(&mut self) {
-        self.orders = None;
-        if let Some(turn) = &mut self.inline {
-            turn();
-        }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
+    pub(super) assigned: usize,
+    pub(super) looked_round: Option<Instant>,
+    pub(super) synced: Instant,
+    pub(super) reported: Instant,
 }
 
 impl<S: ChangelogSource> Keeper<S> {
@@ -196,8 +75,7 @@ impl<S: ChangelogSource> Keeper<S> {
                 keeper.begin(TopicPartition { topic, partition }, Role::Lookup, 0);
             }
         }
-        let handle = KeeperHandle { orders: Some(to), news: from, inline: None, thread: None };
-        (keeper, handle)
+        (keeper, KeeperHandle::new(to, from))
     }
 
     /// One turn; `false`: the loop has ended.
@@ -268,21 +146,21 @@ impl<S: ChangelogSource> Keeper<S> {
         Task::new(at, role, ticket, place, Identity { app, topic, partition, topic_id })
     }
 
-    fn begin(&mut self, at: TopicPartition, role: Role, ticket: u64) {
+    pub(super) fn begin(&mut self, at: TopicPartition, role: Role, ticket: u64) {
         let task = self.task(at, role, ticket);
         self.tasks.push(task);
         self.publish(at);
     }
 
     /// Says to all how it stands with a partition that is at work here.
-    fn publish(&self, at: TopicPartition) {
+    pub(super) fn publish(&self, at: TopicPartition) {
         let Some(task) = self.tasks.iter().find(|task| task.at == at) else { return };
         let (store, end) = (task.store().cloned(), task.end());
         self.shared.set(at, Held { role: task.role, phase: task.phase(), store, end });
     }
 
     /// Closes a store in good order, wherever it is.
-    fn release(&mut self, at: TopicPartition) {
+    pub(super) fn release(&mut self, at: TopicPartition) {
         let task = self.tasks.iter().position(|task| task.at == at);
         let task = task.map(|index| self.tasks.swap_remove(index));
         let held = self.shared.remove(at).and_then(|held| held.store);
@@ -299,96 +177,6 @@ impl<S: ChangelogSource> Keeper<S> {
     pub(crate) fn close(&mut self) {
         let ours: Vec<TopicPartition> = self.tasks.iter().map(|task| task.at).collect();
         ours.into_iter().for_each(|at| self.release(at));
-    }
-
-    /// Tries to open what is not open yet.
-    fn open_due(&mut self) {
-        let now = Instant::now();
-        let mut changed = Vec::new();
-        let mut failed = Vec::new();
-        for task in &mut self.tasks {
-            let Stage::Closed { tries, due } = &mut task.stage else { continue };
-            if *due > now {
-                continue;
-            }
-            *tries += 1;
-            match task.place.open(&task.identity, MAP_SIZE) {
-                Ok((store, aside)) => {
-                    if aside && let Some(metrics) = self.shared.metrics() {
-                        metrics.table_set_aside(task.at.topic.name());
-                    }
-                    task.stage = Stage::Opened { store: Arc::new(store) };
-                }
-                Err(error @ StoreError::Busy { .. }) => {
-                    if *tries % 10 == 1 {
-                        tracing::info!(at = %task.at, tries, "{error}; waiting for it");
-                    }
-                    *due = now + backoff(*tries);
-                }
-                Err(error) if task.role == Role::Active => failed.push((task.at, error)),
-                Err(error) => {
-                    tracing::warn!(at = %task.at, %error, "no copy for now, trying again");
-                    *due = now + backoff(100);
-                }
-            }
-            changed.push(task.at);
-        }
-        changed.into_iter().for_each(|at| self.publish(at));
-        for (at, error) in failed {
-            self.fail(at, error.to_string());
-        }
-    }
-
-    /// Asks where the logs of stores end that were just opened, and decides where to read from.
-    fn find_ends(&mut self) {
-        let waiting = |task: &&Task| task.asks_for_end();
-        let asked: Vec<_> = self.tasks.iter().filter(waiting).map(|task| task.at).collect();
-        if asked.is_empty() {
-            return;
-        }
-        let found = match self.source.bounds(&asked, QUESTION) {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::warn!(%error, "the changelog's ends are not known, asking again");
-                return;
-            }
-        };
-        for bounds in found {
-            if let Err(error) = self.start_reading(bounds) {
-                self.fail(bounds.at, error.to_string());
-            }
-        }
-    }
-
-    fn start_reading(&mut self, bounds: Bounds) -> Result<(), StoreError> {
-        let retention = self.settings.delete_retention;
-        let Some(task) = self.tasks.iter_mut().find(|task| task.at == bounds.at) else {
-            return Ok(());
-        };
-        let was_open = matches!(task.stage, Stage::Open { .. });
-        match &mut task.stage {
-            Stage::Opened { store } => {
-                let store = Arc::clone(store);
-                let from = match plan(&store, &bounds, retention)? {
-                    Plan::Replay(from) => from,
-                    Plan::Rebuild(from, why) => {
-                        tracing::warn!(at = %bounds.at, why, "the table is rebuilt from its changelog");
-                        store.clear(&task.identity)?;
-                        from
-                    }
-                };
-                task.open(store, from, bounds.end);
-                tracing::info!(at = %bounds.at, role = ?task.role, from, end = bounds.end,
-                    "the store is brought up to date");
-            }
-            // Promoted from follower to owner.
-            Stage::Open { end, .. } => *end = Some(bounds.end),
-            Stage::Closed { .. } => {}
-        }
-        // What is up to date already needs no reading, unless it is to be followed.
-        self.reassign |= !was_open && (!task.is_done() || task.role != Role::Active);
-        self.publish(bounds.at);
-        Ok(())
     }
 
     /// Reads what there is into memory.
@@ -448,9 +236,20 @@ impl<S: ChangelogSource> Keeper<S> {
         }
     }
 
-    fn fail(&mut self, at: TopicPartition, text: String) {
+    /// Gives a partition up. Of ours that ends the app; a copy is tried again.
+    pub(super) fn fail(&mut self, at: TopicPartition, text: String) {
+        let role = self.tasks.iter().find(|task| task.at == at).map(|task| task.role);
         self.release(at);
-        self.tell(News::Failed(at, text));
+        match role {
+            Some(role @ (Role::Standby | Role::Lookup)) => {
+                tracing::warn!(%at, ?role, text, "no copy for now, trying again");
+                let mut task = self.task(at, role, 0);
+                task.stage = Stage::Closed { tries: 1, due: Instant::now() + backoff(100) };
+                self.tasks.push(task);
+                self.publish(at);
+            }
+            Some(Role::Active) | None => self.tell(News::Failed(at, text)),
+        }
     }
 
     fn tell(&self, news: News) {
@@ -519,71 +318,6 @@ impl<S: ChangelogSource> Keeper<S> {
     /// Says whether partitions are still read that nobody waits for.
     fn left_over(&self) -> bool {
         self.assigned > self.tasks.iter().filter(|t| t.position().is_some()).count()
-    }
-
-    /// Tells how recoveries go.
-    fn report(&mut self) {
-        let log = self.reported.elapsed() >= REPORT;
-        if log {
-            self.reported = Instant::now();
-        }
-        for task in self.tasks.iter_mut().filter(|task| !task.is_done()) {
-            let phase = task.phase();
-            self.shared.set_phase(task.at, phase);
-            if let (Phase::Recovering { rows, rate, left }, true) = (phase, log) {
-                tracing::info!(at = %task.at, role = ?task.role, rows, rate = rate.round(), ?left,
-                    "recovering");
-                if let Some(metrics) = self.shared.metrics() {
-                    let (topic, partition) = (task.at.topic.name(), task.at.partition);
-                    let left = left.map_or(0.0, |left| left.as_secs_f64());
-                    metrics.table_recovery(topic, partition, rate, left);
-                }
-            }
-        }
-    }
-
-    fn sync_due(&mut self) {
-        if self.synced.elapsed() < SYNC {
-            return;
-        }
-        let Some(changelog) = self.settings.changelog else { return };
-        for (_, _, store) in self.shared.stores(changelog.name()) {
-            if let Err(error) = store.sync() {
-                tracing::warn!(%error, "the store could not be brought to the disk");
-            }
-        }
-        self.synced = Instant::now();
-    }
-
-    /// Asks the group who owns what, and follows what is to be followed.
-    fn look_round(&mut self) {
-        let Some(changelog) = self.settings.changelog else { return };
-        let due = self.looked_round.is_none_or(|at| at.elapsed() >= LOOK_ROUND);
-        if self.settings.standby_replicas == 0 || !due {
-            return;
-        }
-        self.looked_round = Some(Instant::now());
-        let members = match self.source.members(QUESTION) {
-            Ok(members) => members,
-            Err(error) => {
-                tracing::warn!(%error, "it is not known who owns what: standbys stay as they are");
-                return;
-            }
-        };
-        let partitions = self.shared.terms().map_or(0, |terms| terms.partitions);
-        let (own, replicas) = (&self.settings.own_ids, self.settings.standby_replicas);
-        let wanted = followed(&members, own, partitions, replicas);
-        let is_standby = |task: &&Task| task.role == Role::Standby;
-        let now: Vec<_> = self.tasks.iter().filter(is_standby).map(|task| task.at).collect();
-        for at in now.iter().filter(|at| !wanted.contains(&at.partition)) {
-            self.release(*at);
-        }
-        for partition in wanted {
-            let at = TopicPartition { topic: changelog, partition };
-            if !self.shared.holds(at) {
-                self.begin(at, Role::Standby, 0);
-            }
-        }
     }
 }
 

@@ -14,10 +14,13 @@
 
 mod applier;
 mod changelog;
+mod edit;
 mod error;
+mod handle;
 mod json;
 mod keeper;
 mod loader;
+mod opening;
 mod place;
 mod reader;
 mod row;
@@ -26,6 +29,7 @@ mod source;
 mod standby;
 mod store;
 mod task;
+mod upkeep;
 mod writes;
 
 pub use error::{StoreError, TableError};
@@ -35,8 +39,9 @@ pub use store::{Identity, Store, StoredRow};
 
 pub(crate) use applier::Applier;
 pub(crate) use changelog::Framing;
+pub(crate) use handle::{KeeperHandle, KeeperSettings, News, Order};
 pub(crate) use json::{read as read_json, write as write_json};
-pub(crate) use keeper::{Keeper, KeeperHandle, KeeperSettings, News, Order};
+pub(crate) use keeper::Keeper;
 pub(crate) use reader::is_expired;
 pub(crate) use row::{key as store_key, put_key as put_store_key};
 pub(crate) use shared::{Shared, Terms};

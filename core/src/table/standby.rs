@@ -62,7 +62,8 @@ mod tests {
             let count = i32::try_from(owners.len()).unwrap();
             let mut followers = vec![0; owners.len()];
             for member in &group {
-                for partition in followed(&group, &[member.client_id.clone()], count, replicas) {
+                let own = std::slice::from_ref(&member.client_id);
+                for partition in followed(&group, own, count, replicas) {
                     prop_assert!(!member.partitions.contains(&partition));
                     followers[partition as usize] += 1;
                 }

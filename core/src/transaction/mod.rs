@@ -21,7 +21,7 @@ use crate::message::Message;
 use crate::record::{Key, Record, Value};
 use crate::retry::{self, RetryRoute, RetryRoutes};
 use crate::table::Shared;
-use crate::topic::Topic;
+use crate::topic::{Notes, Topic};
 use serde::Deserialize;
 use std::cell::RefCell;
 use std::ffi::CStr;
@@ -180,6 +180,19 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
+    /// Commits notes now, beside the offsets of the partitions of this unit as they were before it,
+    /// in a Kafka transaction with what is complete. Returns once Kafka has confirmed. Whoever is
+    /// assigned a partition before the unit is committed is told its note, by `Pattern::assigned`.
+    /// Brokers take up to 4,096 bytes a note (`offset.metadata.max.bytes`).
+    ///
+    /// # Errors
+    /// It was committed already.
+    pub async fn note(&self, notes: Notes) -> anyhow::Result<()> {
+        self.check_open()?;
+        self.bench.slate.note(notes).await;
+        Ok(())
+    }
+
     /// Gives the (first) message another try: on the same topic while `kafka_retry_count` is below
     /// `NU_RETRY_COUNT_MAX`, then on the retry topic with the count at 0, else as
     /// [`Self::produce_failure`].
@@ -248,7 +261,7 @@ impl<'a> Transaction<'a> {
     fn check_open(&self) -> Result<(), MessageError> {
         match self.bench.slate.get() {
             Request::Commit | Request::Committed => Err(MessageError::AlreadyCommitted),
-            Request::None | Request::Consume { .. } => Ok(()),
+            _ => Ok(()),
         }
     }
 

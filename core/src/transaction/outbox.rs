@@ -5,7 +5,7 @@ use super::table::TableDesk;
 use crate::headers::Headers;
 use crate::message::Message;
 use crate::table::{Overlay, Writes};
-use crate::topic::{Offsets, Topic};
+use crate::topic::{Notes, Offsets, Topic, TopicPartition};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -60,6 +60,8 @@ pub struct Batch {
     pub next: Offsets,
     /// Per input partition the offset of the first message in it: where a replay starts.
     pub first: Offsets,
+    /// Texts to lie beside the offsets.
+    pub notes: Notes,
     /// How many messages it completes.
     pub messages: usize,
     /// When its first message was completed.
@@ -124,6 +126,7 @@ impl Batch {
         self.records.clear();
         self.next.clear();
         self.first.clear();
+        self.notes.clear();
         self.messages = 0;
         self.since = None;
         self.table = None;
@@ -225,10 +228,17 @@ impl Outbox {
     }
 
     /// Adds an offset without a message: the start of a partition that has no committed offset yet.
-    pub(crate) fn keep_start(&mut self, at: crate::topic::TopicPartition, offset: i64) {
+    pub(crate) fn keep_start(&mut self, at: TopicPartition, offset: i64) {
         self.batch.next.set(at, offset);
         self.batch.first.lower(at, offset);
         self.batch.since.get_or_insert_with(Instant::now);
+    }
+
+    /// Adds a note beside the place where the first of the messages at hand lies: everything before
+    /// it is complete.
+    pub(crate) fn keep_note(&mut self, at: TopicPartition, offset: i64, note: String) {
+        self.keep_start(at, offset);
+        self.batch.notes.push((at, note));
     }
 
     /// Gives headers to the records that pass a message's on; `headers` is told which message, and

@@ -1,6 +1,7 @@
 //! What a waiting app function asks of the loop, and the answer.
 
 use super::Messages;
+use crate::topic::Notes;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
@@ -18,6 +19,10 @@ pub(crate) enum Request {
     Commit,
     /// That is done.
     Committed,
+    /// Commit the notes on the slate, beside offsets before this unit.
+    Note,
+    /// That is done.
+    Noted,
     /// Add messages to the unit until it has `count` in all, or until this moment.
     Consume {
         /// Messages in all.
@@ -38,6 +43,7 @@ pub(crate) struct Slate {
     /// How many waits on purpose there are now, and until when.
     rests: Cell<usize>,
     resting: Cell<Option<Instant>>,
+    notes: RefCell<Notes>,
     /// How often the loop has looked for more messages.
     looks: Cell<u64>,
 }
@@ -50,6 +56,7 @@ impl Slate {
     /// Wipes it for another run of the function; with `closed` its unit cannot grow.
     pub(crate) fn wipe(&self, closed: bool) {
         self.request.set(Request::None);
+        self.notes.borrow_mut().clear();
         self.closed.set(closed);
     }
 
@@ -82,6 +89,29 @@ impl Slate {
         if !askers.iter().any(|asker| asker.will_wake(context.waker())) {
             askers.push(context.waker().clone());
         }
+    }
+
+    /// Takes the notes that are to be committed.
+    pub(crate) fn take_notes(&self) -> Notes {
+        self.notes.take()
+    }
+
+    /// Asks for notes to be committed and waits until that is confirmed.
+    pub(super) fn note(&self, notes: Notes) -> impl Future<Output = ()> {
+        let mut notes = Some(notes);
+        std::future::poll_fn(move |context| match (notes.take(), self.request.get()) {
+            (None, Request::Noted) => {
+                self.request.set(Request::None);
+                Poll::Ready(())
+            }
+            (first, _) => {
+                if let Some(first) = first {
+                    self.notes.borrow_mut().extend(first);
+                }
+                self.ask(Request::Note, context);
+                Poll::Pending
+            }
+        })
     }
 
     /// Asks for the commit and waits until it is confirmed.
@@ -132,7 +162,9 @@ impl Future for Consume<'_> {
         let looked = self.asked.is_some_and(|before| slate.looks.get() > before);
         let late = looked && Instant::now() >= self.until;
         let request = match slate.get() {
-            Request::Commit | Request::Committed => return Poll::Ready(()),
+            Request::Commit | Request::Committed | Request::Note | Request::Noted => {
+                return Poll::Ready(());
+            }
             _ if enough || late => return Poll::Ready(()),
             Request::Consume { count, until } => {
                 Request::Consume { count: self.count.max(count), until: self.until.max(until) }

@@ -42,12 +42,12 @@ impl Transaction<'_> {
     pub fn table_entry(&self) -> anyhow::Result<Option<Entry>> {
         let partition = self.message().partition();
         let key = self.table_key()?.to_owned();
-        Ok(self.with_entry(|text, timestamp| Entry {
+        self.with_entry(|text, timestamp| Entry {
             key,
             value: text.to_owned(),
             timestamp,
             partition,
-        })?)
+        })
     }
 
     /// Writes the table entry of the consumed message's key. It is committed with everything else

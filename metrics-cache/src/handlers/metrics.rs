@@ -20,6 +20,12 @@ pub(crate) fn scrape(app: &Shared, headers: &HeaderMap) -> Response {
     answer(app.store.snapshot(), app.telemetry.gather(&app.store), headers)
 }
 
+/// Answers with the cache's own metrics: of several replicas each has its own, while what was
+/// pushed is the same in all.
+pub(crate) fn own(app: &Shared, headers: &HeaderMap) -> Response {
+    answer(Snapshot::default(), app.telemetry.gather(&app.store), headers)
+}
+
 /// Answers with sums over the labels of the query `without`, which is `instance` by default.
 pub(crate) fn aggregated(app: &Shared, uri: &Uri, headers: &HeaderMap) -> Response {
     let query = super::status::fields(uri.query().unwrap_or_default());

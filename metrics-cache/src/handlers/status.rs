@@ -1,6 +1,7 @@
 //! The page to look at. Plain HTML and forms: nothing on it needs JavaScript.
 
 use std::fmt::Write;
+use std::sync::atomic::Ordering;
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
@@ -25,10 +26,7 @@ pub(crate) fn page(app: &Shared, uri: &Uri) -> Response {
     let query = fields(uri.query().unwrap_or_default());
     match get(&query, "group") {
         Some(wanted) => one(app, wanted),
-        None => {
-            let from = get(&query, "from").and_then(|from| from.parse().ok()).unwrap_or(0);
-            list(app, get(&query, "q").unwrap_or_default(), from)
-        }
+        None => list(app, &Wanted::of(&query)),
     }
 }
 
@@ -39,9 +37,13 @@ pub(crate) fn question(app: &Shared, uri: &Uri) -> Response {
     let Some(group) = find(app, wanted) else { return gone(app) };
     let (prefix, key) = (&app.external_prefix, escape(group.key.series()));
     let series = group.series();
+    let others = match app.replicated {
+        true => " The other replicas keep it: delete it there too, by name of the pod.",
+        false => "",
+    };
     let body = format!(
         "<div class=question><p>Delete this group with its {series} series?</p>\
-         <p><code>{{{key}}}</code></p><p>It comes back when its app pushes again.</p>\
+         <p><code>{{{key}}}</code></p><p>It comes back when its app pushes again.{others}</p>\
          <form method=post action=\"{prefix}/status/delete\">\
          <input type=hidden name=group value=\"{key}\">\
          <button type=submit id=confirm>Delete it</button> <a href=\"{prefix}/\">Keep it</a>\
@@ -91,46 +93,86 @@ fn is_same_origin(headers: &HeaderMap) -> bool {
     origin.is_some() && origin == get("host")
 }
 
-fn list(app: &App, search: &str, from: usize) -> Response {
-    let words: Vec<String> = search.split_whitespace().map(str::to_lowercase).collect();
-    let (mut found, mut rows, mut all) = (0, Vec::new(), 0);
-    {
-        let state = app.store.read();
-        for group in state.groups() {
-            all += 1;
-            if words.iter().all(|word| matches(group, word)) {
-                if (from..from.saturating_add(ROWS)).contains(&found) {
-                    rows.push(group.clone());
-                }
-                found += 1;
-            }
+/// What the list is asked for.
+struct Wanted<'a> {
+    search: &'a str,
+    /// Those that were silent longest come first.
+    by_age: bool,
+    from: usize,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(query: &'a [(String, String)]) -> Self {
+        Self {
+            search: get(query, "q").unwrap_or_default(),
+            by_age: get(query, "sort") == Some("age"),
+            from: get(query, "from").and_then(|from| from.parse().ok()).unwrap_or(0),
         }
     }
+
+    /// Returns the address of this list, but from another row or in another order.
+    fn link(&self, prefix: &str, from: usize, by_age: bool) -> String {
+        let query = utf8_percent_encode(self.search, NON_ALPHANUMERIC);
+        let sort = if by_age { "&amp;sort=age" } else { "" };
+        format!("{prefix}/?q={query}&amp;from={from}{sort}")
+    }
+}
+
+fn list(app: &App, wanted: &Wanted<'_>) -> Response {
+    let words: Vec<String> = wanted.search.split_whitespace().map(str::to_lowercase).collect();
+    let (rows, found, all) = {
+        let state = app.store.read();
+        let mut found: Vec<&Group> = state.groups().collect();
+        let all = found.len();
+        found.retain(|group| words.iter().all(|word| matches(group, word)));
+        if wanted.by_age {
+            found.sort_by_key(|group| group.pushed);
+        }
+        let rows: Vec<Group> =
+            found.iter().skip(wanted.from).take(ROWS).map(|&group| group.clone()).collect();
+        (rows, found.len(), all)
+    };
     let prefix = &app.external_prefix;
-    let value = escape(search);
+    let value = escape(wanted.search);
+    let order = wanted.link(prefix, 0, !wanted.by_age);
+    let sort = if wanted.by_age { "<input type=hidden name=sort value=age>" } else { "" };
+    let other = if wanted.by_age { "Sort by name" } else { "Longest silent first" };
     let mut body = format!(
-        "<form method=get action=\"{prefix}/\"><label>Search <input type=search name=q \
-         value=\"{value}\" placeholder=\"label, value or metric\"></label> \
-         <button type=submit>Search</button></form><p>{found} of {all} groups</p><table><thead>\
-         <tr><th>Group</th><th>Last push</th><th>Last failure</th><th class=number>Series</th>\
-         <th></th></tr></thead><tbody>"
+        "<form method=get action=\"{prefix}/\"><label for=q>Search</label> <input type=search id=q \
+         name=q value=\"{value}\" placeholder=\"label, value or metric\">{sort} \
+         <button type=submit>Search</button></form><p>{found} of {all} groups · \
+         <a href=\"{order}\">{other}</a></p>"
     );
-    let now = now();
-    for group in &rows {
-        row(&mut body, prefix, group, now);
+    rows_table(&mut body, prefix, &rows);
+    if all == 0 {
+        body.push_str(
+            "<p class=hint>Nothing was pushed yet. To try it:</p><pre>echo 'jobs_done 5' \
+             | curl --data-binary @- http://this-host:9091/metrics/job/nightly</pre>",
+        );
     }
-    body.push_str("</tbody></table><p>");
-    let query = utf8_percent_encode(search, NON_ALPHANUMERIC);
-    if from > 0 {
-        let to = from.saturating_sub(ROWS);
-        let _ = write!(body, "<a href=\"{prefix}/?q={query}&amp;from={to}\">Previous</a> ");
+    body.push_str("<p>");
+    if wanted.from > 0 {
+        let to = wanted.link(prefix, wanted.from.saturating_sub(ROWS), wanted.by_age);
+        let _ = write!(body, "<a href=\"{to}\">Previous</a> ");
     }
-    if from + rows.len() < found {
-        let to = from + ROWS;
-        let _ = write!(body, "<a href=\"{prefix}/?q={query}&amp;from={to}\">Next</a>");
+    if wanted.from + rows.len() < found {
+        let to = wanted.link(prefix, wanted.from + ROWS, wanted.by_age);
+        let _ = write!(body, "<a href=\"{to}\">Next</a>");
     }
     body.push_str("</p>");
     html(StatusCode::OK, app, "Metrics cache", &body)
+}
+
+fn rows_table(body: &mut String, prefix: &str, rows: &[Group]) {
+    body.push_str(
+        "<table><thead><tr><th>Group</th><th>Last push</th><th>Last failure</th>\
+         <th class=number>Series</th><th></th></tr></thead><tbody>",
+    );
+    let now = now();
+    for group in rows {
+        row(body, prefix, group, now);
+    }
+    body.push_str("</tbody></table>");
 }
 
 /// Tells whether a word is in a label of the group or in the name of one of its metrics.
@@ -143,7 +185,7 @@ fn matches(group: &Group, word: &str) -> bool {
 
 fn row(out: &mut String, prefix: &str, group: &Group, now: u64) {
     let link = utf8_percent_encode(group.key.series(), NON_ALPHANUMERIC);
-    let labels = escape(&labels::join(labels::borrowed(group.key.labels())));
+    let labels = chips(group);
     let failed = match group.failed {
         0 => "never".to_owned(),
         at if at > group.pushed => format!("<span class=bad>{}</span>", ago(now, at)),
@@ -151,12 +193,23 @@ fn row(out: &mut String, prefix: &str, group: &Group, now: u64) {
     };
     let _ = write!(
         out,
-        "<tr><td><a href=\"{prefix}/?group={link}\"><code>{labels}</code></a></td><td>{}</td>\
+        "<tr><td><a class=group href=\"{prefix}/?group={link}\">{labels}</a></td><td>{}</td>\
          <td>{failed}</td><td class=number>{}</td>\
-         <td><a href=\"{prefix}/status/delete?group={link}\">Delete…</a></td></tr>",
+         <td class=number><a class=delete href=\"{prefix}/status/delete?group={link}\">Delete…</a>\
+         </td></tr>",
         ago(now, group.pushed),
         group.series(),
     );
+}
+
+/// Shows the labels of a group, the job before the others.
+fn chips(group: &Group) -> String {
+    let mut pairs = labels::borrowed(group.key.labels());
+    pairs.sort_by_key(|(name, _)| *name != "job");
+    let chip = |(name, value): &(&str, &str)| {
+        format!("<code><i>{}=</i>{}</code> ", escape(name), escape(&format!("\"{value}\"")))
+    };
+    pairs.iter().map(chip).collect()
 }
 
 fn ago(now: u64, at: u64) -> String {
@@ -170,30 +223,34 @@ fn ago(now: u64, at: u64) -> String {
 
 fn one(app: &App, wanted: &str) -> Response {
     let Some(group) = find(app, wanted) else { return gone(app) };
-    let mut samples = Vec::new();
-    for (name, family) in &group.families {
-        if samples.len() > SHOWN {
-            samples.extend_from_slice("… and more: see the scrape.\n".as_bytes());
-            break;
-        }
-        expose::header(&mut samples, name, family.kind, family.help.as_deref());
-        expose::samples(&mut samples, Dialect::Classic, name, family);
-    }
-    let (prefix, now) = (&app.external_prefix, now());
-    let mut body = String::from("<table><tbody>");
-    row(&mut body, prefix, &group, now);
+    let prefix = &app.external_prefix;
+    let mut body = String::new();
+    rows_table(&mut body, prefix, std::slice::from_ref(&group));
     let expires = match group.expire_after.unwrap_or(app.expire_after) {
         wait if wait.is_zero() => "This group stays until it is deleted.".to_owned(),
         wait => format!("This group goes after {} without a push.", {
             time::ago(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX))
         }),
     };
-    let samples = escape(&String::from_utf8_lossy(&samples));
-    let _ = write!(
-        body,
-        "</tbody></table><p>{expires}</p><pre>{samples}</pre><p><a href=\"{prefix}/\">All \
-         groups</a></p>"
-    );
+    let _ = write!(body, "<p class=hint>{expires}</p>");
+    for (name, family) in &group.families {
+        if body.len() > SHOWN {
+            body.push_str("<p>… and more: see the scrape.</p>");
+            break;
+        }
+        let mut samples = Vec::new();
+        expose::samples(&mut samples, Dialect::Classic, name, family);
+        let _ = write!(
+            body,
+            "<details open><summary><b>{}</b> <span class=kind>{}</span> {}</summary>\
+             <pre>{}</pre></details>",
+            escape(name),
+            family.kind.text(),
+            escape(family.help.as_deref().unwrap_or_default()),
+            escape(&String::from_utf8_lossy(&samples)),
+        );
+    }
+    let _ = write!(body, "<p><a href=\"{prefix}/\">All groups</a></p>");
     html(StatusCode::OK, app, "One group", &body)
 }
 
@@ -212,18 +269,36 @@ fn find(app: &App, series: &str) -> Option<Group> {
 fn html(status: StatusCode, app: &App, title: &str, body: &str) -> Response {
     let prefix = &app.external_prefix;
     let version = env!("CARGO_PKG_VERSION");
+    let held = held(app);
     let page = format!(
         "<!DOCTYPE html><html lang=en><head><meta charset=utf-8><title>{title}</title>\
          <meta name=viewport content=\"width=device-width, initial-scale=1\">\
          <link rel=stylesheet href=\"{prefix}/static/style.css\"></head><body>\
-         <h1><a href=\"{prefix}/\">Metrics cache</a></h1>{body}\
-         <p><small>Version {version} · <a href=\"{prefix}{}\">scrape</a> · \
-         <a href=\"{prefix}/api/v1/metrics\">API</a></small></p></body></html>",
+         <header><h1><a href=\"{prefix}/\">Metrics cache</a></h1><p>{held}</p></header>\
+         <main>{body}</main>\
+         <footer>Version {version} · <a href=\"{prefix}{}\">scrape</a> · \
+         <a href=\"{prefix}/api/v1/metrics\">API</a></footer></body></html>",
         app.paths.telemetry
     );
     let policy = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'";
     let headers = [(header::CONTENT_SECURITY_POLICY, policy), (header::CACHE_CONTROL, "no-store")];
     (status, headers, Html(page)).into_response()
+}
+
+/// Says in a line what there is.
+fn held(app: &App) -> String {
+    let (groups, series, bytes) = {
+        let state = app.store.read();
+        (state.groups().len(), state.series(), state.bytes())
+    };
+    let mib = |bytes: usize| bytes.div_ceil(1 << 20);
+    let (held, limit) = (mib(bytes), mib(app.store.limits().memory));
+    let up = time::ago(now().saturating_sub(app.started));
+    let ready = match app.ready.load(Ordering::Acquire) {
+        true => "",
+        false => " · <span class=bad>still asking its peers</span>",
+    };
+    format!("{groups} groups · {series} series · {held} of {limit} MiB · started {up} ago{ready}")
 }
 
 /// Reads the fields of a query or a form.

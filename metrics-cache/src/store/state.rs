@@ -82,6 +82,7 @@ pub(crate) struct State {
 }
 
 /// All that was held at one moment, in the order of a scrape.
+#[derive(Default)]
 pub(crate) struct Snapshot {
     pub(crate) names: Vec<(Arc<str>, Kind, Vec<Arc<Family>>)>,
     /// The joined labels of every group, and when its pushes last succeeded and failed.

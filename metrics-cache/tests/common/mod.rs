@@ -2,8 +2,15 @@
 
 #![allow(dead_code, reason = "each test binary uses its share")]
 
+pub(crate) mod browser;
+pub(crate) mod certificate;
+pub(crate) mod dns;
+pub(crate) mod install;
+
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -20,8 +27,13 @@ pub(crate) struct Server {
 
 /// Starts the cache on a free port.
 pub(crate) fn cache(flags: &[&str]) -> Server {
+    cache_at("127.0.0.1:0", flags)
+}
+
+/// Starts the cache on this address.
+pub(crate) fn cache_at(address: &str, flags: &[&str]) -> Server {
     let mut child = Command::new(env!("CARGO_BIN_EXE_metrics-cache"))
-        .arg("--web.listen-address=127.0.0.1:0")
+        .arg(format!("--web.listen-address={address}"))
         .args(flags)
         .stderr(Stdio::piped())
         .spawn()
@@ -53,22 +65,36 @@ pub(crate) fn pushgateway(flags: &[&str]) -> Server {
 
 /// Starts it with these flags. Debian's build has a file by default.
 pub(crate) fn pushgateway_with(flags: &[&str]) -> Server {
-    let program = std::env::var("PUSHGATEWAY").unwrap_or("prometheus-pushgateway".into());
+    let program = std::env::var_os("PUSHGATEWAY")
+        .map(PathBuf::from)
+        .unwrap_or_else(|| install::program("prometheus-pushgateway", "prometheus-pushgateway"));
+    let address = free_address();
+    let listen = format!("--web.listen-address={address}");
+    start(&program, address, &[&[listen.as_str()], flags].concat())
+}
+
+/// Returns an address that is free at this moment.
+pub(crate) fn free_address() -> SocketAddr {
     let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-    let address = port.expect("a free port");
-    let child = Command::new(&program)
-        .arg(format!("--web.listen-address={address}"))
-        .args(flags)
+    port.expect("a free port")
+}
+
+/// Starts a program and waits until it listens on the address.
+pub(crate) fn start(
+    program: &Path,
+    address: SocketAddr,
+    arguments: &[impl AsRef<OsStr>],
+) -> Server {
+    let child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .unwrap_or_else(|error| {
-            panic!(
-                "cannot start `{program}`: {error}. This test compares with the real Pushgateway: \
-                 install Debian's package prometheus-pushgateway, or set PUSHGATEWAY to a binary."
-            )
-        });
+        .unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()));
     let server = Server { address, child, log: Arc::default() };
-    eventually("the Pushgateway answers", || TcpStream::connect(address).is_ok());
+    let what = format!("{} answers", program.display());
+    eventually(&what, || TcpStream::connect(address).is_ok());
     server
 }
 
@@ -81,14 +107,27 @@ impl Server {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Answer {
-        let mut request = format!("{method} {path} HTTP/1.1\r\nhost: t\r\nconnection: close\r\n");
+        let mut request =
+            format!("{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.address);
         for (name, value) in headers {
             request += &format!("{name}: {value}\r\n");
         }
         request += &format!("content-length: {}\r\n\r\n", body.len());
         let mut bytes = request.into_bytes();
         bytes.extend_from_slice(body);
-        Answer::read(&self.exchange(&bytes))
+        let mut stream = self.connect();
+        // A server that refuses may close before it has read all.
+        let _ = stream.write_all(&bytes);
+        let mut answer = Vec::new();
+        let mut chunk = [0; 64 * 1024];
+        // Not every server closes when it is asked to.
+        while !is_whole(&answer) {
+            match stream.read(&mut chunk) {
+                Ok(0) | Err(_) => break,
+                Ok(length) => answer.extend_from_slice(&chunk[..length]),
+            }
+        }
+        Answer::read(&answer)
     }
 
     pub(crate) fn put(&self, path: &str, body: &str) -> Answer {
@@ -103,6 +142,34 @@ impl Server {
         let answer = self.get("/metrics");
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.text()
+    }
+
+    /// Returns what was pushed, comparable: sorted lines, times as zero or not, without the server's
+    /// own metrics.
+    pub(crate) fn pushed(&self) -> Vec<String> {
+        // A delete is done later by the Pushgateway; a push waits for it.
+        self.put("/metrics/job/barrier", "");
+        let text = self.metrics();
+        let lines = text.lines().filter(|line| {
+            let name = line.trim_start_matches("# HELP ").trim_start_matches("# TYPE ");
+            !["go_", "process_", "pushgateway_", "promhttp_", "metrics_cache_"]
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
+        });
+        let is_time = |series: &str| {
+            let name = series.split('{').next().unwrap_or_default();
+            name.starts_with("push_") || name.ends_with("_created")
+        };
+        let mut lines: Vec<_> = lines
+            .map(|line| match line.rsplit_once(' ') {
+                Some((series, value)) if is_time(series) && value != "0" => {
+                    format!("{series} a time")
+                }
+                _ => line.to_owned(),
+            })
+            .collect();
+        lines.sort();
+        lines
     }
 
     /// Returns the value of one series of the scrape.
@@ -176,10 +243,7 @@ impl Answer {
         let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
         let mut lines = head.lines();
         let status = lines.next().and_then(|line| line.split(' ').nth(1)).expect("a status");
-        let headers: Vec<_> = lines
-            .filter_map(|line| line.split_once(": "))
-            .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
-            .collect();
+        let headers: Vec<_> = lines.filter_map(field).collect();
         let chunked = headers.iter().any(|(name, value)| {
             name == "transfer-encoding" && value.eq_ignore_ascii_case("chunked")
         });
@@ -195,6 +259,21 @@ impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
+}
+
+/// Reads a line of a head: the name in small letters, and the value.
+fn field(line: &str) -> Option<(String, String)> {
+    let (name, value) = line.split_once(':')?;
+    Some((name.to_lowercase(), value.trim().to_owned()))
+}
+
+/// Tells whether an answer has all the bytes that its head declares.
+fn is_whole(answer: &[u8]) -> bool {
+    let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
+    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
+    let length = head.lines().filter_map(field).find(|(name, _)| name == "content-length");
+    let length = length.and_then(|(_, value)| value.parse::<usize>().ok());
+    length.is_some_and(|length| answer.len() >= end + 4 + length)
 }
 
 fn unchunk(mut rest: &[u8]) -> Vec<u8> {

@@ -30,15 +30,16 @@ impl Chunk {
     }
 }
 
-/// Cuts items into requests. With an idempotency key (`apart`) partitions do not share one, and
-/// none reaches over an offset of `cuts`: where a request ended that was announced before.
+/// Cuts items into requests. With an idempotency key (`apart`) partitions do not share one.
+/// `begins` says of items of announced requests whether they are the first of one; those are cut
+/// there and nowhere else.
 #[must_use]
 pub fn cut(
     items: Vec<Item>,
     limits: &Batch,
     single: bool,
     apart: bool,
-    is_cut: impl Fn(&Item) -> bool,
+    begins: impl Fn(&Item) -> Option<bool>,
 ) -> Vec<Chunk> {
     let count = if single { 1 } else { limits.count };
     let mut open: Vec<(Vec<Item>, usize)> = Vec::new();
@@ -53,7 +54,12 @@ pub fn cut(
         });
         let (chunk, bytes) = &mut open[at];
         let size = item.json.len() + 1;
-        let full = chunk.len() >= count || *bytes + size > limits.bytes || (apart && is_cut(&item));
+        let said = begins(&item);
+        let left = said.is_none() && chunk.last().is_some_and(|last| begins(last).is_some());
+        let full = match said {
+            Some(first) => first,
+            None => left || chunk.len() >= count || *bytes + size > limits.bytes,
+        };
         if full && !chunk.is_empty() {
             chunks.push(Chunk::new(std::mem::take(chunk)));
             *bytes = 0;
@@ -90,7 +96,7 @@ mod tests {
     fn requests_are_bounded_by_count_and_bytes() {
         let limits = Batch { count: 3, bytes: 1_000, time: Duration::ZERO };
         let places: Vec<_> = (0..5).map(|n| (0, n)).collect();
-        let never = |_: &Item| false;
+        let never = |_: &Item| None;
         let chunks = cut(items(&places), &limits, false, false, never);
         assert_eq!(shape(&chunks), [places[..3].to_vec(), places[3..].to_vec()]);
         let small = Batch { bytes: 25, ..limits };
@@ -109,9 +115,16 @@ mod tests {
     #[test]
     fn partitions_stay_apart_and_requests_end_where_they_were_announced_to() {
         let limits = Batch { count: 3, bytes: 1_000, time: Duration::ZERO };
-        let places = [(0, 0), (1, 7), (0, 1), (1, 8), (0, 2), (0, 3)];
-        let chunks = cut(items(&places), &limits, false, true, |item| item.identity.offset == 2);
-        let expected = [vec![(0, 0), (0, 1)], vec![(0, 2), (0, 3)], vec![(1, 7), (1, 8)]];
+        let places = [(0, 0), (1, 7), (0, 1), (1, 8), (0, 2), (0, 3), (0, 4), (0, 5), (0, 6)];
+        // [0, 2) and [2, 6) were announced, the second when requests could be larger.
+        let begins = |item: &Item| match (item.identity.partition, item.identity.offset) {
+            (0, 0 | 2) => Some(true),
+            (0, 1..6) => Some(false),
+            _ => None,
+        };
+        let chunks = cut(items(&places), &limits, false, true, begins);
+        let announced = (2..6).map(|offset| (0, offset)).collect();
+        let expected = [vec![(0, 0), (0, 1)], announced, vec![(0, 6)], vec![(1, 7), (1, 8)]];
         assert_eq!(shape(&chunks), expected);
     }
 

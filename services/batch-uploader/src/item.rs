@@ -203,7 +203,7 @@ mod tests {
         later.identity.timestamp = 6;
         let others = [
             of(&[b.clone(), a.clone()]),
-            of(&[a.clone()]),
+            of(std::slice::from_ref(&a)),
             of(&[later, b.clone()]),
             key("other", &[a, b]),
         ];

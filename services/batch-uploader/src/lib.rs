@@ -1,5 +1,6 @@
 //! The batch-uploader: sends batches of messages to an HTTP API. See docs/batch-uploader.md.
 
+pub mod announce;
 pub mod answer;
 pub mod auth;
 pub mod chunk;
@@ -13,3 +14,4 @@ pub mod settings;
 pub mod start;
 pub mod terminal;
 pub mod upload;
+pub mod uploads;

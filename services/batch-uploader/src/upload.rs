@@ -1,6 +1,7 @@
 //! The app function: sends a batch, and does with every message what the answers say.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
@@ -10,6 +11,7 @@ use nubium_core::{BatchTransaction, Consumed, Exception};
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, redirect};
 
+use crate::announce::Announced;
 use crate::answer::{Answered, Outcome, Verdict};
 use crate::auth::Authorizer;
 use crate::chunk::{self, Chunk};
@@ -31,6 +33,7 @@ pub struct Uploader {
     client: Client,
     auth: Authorizer,
     pace: Pace,
+    announced: Arc<Announced>,
     metrics: Metrics,
 }
 
@@ -68,6 +71,7 @@ impl Uploader {
             tries,
             auth: Authorizer::new(settings.auth.clone(), client.clone()),
             pace: Pace::new(settings.limits.requests_per_second),
+            announced: Arc::default(),
             client,
             settings,
             metrics: metrics.clone(),
@@ -83,6 +87,12 @@ impl Uploader {
         let messages: Vec<Consumed<'_>> = batch.messages().collect();
         let items = self.items(batch, &messages)?;
         let mut chunks = self.cut(items);
+        if self.announces() {
+            let notes = self.announced.announce(&chunks);
+            if !notes.is_empty() {
+                batch.note(notes).await?;
+            }
+        }
         while !chunks.is_empty() {
             let held = Cell::new(false);
             let sent = futures::stream::iter(chunks)
@@ -132,7 +142,17 @@ impl Uploader {
     fn cut(&self, items: Vec<Item>) -> Vec<Chunk> {
         let single = self.settings.request.body == Body::Single;
         let apart = self.settings.request.idempotency_header.is_some();
-        chunk::cut(items, &self.settings.batch, single, apart, |_| false)
+        chunk::cut(items, &self.settings.batch, single, apart, |item| self.announced.begins(item))
+    }
+
+    /// Whether requests are announced: one message alone makes the same request anyway.
+    fn announces(&self) -> bool {
+        self.settings.is_bulk() && self.settings.request.idempotency_header.is_some()
+    }
+
+    /// The requests that were announced, for the pattern that makes the batches.
+    pub fn announced(&self) -> Arc<Announced> {
+        Arc::clone(&self.announced)
     }
 
     /// Sends one request and judges the answer.

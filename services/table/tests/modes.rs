@@ -61,7 +61,14 @@ impl Table {
 outputs: [{{topic: out, schema: out.avsc}}]
 {mode}"
         );
-        let read = |file: &str| Ok(if file == "in.avsc" { PERSON } else { output }.to_owned());
+        let read = |file: &str| {
+            let text = match file {
+                "in.avsc" => PERSON,
+                "page.vrl" => program_of_the_page(),
+                _ => output,
+            };
+            Ok(text.to_owned())
+        };
         let settings = Settings::parse("table.yaml", &text, &read);
         let settings = settings.unwrap_or_else(|problems| panic!("{}", problems[0]));
         let mapping = settings.compile(&[]).unwrap_or_else(|problems| panic!("{}", problems[0]));
@@ -94,7 +101,7 @@ outputs: [{{topic: out, schema: out.avsc}}]
         if let Stored::Put(value) = self.mapper.stored() {
             self.entries.insert(key, serde_json::to_string(value).expect("JSON"));
         }
-        let made = &self.mapper.made()[0];
+        let made = self.mapper.made().first()?;
         let mut reader = Reader::new(self.mapper.value(made));
         let value = decode(&self.output, self.output.root(), &mut reader).expect("output");
         Some(serde_json::to_value(value).expect("JSON"))
@@ -103,6 +110,13 @@ outputs: [{{topic: out, schema: out.avsc}}]
     fn entry(&self, key: &str) -> Value {
         serde_json::from_str(&self.entries[key]).expect("JSON")
     }
+}
+
+/// Gives the program in the service's documentation.
+fn program_of_the_page() -> &'static str {
+    let page = include_str!("../../../docs/table-service.md");
+    let (_, rest) = page.split_once("```coffee\n").expect("a program");
+    rest.split_once("```").expect("its end").0
 }
 
 fn person(name: &str, age: Option<i64>) -> Value {
@@ -170,4 +184,17 @@ fn deduplicate_forwards_one_record_of_a_key_within_the_window_of_its_own_time() 
     assert!(!forwarded("a", 5), "late, and within the window");
     assert!(!forwarded("a", 19));
     assert!(forwarded("a", 20));
+}
+
+#[test]
+fn the_program_of_the_documentation_works_as_it_stands_there() {
+    let output = PERSON.replace("\"age\"", "\"visits\"");
+    let mut table = Table::new("program: page.vrl", &output);
+    let day = 86_400_000;
+    let first = table.take("a", 0, person("Ann", None)).expect("the first of the day");
+    assert_eq!(first["visits"], 1);
+    assert_eq!(table.take("a", 1_000, person("Ann", None)), None, "the same day");
+    assert_eq!(table.entry("a"), json!({"visits": 2, "day": "1970-01-01"}));
+    let next = table.take("a", day, person("Ann", None)).expect("the next day");
+    assert_eq!(next["visits"], 3);
 }

@@ -1,6 +1,8 @@
 //! Exactly once, end to end: a real broker, a real registry, real processes and real faults.
 
 mod answers;
+mod batch;
+mod batch_uploader;
 mod fencing;
 mod guid;
 mod harness;
@@ -18,3 +20,7 @@ mod wire_points;
 
 /// The app under test.
 const APP: &str = env!("CARGO_BIN_EXE_ledger-app");
+/// The same work in batches.
+const BATCH_APP: &str = env!("CARGO_BIN_EXE_batch-app");
+/// The service `batch-uploader`.
+const UPLOADER: &str = env!("CARGO_BIN_EXE_uploader-app");

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use nubium_tests::process::Signal;
 use nubium_tests::reader::{Progress, read_all};
+use nubium_tests::wait::{Look, eventually};
 use nubium_tests::wire::Reader;
 use nubium_tests::{ports, services};
 use serde_json::{Value, json};
@@ -45,9 +46,15 @@ fn every_message_is_counted_once_though_the_service_is_killed_while_it_counts() 
     let base = format!("http://127.0.0.1:{port}");
     let wanted: BTreeMap<_, _> =
         keys.iter().map(|key| (key.clone(), json!({ "count": each }))).collect();
-    nubium_tests::wait::until("all messages to be counted", DEADLINE, || {
-        place.table(&base).is_ok_and(|table| table == wanted)
-    })?;
+    eventually("all messages to be counted", DEADLINE, || match place.table(&base) {
+        Ok(table) if table == wanted => Look::Ready(()),
+        Ok(table) => {
+            let counts = table.values().filter_map(|entry| entry["count"].as_i64());
+            Look::NotYet(format!("{} keys, {} counted", table.len(), counts.sum::<i64>()))
+        }
+        Err(error) => Look::NotYet(format!("{error:#}")),
+    })
+    .map_err(|error| anyhow!("{error}\n{}", process.log_tail()))?;
     process.signal(Signal::TERM)?;
     assert_eq!(process.wait(DEADLINE)?.code(), Some(0), "{}", process.log_tail());
 

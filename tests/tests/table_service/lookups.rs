@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use nubium_tests::ports;
 use nubium_tests::wait::{Look, eventually, until};
 use serde_json::json;
@@ -25,7 +25,7 @@ fn a_key_is_answered_by_its_owner_and_by_whoever_takes_over() -> Result<()> {
     }
     let keys: Vec<String> = (0..KEYS).map(|key| format!("key/{key} ü")).collect();
     place.write(keys.iter().map(|key| (key.as_str(), key.as_str())))?;
-    let _first = place.start("table-0")?;
+    let first = place.start("table-0")?;
     let second = place.start("table-1")?;
     // Both own some, all are ready, and each knows of the other.
     let owned = |url: &String| {
@@ -36,7 +36,8 @@ fn a_key_is_answered_by_its_owner_and_by_whoever_takes_over() -> Result<()> {
     until("both instances to own partitions", DEADLINE, || {
         let owned = urls.each_ref().map(owned);
         owned.iter().sum::<usize>() == 6 && owned.iter().all(|count| *count > 0)
-    })?;
+    })
+    .map_err(|error| anyhow!("{error}\n{}\n{}", first.log_tail(), second.log_tail()))?;
     let wanted: BTreeMap<_, _> =
         keys.iter().map(|key| (key.clone(), json!({"text": key, "count": 0}))).collect();
     until("all records to be in the table", DEADLINE, || {
@@ -55,7 +56,10 @@ fn a_key_is_answered_by_its_owner_and_by_whoever_takes_over() -> Result<()> {
         assert_eq!(entry["value"]["text"], json!(key));
     }
     assert!((1..KEYS).contains(&redirected), "{redirected} of {KEYS} keys are of the other");
-    assert_eq!(place.get(&format!("{}/table/nobody", urls[0]))?.status(), 404);
+    for url in &urls {
+        let (status, said) = place.ask(&format!("{url}/table/nobody"))?;
+        assert_eq!(status, 404, "{said}");
+    }
 
     second.kill()?;
     eventually("the first to answer for all", DEADLINE, || match owned(&urls[0]) {

@@ -22,18 +22,18 @@ use tokio::runtime::Runtime;
 use crate::TABLE;
 
 /// Ends a hopeless wait.
-pub const DEADLINE: Duration = Duration::from_secs(120);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 /// As the Python clients register it.
 const KEY_SCHEMA: &str = r#"{"type": "string"}"#;
 /// Of the records that go in and come out.
-pub const SCHEMA: &str = r#"{"type": "record", "name": "Reading", "fields": [
+pub(crate) const SCHEMA: &str = r#"{"type": "record", "name": "Reading", "fields": [
     {"name": "text", "type": "string"}, {"name": "count", "type": "long", "default": 0}]}"#;
 
 /// Everything that one service under test has.
-pub struct Place {
-    pub app: String,
-    pub input: String,
-    pub output: String,
+pub(crate) struct Place {
+    pub(crate) app: String,
+    pub(crate) input: String,
+    pub(crate) output: String,
     directory: TempDir,
     producer: BaseProducer,
     schemas: (u32, u32),
@@ -43,7 +43,7 @@ pub struct Place {
 
 impl Place {
     /// Makes topics with so many partitions; `settings` follow input and output in the file.
-    pub fn new(name: &str, partitions: i32, settings: &str) -> Result<Self> {
+    pub(crate) fn new(name: &str, partitions: i32, settings: &str) -> Result<Self> {
         let services = services::shared();
         let app = topics::unique(name);
         let (input, output) = (format!("{app}-in"), format!("{app}-out"));
@@ -80,7 +80,7 @@ outputs: [{{topic: {output}, schema: reading.avsc}}]
     }
 
     /// Writes records, given by key and text, and returns once the broker has them.
-    pub fn write<'t>(
+    pub(crate) fn write<'t>(
         &mut self,
         records: impl IntoIterator<Item = (&'t str, &'t str)>,
     ) -> Result<()> {
@@ -100,30 +100,30 @@ outputs: [{{topic: {output}, schema: reading.avsc}}]
     }
 
     /// Writes the file of another instance, which ends with other settings.
-    pub fn settings(&self, host: &str, settings: &str) -> Result<()> {
+    pub(crate) fn settings(&self, host: &str, settings: &str) -> Result<()> {
         let text = std::fs::read_to_string(self.directory.path().join("table.yaml"))?;
         let path = self.directory.path().join(format!("{host}.yaml"));
         Ok(std::fs::write(path, format!("{text}\n{settings}"))?)
     }
 
     /// Writes a file beside the settings.
-    pub fn file(&self, name: &str, text: &str) -> Result<()> {
+    pub(crate) fn file(&self, name: &str, text: &str) -> Result<()> {
         Ok(std::fs::write(self.directory.path().join(name), text)?)
     }
 
     /// The volume of an instance.
-    pub fn volume(&self, host: &str) -> PathBuf {
+    pub(crate) fn volume(&self, host: &str) -> PathBuf {
         self.directory.path().join(format!("volume-{host}"))
     }
 
     /// Starts an instance with a volume of its own.
-    pub fn start(&self, host: &str) -> Result<Process> {
+    pub(crate) fn start(&self, host: &str) -> Result<Process> {
         let mut command = self.command(host, &["run"])?;
         Process::spawn(host, self.directory.path(), &mut command)
     }
 
     /// Runs another command of the binary to its end: exit code, and all that it says.
-    pub fn run(&self, host: &str, arguments: &[&str]) -> Result<(i32, String)> {
+    pub(crate) fn run(&self, host: &str, arguments: &[&str]) -> Result<(i32, String)> {
         let Output { status, stdout, stderr } = self.command(host, arguments)?.output()?;
         let text = [stdout, stderr].concat();
         let code = status.code().context("ended by a signal")?;
@@ -165,12 +165,18 @@ outputs: [{{topic: {output}, schema: reading.avsc}}]
     }
 
     /// Asks an instance; redirects are followed.
-    pub fn get(&self, url: &str) -> Result<Response> {
+    pub(crate) fn get(&self, url: &str) -> Result<Response> {
         Ok(self.http.0.block_on(self.http.1.get(url).send())?)
     }
 
+    /// Asks an instance; gives the status and all that it says.
+    pub(crate) fn ask(&self, url: &str) -> Result<(u16, String)> {
+        let answer = self.get(url)?;
+        Ok((answer.status().as_u16(), self.http.0.block_on(answer.text())?))
+    }
+
     /// Asks for a document until it is there.
-    pub fn document(&self, url: &str) -> Result<Value> {
+    pub(crate) fn document(&self, url: &str) -> Result<Value> {
         eventually(&format!("an answer of {url}"), DEADLINE, || {
             let answer = match self.get(url) {
                 Ok(answer) => answer,
@@ -185,7 +191,7 @@ outputs: [{{topic: {output}, schema: reading.avsc}}]
     }
 
     /// Reads the whole table by the pages of an instance.
-    pub fn table(&self, base: &str) -> Result<BTreeMap<String, Value>> {
+    pub(crate) fn table(&self, base: &str) -> Result<BTreeMap<String, Value>> {
         let (mut entries, mut next) = (BTreeMap::new(), Some("/table?limit=1000".to_owned()));
         while let Some(path) = next {
             let page = self.document(&format!("{base}{path}"))?;

@@ -52,7 +52,7 @@ fn verify_finds_the_row_that_differs_and_names_its_offset() -> Result<()> {
     let (code, text) = place.run("table-0", &["verify", &shown])?;
     assert_eq!(code, 0, "beside the running service: {text}");
     process.signal(Signal::TERM)?;
-    process.wait(DEADLINE)?;
+    assert_eq!(process.wait(DEADLINE)?.code(), Some(0), "{}", process.log_tail());
 
     assert!(plant(&volume, "before-7-before", "before-X-before")? > 0, "it is in the file");
     let (code, text) = place.run("table-0", &["verify", &shown])?;

@@ -1,5 +1,7 @@
 use std::convert::Infallible;
-use std::pin::pin;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, StatusCode, header};
@@ -9,13 +11,17 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{sleep, timeout};
 use tower::{Service, ServiceExt};
 
 use super::limits::Limits;
 use super::stall::StallLimit;
 use crate::stop::Stop;
+
+/// How long a closed connection is still read from, and how much.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 256 * 1024;
 
 /// Serves one connection until the client leaves, a limit is passed or a stop is asked for.
 ///
@@ -28,25 +34,27 @@ where
     S::Future: Send,
 {
     let io = TokioIo::new(StallLimit::new(stream, limits.write_stall));
-    let handler = service_fn(move |request| answer(service.clone(), request, limits));
-    let connection = http1::Builder::new()
+    // Boxed, so that hyper can give the stream back whatever the service is.
+    let service = Box::new(service);
+    let handler = service_fn(move |request| Box::pin(answer(S::clone(&service), request, limits)));
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_read)
         .max_headers(limits.headers)
         .max_buf_size(limits.header_bytes)
         .serve_connection(io, handler);
-    let mut connection = pin!(connection);
 
     let ended = tokio::select! {
-        ended = connection.as_mut() => Some(ended),
+        ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(ended),
         () = stop.wait() => None,
         () = sleep(limits.connection_age) => None,
     };
     let ended = match ended {
         Some(ended) => ended,
         None => {
-            connection.as_mut().graceful_shutdown();
-            match timeout(limits.drain, connection).await {
+            Pin::new(&mut connection).graceful_shutdown();
+            let rest = poll_fn(|cx| connection.poll_without_shutdown(cx));
+            match timeout(limits.drain, rest).await {
                 Ok(ended) => ended,
                 Err(_) => return tracing::debug!("Cut a connection that did not drain."),
             }
@@ -56,6 +64,26 @@ where
         // Every scan of a port ends here, so this is nobody's concern above DEBUG.
         tracing::debug!(%error, "A connection failed.");
     }
+    linger(connection.into_parts().io.into_inner()).await;
+}
+
+/// Closes a connection so that its last response arrives: when a socket is closed with bytes unread,
+/// such as the body of a request that was refused, the kernel resets it, and the client may never
+/// see why. So the end is announced, and what still comes is read for a moment.
+async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let rest = async move {
+        stream.shutdown().await?;
+        let (mut part, mut left) = ([0; 4096], LINGER_BYTES);
+        while left > 0 {
+            match stream.read(&mut part).await? {
+                0 => break,
+                count => left = left.saturating_sub(count),
+            }
+        }
+        Ok::<(), std::io::Error>(())
+    };
+    // Whatever goes wrong, the connection is over.
+    let _ = timeout(LINGER, rest).await;
 }
 
 /// Answers one request within the limits for its time and its body.

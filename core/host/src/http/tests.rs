@@ -302,3 +302,22 @@ fn the_probe_server_runs_by_itself_and_names_a_taken_port() {
     drop(server);
     assert!(TcpStream::connect(address).is_err(), "dropping it stops it");
 }
+
+#[test]
+fn a_refusal_arrives_though_the_body_is_still_on_its_way() {
+    let limits = Limits { body_bytes: 10, ..Limits::default() };
+    let router = Router::new().route("/", post(async |_: Bytes| ""));
+    let server = Server::start(router, limits);
+    let mut stream = server.connect();
+    stream
+        .write_all(b"POST / HTTP/1.1\r\nhost: t\r\ncontent-length: 100000\r\n\r\n")
+        .expect("sent");
+    let mut first = [0; 1];
+    stream.read_exact(&mut first).expect("the answer begins");
+    // Without a lingering close these bytes would reset the connection, and the rest be lost.
+    stream.write_all(&[b'x'; 100_000]).expect("taken");
+    stream.shutdown(Shutdown::Write).expect("closed");
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).expect("no reset");
+    assert!(rest.starts_with("TTP/1.1 413 "), "{rest}");
+}

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::wire::HEADER_LEN;
-use super::super::{Codec, Dynamic, Fields, Value};
+use super::super::{AvroJson, Codec, Dynamic, Fields, Value};
 use super::{encode, encoder};
 
 const ORDER: &str = r#"{"type":"record","name":"Order","namespace":"shop","fields":[
@@ -117,6 +117,21 @@ fn numbers_are_widened_and_text_is_read_as_bytes() {
         {"name":"f","type":"float"},{"name":"d","type":"double"},{"name":"b","type":"bytes"}]}"#;
     let found = through(schema, &json!({"l": 1, "f": 2, "d": 3, "b": "hi"})).unwrap();
     assert_eq!(found, json!({"l": 1, "f": 2.0, "d": 3.0, "b": "hi"}));
+}
+
+#[test]
+fn text_stands_for_bytes_as_in_avros_own_json_where_it_is_said_so() {
+    let schema = r#"{"type":"record","name":"B","fields":[{"name":"b","type":"bytes"},
+        {"name":"f","type":["null",{"type":"fixed","name":"F","size":2}]}]}"#;
+    let codec = Codec::in_memory();
+    let mut out = Vec::new();
+    let json = json!({"b": "\u{0}\u{ff}", "f": "\u{80}a"});
+    encoder(&codec, schema).encode_value(&Dynamic(AvroJson(&json)), &mut out).unwrap();
+    assert_eq!(out[HEADER_LEN..], [4, 0, 255, 2, 0x80, b'a']);
+    assert_eq!(serde_json::Value::from(&codec.decode::<Value>(&out).unwrap()), json);
+    let wrong = json!({"b": "\u{100}", "f": null});
+    let error = encoder(&codec, schema).encode_value(&Dynamic(AvroJson(&wrong)), &mut out);
+    assert!(error.unwrap_err().reason.contains("a character above U+00FF"));
 }
 
 #[test]

@@ -198,8 +198,13 @@ pub const SECTIONS: &[Section] = &[
 ];
 
 /// Settings that a service reads by itself, by service. The core knows their names and no more.
-pub const SERVICES: &[Section] =
-    &[services::BATCH_UPLOADER, services::FUNNEL, services::PROVISION, services::TABLE];
+pub const SERVICES: &[Section] = &[
+    services::BATCH_UPLOADER,
+    services::FUNNEL,
+    services::HTTP_RECEIVER,
+    services::PROVISION,
+    services::TABLE,
+];
 
 /// Walks over every setting of the core.
 pub fn settings() -> impl Iterator<Item = &'static Setting> {

@@ -57,6 +57,19 @@ pub(super) const BATCH_UPLOADER: Section = Section {
     )],
 };
 
+/// The HTTP receiver's own.
+pub(super) const HTTP_RECEIVER: Section = Section {
+    title: "The HTTP receiver",
+    text: "Read by `http-receiver` alone, see [http-receiver.md](http-receiver.md).",
+    settings: &[Setting::added(
+        "NU_HTTP_RECEIVER_CONFIG",
+        File,
+        Use("http-receiver.yaml"),
+        "The receiver's file: routes, callers, limits. The files that it names lie beside it.",
+        "/etc/nubium/http-receiver.yaml",
+    )],
+};
+
 /// The provisioner's own.
 pub(super) const PROVISION: Section = Section {
     title: "The provisioner",

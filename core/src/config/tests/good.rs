@@ -239,6 +239,15 @@ fn a_cluster_says_how_it_is_protected() {
 }
 
 #[test]
+fn a_cluster_may_be_marked_for_the_tools_to_leave_alone() {
+    let clusters = r#"{"a": {"url": "h:1"}, "b": {"url": "h:1", "protected": true},
+        "c": {"url": "h:1", "protected": "true"}, "d": {"url": "h:1", "protected": false}}"#;
+    let config = good(&[("NU_KAFKA_CLUSTERS_CONFIGS_JSON", clusters)]).config;
+    let marked: Vec<bool> = config.clusters.values().map(|cluster| cluster.protected).collect();
+    assert_eq!(marked, [false, true, true, false]);
+}
+
+#[test]
 fn topics_lead_to_their_cluster() {
     let two = r#"{"main": {"url": "b"}, "other": {"url": "c"}}"#;
     let config = good(&[("NU_KAFKA_CLUSTERS_CONFIGS_JSON", two)]).config;

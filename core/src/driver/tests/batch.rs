@@ -4,13 +4,15 @@
 use super::{LONG, check, driver};
 use crate::driver::{Driver, Fault, Step};
 use crate::headers::Header;
-use crate::message::MessageBody;
-use crate::pattern::{Batch, BatchTransaction, Pattern, Single};
+use crate::message::{Message, MessageBody};
+use crate::pattern::{Batch, BatchTransaction, Pattern, Single, Take};
 use crate::record::Record;
+use crate::topic::TopicPartition;
 use crate::transaction::Transaction;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const NO_TIME: Duration = Duration::ZERO;
 const STEPS: [Step; 9] = [
@@ -281,14 +283,77 @@ fn waits_of_the_loop_and_waits_on_purpose_do_not_count_as_time_in_the_function()
     driver.settings.backoff = (Duration::from_millis(3), Duration::from_millis(3));
     driver.run().unwrap();
     let seen = driver.broker.borrow().in_function.clone();
-    assert!(seen.len() >= 5 && seen.iter().all(|busy| !busy), "{seen:?}");
+    assert!(!seen.is_empty() && seen.iter().all(|busy| !busy), "{seen:?}");
     assert_eq!(calls.load(Ordering::Relaxed), 3);
 
     let slow = Single(async |_: &Transaction<'_>| {
-        tokio::time::sleep(Duration::from_millis(3)).await;
-        Ok(())
+        let mut polls = 0;
+        std::future::poll_fn(move |context| {
+            polls += 1;
+            context.waker().wake_by_ref();
+            if polls > 4 { std::task::Poll::Ready(Ok(())) } else { std::task::Poll::Pending }
+        })
+        .await
     });
     let mut driver = super::driver(slow, 1);
     driver.run().unwrap();
     assert!(driver.broker.borrow().in_function.contains(&true), "a plain wait does count");
+}
+
+/// Notes the offsets of a batch before it copies it, and the notes that an assignment came with.
+struct Noting<F> {
+    batch: Batch<F>,
+    told: Arc<Mutex<Vec<String>>>,
+}
+
+impl<F> Pattern for Noting<F>
+where
+    F: AsyncFn(&BatchTransaction<'_>) -> anyhow::Result<()> + Send + Sync + 'static,
+{
+    fn assigned(&self, _: &[TopicPartition], notes: &[(TopicPartition, String)]) {
+        let notes = notes.iter().map(|(at, note)| format!("{at} {note}"));
+        self.told.lock().unwrap().extend(notes);
+    }
+
+    fn take(&self, waiting: &VecDeque<Message>, since: Instant) -> Take {
+        self.batch.take(waiting, since)
+    }
+
+    async fn run(&self, transaction: &Transaction<'_>) -> anyhow::Result<()> {
+        self.batch.run(transaction).await
+    }
+}
+
+async fn note_and_copy(batch: &BatchTransaction<'_>) -> anyhow::Result<()> {
+    let note = |message: crate::Consumed<'_>| {
+        let at = TopicPartition::new(message.topic(), message.partition());
+        (at, format!("from {}", message.offset()))
+    };
+    let notes = batch.messages().take(1).map(note).collect();
+    batch.note(notes).await?;
+    copy_all(batch)
+}
+
+#[test]
+fn notes_cost_no_message_whatever_goes_wrong() {
+    every_fault(|| {
+        let batch = Batch::new(note_and_copy).max_count(4).max_time(NO_TIME);
+        Noting { batch, told: Arc::default() }
+    });
+}
+
+#[test]
+fn a_note_is_told_to_the_next_owner_until_its_messages_are_committed() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let batch = Batch::new(note_and_copy).max_count(4).max_time(NO_TIME);
+    let mut driver = driver(Noting { batch, told: Arc::clone(&told) }, 12);
+    // The first positions with the first note, the first batch, and the second note are committed.
+    driver.fail(Step::Commit, 4, Fault::Crash);
+    driver.run().unwrap();
+    assert_eq!(driver.committed("in", 0), Some(4));
+    driver.run().unwrap();
+    check(&driver, 12);
+    assert_eq!(*told.lock().unwrap(), ["in[0] from 4"]);
+    driver.run().unwrap();
+    assert_eq!(told.lock().unwrap().len(), 1, "it is gone with the commit of its messages");
 }

@@ -3,7 +3,8 @@ use hickory_resolver::proto::op::{Message, MessageType};
 use hickory_resolver::proto::rr::rdata::A;
 use hickory_resolver::proto::rr::{RData, Record, RecordType};
 use std::net::Ipv4Addr;
-use tokio::net::UdpSocket;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, UdpSocket};
 
 fn parsed(resolv_conf: &str) -> Result<(ResolverConfig, ResolverOpts), NetError> {
     system_conf::parse_resolv_conf(resolv_conf)
@@ -87,4 +88,52 @@ async fn short_names_are_found_in_the_search_domains() {
         let service = Service::new(name, Some(server));
         assert_eq!(&service.ask(parsed(POD)).await, expected, "{name}");
     }
+}
+
+/// Starts a name server whose answers fit no datagram: it says so, and answers by TCP.
+async fn name_server_by_tcp(addresses: Vec<Ipv4Addr>) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let socket = UdpSocket::bind(address).await.expect("the same port");
+    tokio::spawn(async move {
+        let mut buffer = [0; 512];
+        while let Ok((size, from)) = socket.recv_from(&mut buffer).await {
+            let mut message = Message::from_vec(&buffer[..size]).expect("a question");
+            message.metadata.message_type = MessageType::Response;
+            message.metadata.truncation = true;
+            socket.send_to(&message.to_vec().expect("an answer"), from).await.expect("sent");
+        }
+    });
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let addresses = addresses.clone();
+            tokio::spawn(async move {
+                while let Ok(size) = stream.read_u16().await {
+                    let mut buffer = vec![0; size.into()];
+                    stream.read_exact(&mut buffer).await.expect("a question");
+                    let mut message = Message::from_vec(&buffer).expect("a question");
+                    message.metadata.message_type = MessageType::Response;
+                    let query = message.queries[0].clone();
+                    let is_a = query.query_type() == RecordType::A;
+                    for address in addresses.iter().filter(|_| is_a) {
+                        let data = RData::A(A(*address));
+                        message.add_answer(Record::from_rdata(query.name().clone(), 0, data));
+                    }
+                    let bytes = message.to_vec().expect("an answer");
+                    stream.write_u16(bytes.len() as u16).await.expect("sent");
+                    stream.write_all(&bytes).await.expect("sent");
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn more_pods_than_fit_a_datagram_are_all_found() {
+    let pods: Vec<_> = (1..=200).map(|n| Ipv4Addr::new(10, 0, 0, n)).collect();
+    let server = name_server_by_tcp(pods.clone()).await;
+    let service = Service::new("cache.marketing.svc.cluster.local.", Some(server));
+    let found = pods.into_iter().map(IpAddr::V4).collect();
+    assert_eq!(service.ask(parsed(POD)).await, Lookup::Found(found));
 }

@@ -2,15 +2,15 @@
 
 use std::process::ExitCode;
 
+use nubium_core::App;
 use nubium_core::metrics::Metrics;
-use nubium_core::{App, Batch, BatchTransaction};
 use nubium_host::Exit;
 
 use crate::cli::ConfigFile;
-use crate::settings::Settings;
 use crate::start::Start;
 use crate::terminal;
 use crate::upload::Uploader;
+use crate::uploads;
 
 /// Runs the uploader until it is told to stop; answers the process's exit code.
 pub fn run(file: &ConfigFile) -> ExitCode {
@@ -30,19 +30,11 @@ pub fn run(file: &ConfigFile) -> ExitCode {
     match uploader {
         Ok(uploader) => {
             let app = App::new(config).consume(start.topics()).metrics(metrics);
-            app.run_pattern(pattern(&start.settings, uploader))
+            app.run_pattern(uploads::pattern(&start.settings, uploader))
         }
         Err(error) => {
             terminal::tell(format!("{error:#}"));
             Exit::BadSettings.into()
         }
     }
-}
-
-/// Makes batches that keep as many requests busy as may be.
-pub fn pattern(settings: &Settings, uploader: Uploader) -> impl nubium_core::Pattern + use<> {
-    let concurrency = settings.limits.concurrency;
-    Batch::new(async move |batch: &BatchTransaction<'_>| uploader.handle(batch).await)
-        .max_count(settings.batch.count.saturating_mul(concurrency))
-        .max_time(settings.batch.time)
 }

@@ -163,11 +163,13 @@ fn typed(schema: &Schema, node: NodeId, value: Value) -> Value {
             Value::Object(fields.collect())
         }
         (Node::Union(variants), value) => {
-            let fits = |id: &&NodeId| match (schema.node(**id), &value) {
-                (Node::Record(_) | Node::Map(_), Value::Object(_)) => true,
-                (Node::Array(_), Value::Array(_)) => true,
-                (Node::Date | Node::Timestamp(_), Value::Bytes(_) | Value::String(_)) => true,
-                _ => false,
+            let fits = |id: &&NodeId| {
+                matches!(
+                    (schema.node(**id), &value),
+                    (Node::Record(_) | Node::Map(_), Value::Object(_))
+                        | (Node::Array(_), Value::Array(_))
+                        | (Node::Date | Node::Timestamp(_), Value::Bytes(_) | Value::String(_))
+                )
             };
             match variants.iter().find(fits) {
                 Some(variant) => typed(schema, *variant, value),

@@ -7,6 +7,7 @@ use vrl::compiler::runtime::{Runtime, Terminate};
 use vrl::compiler::{ExpressionError, TargetValueRef, TimeZone};
 use vrl::value::{ObjectMap, Secrets, Value};
 
+use super::destination::{key_text, new_key, route};
 use super::entry::{Previous, Stored};
 use super::envelope::{self, Envelope};
 use super::error::MappingError;
@@ -102,14 +103,43 @@ impl Mapper {
         message: &impl Envelope,
         previous: Option<Previous>,
     ) -> Result<Verdict, MappingError> {
+        self.clear();
+        let value = self.read(plan, message.datum())?;
+        self.run_on(plan.input, Some(plan), value, message, previous)
+    }
+
+    /// Maps a message that is JSON instead of Avro, as the program of an input without a schema
+    /// sees it; else as [`Self::map`] does.
+    ///
+    /// # Errors
+    /// As [`Self::map`].
+    pub fn map_json(
+        &mut self,
+        input: usize,
+        json: serde_json::Value,
+        message: &impl Envelope,
+    ) -> Result<Verdict, MappingError> {
+        self.clear();
+        self.run_on(input, None, Value::from(json), message, None)
+    }
+
+    fn clear(&mut self) {
         self.made.clear();
         self.values.clear();
         self.headers.clear();
         self.stored = Stored::Keep;
-        let mapping = Arc::clone(&self.mapping);
-        let program = &mapping.inputs[plan.input].1;
+    }
 
-        let mut value = self.read(plan, message.datum())?;
+    fn run_on(
+        &mut self,
+        input: usize,
+        plan: Option<&Plan>,
+        mut value: Value,
+        message: &impl Envelope,
+        previous: Option<Previous>,
+    ) -> Result<Verdict, MappingError> {
+        let mapping = Arc::clone(&self.mapping);
+        let program = &mapping.inputs[input].1;
         let mut metadata =
             envelope::build(message, &program.envelope).map_err(MappingError::Envelope)?;
         if let Some(entry) = &mapping.entry {
@@ -131,7 +161,10 @@ impl Mapper {
             self.made_whole(output, key, &value)?;
         }
         if let Some(output) = route(&mapping, program, &metadata, message)? {
-            self.made_by_plan(plan, output, key, &value, message.datum())?;
+            match plan {
+                Some(plan) => self.made_by_plan(plan, output, key, &value, message.datum())?,
+                None => self.made_whole(output, key, &value)?,
+            }
         }
         if program.sets_headers {
             self.change_headers(program, &metadata, message)?;
@@ -322,70 +355,4 @@ fn resolve(
     scratch.clear();
     Encoder::resolving(schema).encode(node, value, scratch).map_err(MappingError::Resolve)?;
     Ok(decode(schema, node, &mut Reader::new(scratch))?)
-}
-
-/// Finds the output of `.`; `None` when the program wants none.
-fn route(
-    mapping: &Mapping,
-    program: &Program,
-    metadata: &ObjectMap,
-    message: &impl Envelope,
-) -> Result<Option<usize>, MappingError> {
-    let default = || match mapping.default_output {
-        // A table without an output is there to be looked at.
-        None if mapping.outputs.is_empty() => Ok(None),
-        output => output.map(Some).ok_or(MappingError::Unrouted),
-    };
-    if !program.sets_topic {
-        return default();
-    }
-    match metadata.get("topic") {
-        // It was not there before either: no assignment was reached.
-        None if !program.envelope.contain("topic") => default(),
-        None | Some(Value::Null) => Ok(None),
-        Some(topic @ (Value::Bytes(_) | Value::String(_))) => {
-            let topic = topic.as_bytes_ref();
-            let known = |output: &super::Output| output.topic.as_bytes() == topic;
-            match mapping.outputs.iter().position(known) {
-                Some(output) => Ok(Some(output)),
-                // It still has the consumed topic: nobody routed it.
-                None if topic == message.topic().as_bytes() => default(),
-                None => {
-                    Err(MappingError::UnknownTopic(String::from_utf8_lossy(topic).into_owned()))
-                }
-            }
-        }
-        Some(other) => Err(MappingError::UnknownTopic(other.to_string())),
-    }
-}
-
-fn new_key(
-    program: &Program,
-    metadata: &ObjectMap,
-    message: &impl Envelope,
-) -> Result<Key, MappingError> {
-    if !program.sets_key {
-        return Ok(Key::Keep);
-    }
-    let read = program.envelope.contain("key");
-    match metadata.get("key") {
-        None if !read => Ok(Key::Keep),
-        None | Some(Value::Null) => Ok(Key::None),
-        Some(text) => {
-            let text = key_text(text)?;
-            // The same key keeps its bytes, and with them its partition.
-            let same = read && message.key().is_ok_and(|key| key == Some(text.as_str()));
-            Ok(if same { Key::Keep } else { Key::Text(text) })
-        }
-    }
-}
-
-fn key_text(value: &Value) -> Result<String, MappingError> {
-    let text = match value {
-        Value::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
-        Value::String(text) => Some(&**text),
-        _ => None,
-    };
-    let wrong = || MappingError::Envelope(format!("the key is {value}, not a string"));
-    text.map(str::to_owned).ok_or_else(wrong)
 }

@@ -10,6 +10,7 @@
 //! bytes are decoded, which are copied and which encoded, and a [`Mapper`] follows it message by
 //! message.
 
+mod destination;
 mod emit;
 mod entry;
 mod envelope;

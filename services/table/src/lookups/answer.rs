@@ -1,5 +1,6 @@
 //! What look-ups answer, to clients and to other instances: JSON documents and errors.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
@@ -29,6 +30,15 @@ impl From<Entry> for EntryDocument {
         let Entry { key, value, timestamp, partition } = entry;
         Self { key, value: crate::entry::json(value), timestamp, partition }
     }
+}
+
+/// What one instance has of a key, for another one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct LocalDocument {
+    /// The entry, where it is there.
+    pub(super) entry: Option<EntryDocument>,
+    /// The partitions that the instance answers for.
+    pub(super) served: BTreeSet<i32>,
 }
 
 /// One page of entries.
@@ -103,6 +113,14 @@ impl From<&PartitionState> for PartitionDocument {
             }
         }
         document
+    }
+}
+
+impl InstanceDocument {
+    /// Gives the partitions that the instance answers for.
+    pub(super) fn served(&self) -> BTreeSet<i32> {
+        let served = self.partitions.iter().filter(|held| held.is_served());
+        served.map(|held| held.partition).collect()
     }
 }
 

@@ -208,6 +208,7 @@ async fn resolve(url: &Url) -> anyhow::Result<Vec<String>> {
     Ok(urls)
 }
 
+/// Gives the document of an answer; `None`: there is none.
 async fn fetch<T: DeserializeOwned>(request: reqwest::RequestBuilder) -> anyhow::Result<T> {
     let mut response = request.send().await.map_err(reqwest::Error::without_url)?;
     ensure!(response.status().is_success(), "it answered {}", response.status());

@@ -1,13 +1,16 @@
 //! `GET /table/{key}`: one entry, from the instance that owns it.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, RawQuery, State as FromState};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use nubium_core::table::{PartitionState, Phase, Role};
+use tokio::task::JoinSet;
 
-use super::answer::{self, EntryDocument};
+use super::answer::{self, EntryDocument, LocalDocument};
 use super::query::{Query, escape};
 use super::state::State;
 
@@ -19,7 +22,7 @@ const LATER: Duration = Duration::from_secs(5);
 /// Says what is done about a key. Decided without asking anyone.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// The entry is here, or nowhere.
+    /// It is settled here: the entry is here, or the others are asked for it.
     Answer,
     /// It is not to be had for so long.
     Wait(&'static str, Duration),
@@ -45,7 +48,8 @@ pub(super) fn decide(
         }
         Some(_) => Decision::Wait("the store of the key's partition is waited for", LATER),
         None if stale && held(Role::Standby).is_some() => Decision::Answer,
-        None if redirected => Decision::Wait("the key's partition has just moved", SOON),
+        // Whoever sent the client here guessed otherwise, or the partition has just moved.
+        None if redirected => Decision::Answer,
         None => Decision::Elsewhere(partition),
     }
 }
@@ -65,26 +69,45 @@ pub(super) async fn get(
     }
 }
 
+/// How a key is asked for.
+struct Ask<'a> {
+    key: &'a str,
+    /// A follower's entry is good enough.
+    stale: bool,
+    /// Another instance has sent the client here.
+    redirected: bool,
+}
+
 async fn find(state: &State, key: &str, query: Option<&str>) -> Result<Response, String> {
-    let query = Query::parse(query, &["stale", "redirected"])?;
+    let query = Query::parse(query, &["stale", "redirected", "local"])?;
     let (stale, redirected) = (query.flag("stale")?, query.flag("redirected")?);
+    let ask = Ask { key, stale, redirected };
+    let local = query.flag("local")?;
     let here = state.view.partitions();
-    let partition = state.view.partition_of(key);
-    let decision = decide(partition, &here, stale, redirected);
     let entry = match state.view.get(key) {
         Ok(entry) => entry,
         Err(error) => return Ok(answer::store_failed(&error)),
     };
-    // Whoever chose the partition may have done it in another way; what is owned here is right.
-    let owned = |partition: i32| decide(Some(partition), &here, stale, true) == Decision::Answer;
-    if let Some(entry) = entry.filter(|entry| owned(entry.partition)) {
-        return Ok(answer::document(&EntryDocument::from(entry)));
+    // Whoever wrote the message may choose partitions in another way, or frame the key with another
+    // schema id, so where a key should be is a guess; where it is, is not.
+    let answers = |held: &PartitionState| match held.role {
+        Role::Active => held.phase == Phase::Ready,
+        Role::Standby => stale,
+        Role::Lookup => false,
+    };
+    let answered = |at| here.iter().any(|held| held.partition == at && answers(held));
+    let entry = entry.filter(|entry| answered(entry.partition)).map(EntryDocument::from);
+    if local {
+        return Ok(answer::document(&LocalDocument { entry, served: state.served() }));
     }
-    Ok(match decision {
-        Decision::Answer => answer::error(StatusCode::NOT_FOUND, "there is no entry of this key"),
+    if let Some(entry) = entry {
+        return Ok(answer::document(&entry));
+    }
+    Ok(match decide(state.view.partition_of(key), &here, stale, redirected) {
+        Decision::Answer => ask_others(state, &ask).await,
         Decision::Wait(text, wait) => answer::later(text, wait),
         Decision::Elsewhere(partition) => match state.directory.owner(partition).await {
-            Some(owner) => redirect(&owner, key, stale),
+            Some(owner) => redirect(&owner, &ask),
             None => {
                 let text = format!("no instance says that it owns partition {partition}");
                 answer::later(&text, SOON)
@@ -93,10 +116,57 @@ async fn find(state: &State, key: &str, query: Option<&str>) -> Result<Response,
     })
 }
 
+/// Looks for a key that should be here and is not. It is nowhere when every partition was asked.
+async fn ask_others(state: &State, ask: &Ask<'_>) -> Response {
+    let mut covered = state.served();
+    let count = state.view.partition_count();
+    let missing = |covered: &BTreeSet<i32>| -> Vec<i32> {
+        (0..count).filter(|partition| !covered.contains(partition)).collect()
+    };
+    if missing(&covered).is_empty() {
+        return nowhere();
+    }
+    let known = state.directory.snapshot().await;
+    let path = format!("/table/{}?local=true", escape(ask.key));
+    let mut asked = JoinSet::new();
+    // All of them: what they serve may be more than they said a moment ago.
+    for url in known.instances.keys() {
+        let (directory, url, path) = (Arc::clone(&state.directory), url.clone(), path.clone());
+        asked.spawn(async move {
+            let answer = directory.ask::<LocalDocument>(&url, &path).await;
+            (url, answer)
+        });
+    }
+    while let Some(answer) = asked.join_next().await {
+        match answer {
+            Ok((url, Ok(there))) => match there.entry {
+                Some(entry) if ask.redirected => return answer::document(&entry),
+                Some(_) => return redirect(&url, ask),
+                None => covered.extend(there.served),
+            },
+            Ok((url, Err(error))) => {
+                tracing::warn!(url, "Another instance said nothing of a key: {error:#}.");
+            }
+            Err(error) => tracing::warn!(%error, "A question to another instance was lost."),
+        }
+    }
+    match missing(&covered).as_slice() {
+        [] => nowhere(),
+        missing => {
+            let text = format!("the entries of partitions {missing:?} are not to be had now");
+            answer::later(&text, SOON)
+        }
+    }
+}
+
+fn nowhere() -> Response {
+    answer::error(StatusCode::NOT_FOUND, "there is no entry of this key")
+}
+
 /// Sends the client to the owner, once: there it is answered or told to wait.
-fn redirect(owner: &str, key: &str, stale: bool) -> Response {
-    let stale = if stale { "&stale=true" } else { "" };
-    let location = format!("{owner}/table/{}?redirected=true{stale}", escape(key));
+fn redirect(owner: &str, ask: &Ask<'_>) -> Response {
+    let stale = if ask.stale { "&stale=true" } else { "" };
+    let location = format!("{owner}/table/{}?redirected=true{stale}", escape(ask.key));
     let Ok(location) = HeaderValue::try_from(location) else {
         return answer::error(StatusCode::BAD_GATEWAY, "the owner's address is no address");
     };

@@ -22,7 +22,7 @@ input{font:inherit;padding:.3rem .5rem}button{font:inherit;padding:.3rem .9rem}\
 .warn{background:#fff4d6;padding:.6rem .8rem;border-left:4px solid #d99a00}\
 @media(prefers-color-scheme:dark){body{color:#dfe5ec;background:#12161c}\
 th,td{border-color:#2c3540}th{color:#93a0ae}.warn{background:#3a2f10}a{color:#8ab8ff}}";
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; \
+const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; \
     base-uri 'none'; frame-ancestors 'none'";
 
 pub(super) async fn page(
@@ -60,6 +60,15 @@ pub(super) async fn page(
         (header::CONTENT_SECURITY_POLICY, POLICY),
     ];
     (headers, body).into_response()
+}
+
+/// `GET /style.css`: how the page looks; open to everyone, as it says nothing.
+pub(super) async fn style() -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/css; charset=utf-8"),
+        (header::CACHE_CONTROL, "max-age=3600"),
+    ];
+    (headers, STYLE).into_response()
 }
 
 fn render(
@@ -100,7 +109,7 @@ fn render(
     format!(
         "<!doctype html><html lang=en><meta charset=utf-8>\
          <meta name=viewport content=\"width=device-width\"><title>{app}: table</title>\
-         <style>{STYLE}</style><h1>Table of {app}</h1>\
+         <link rel=stylesheet href=\"/style.css\"><h1>Table of {app}</h1>\
          <form><label>Keys that begin with <input name=prefix value=\"{prefix}\"></label> \
          <input type=hidden name=limit value={}> <button>Show</button></form>{missing}{silent}\
          <h2>Entries</h2><table><tr><th>Key<th>Value<th>Written<th>Partition{entries}</table>{next}\

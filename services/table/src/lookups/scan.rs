@@ -161,7 +161,7 @@ pub(super) async fn gather(
     let mut covered = state.served();
     let mut all = vec![here(&*state.view, &covered, range)?];
     if !local {
-        for (partitions, found) in ask_others(state, range, &covered).await {
+        for (partitions, found) in ask_others(state, range).await {
             covered.extend(partitions);
             all.push(found);
         }
@@ -179,38 +179,29 @@ pub(super) async fn gather(
     Ok(PageDocument { entries: found.entries, next_page_token, next, missing_partitions: missing })
 }
 
-/// Asks the instances that serve what is not served here, all at once.
-async fn ask_others(
-    state: &State,
-    range: &Range,
-    covered: &BTreeSet<i32>,
-) -> Vec<(Vec<i32>, Found)> {
+/// Asks the other instances, all at once; gives what each serves and found.
+async fn ask_others(state: &State, range: &Range) -> Vec<(BTreeSet<i32>, Found)> {
     let known = state.directory.snapshot().await;
     let path = format!("/table?{}&local=true", range.parameters(range.after.as_deref()));
+    let count = state.view.partition_count();
     let mut asked = tokio::task::JoinSet::new();
-    for (url, instance) in &known.instances {
-        let served = instance.partitions.iter().filter(|held| held.is_served());
-        let served: Vec<_> = served.map(|held| held.partition).collect();
-        if served.iter().all(|partition| covered.contains(partition)) {
-            continue;
-        }
+    for url in known.instances.keys() {
         let (directory, url, path) = (state.directory.clone(), url.clone(), path.clone());
         asked.spawn(async move {
             let page: anyhow::Result<PageDocument> = directory.ask(&url, &path).await;
-            (url, served, page)
+            (url, page)
         });
     }
     let mut found = Vec::new();
     while let Some(answer) = asked.join_next().await {
         match answer {
-            Ok((_, served, Ok(page))) => {
-                // What it has lost since it was asked is missing; who has it now says so next time.
-                let lost = |partition: &i32| page.missing_partitions.contains(partition);
-                let served = served.into_iter().filter(|partition| !lost(partition)).collect();
+            Ok((_, Ok(page))) => {
+                let missing = |partition: &i32| page.missing_partitions.contains(partition);
+                let served = (0..count).filter(|partition| !missing(partition)).collect();
                 let more = page.next_page_token.is_some();
                 found.push((served, Found { entries: page.entries, more }));
             }
-            Ok((url, _, Err(error))) => {
+            Ok((url, Err(error))) => {
                 tracing::warn!(url, "Another instance gave no entries: {error:#}.");
             }
             Err(error) => tracing::warn!(%error, "A question to another instance was lost."),

@@ -108,6 +108,7 @@ fn limits() -> Limits {
 fn router(state: State) -> Router {
     Router::new()
         .route("/", get(page::page))
+        .route("/style.css", get(page::style))
         .route("/table", get(scan::scan))
         .route("/table/{*key}", get(super::get::get))
         .route("/partitions", get(partitions))

@@ -36,7 +36,6 @@ impl State {
 
     /// Gives the partitions that this instance answers for.
     pub(super) fn served(&self) -> BTreeSet<i32> {
-        let here = self.here().partitions.into_iter();
-        here.filter(PartitionDocument::is_served).map(|partition| partition.partition).collect()
+        self.here().served()
     }
 }

@@ -22,7 +22,7 @@ fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 
 fn at(url: &str) -> Cluster {
     let (protocol, tls) = (SecurityProtocol::Plaintext, Tls::default());
-    Cluster { url: url.to_owned(), protocol, sasl: None, tls }
+    Cluster { url: url.to_owned(), protocol, sasl: None, tls, protected: false }
 }
 
 async fn admin() -> anyhow::Result<Admin> {

@@ -16,7 +16,7 @@ fn with_password(secure: &Secure, mechanism: SaslMechanism, password: &str) -> C
     let tls = Tls { ca_location: Some(secure.file("ca.pem").into()), ..Tls::default() };
     let (username, password) = (USER.to_owned(), password.to_owned().into());
     let sasl = Some(Sasl { mechanism, username, password });
-    Cluster { url: secure.sasl(), protocol: SecurityProtocol::SaslSsl, sasl, tls }
+    Cluster { url: secure.sasl(), protocol: SecurityProtocol::SaslSsl, sasl, tls, protected: false }
 }
 
 const ALL: [SaslMechanism; 3] =
@@ -51,7 +51,13 @@ async fn a_client_certificate_lets_in() -> Result<()> {
         key_location: Some(secure.file("client.key").into()),
         key_password: None,
     };
-    let cluster = Cluster { url: secure.mtls(), protocol: SecurityProtocol::Ssl, sasl: None, tls };
+    let cluster = Cluster {
+        url: secure.mtls(),
+        protocol: SecurityProtocol::Ssl,
+        sasl: None,
+        tls,
+        protected: false,
+    };
     let admin = Admin::connect(&cluster, "secure").await?;
     assert_eq!(admin.cluster().await?.brokers.len(), 1);
     Ok(())
@@ -84,10 +90,11 @@ async fn a_private_key_with_a_password_is_opened_and_the_password_not_shown() ->
         key_password: Some(PASSWORD.to_owned().into()),
     };
     let (url, protocol) = (secure.mtls(), SecurityProtocol::Ssl);
-    let cluster = Cluster { url: url.clone(), protocol, sasl: None, tls: tls.clone() };
+    let cluster =
+        Cluster { url: url.clone(), protocol, sasl: None, tls: tls.clone(), protected: false };
     assert_eq!(Admin::connect(&cluster, "secure").await?.cluster().await?.brokers.len(), 1);
     tls.key_password = Some(WRONG.to_owned().into());
-    let cluster = Cluster { url, protocol, sasl: None, tls };
+    let cluster = Cluster { url, protocol, sasl: None, tls, protected: false };
     let error = Admin::connect(&cluster, "secure").await.unwrap_err().to_string();
     assert!(error.contains("ssl_key_password does not open it"), "{error}");
     assert!(!error.contains(WRONG), "{error}");

@@ -36,6 +36,7 @@ impl Other {
             protocol: SecurityProtocol::Plaintext,
             sasl: None,
             tls: Tls::default(),
+            protected: false,
         };
         let admin = runtime.block_on(Admin::connect(&cluster, "other"))?;
         Ok(Self { runtime, admin })

@@ -118,7 +118,13 @@ impl Place {
     fn clean(&self) -> Result<()> {
         let runtime = tokio::runtime::Runtime::new()?;
         let (protocol, tls) = (SecurityProtocol::Plaintext, Tls::default());
-        let cluster = Cluster { url: shared().bootstrap.clone(), protocol, sasl: None, tls };
+        let cluster = Cluster {
+            url: shared().bootstrap.clone(),
+            protocol,
+            sasl: None,
+            tls,
+            protected: false,
+        };
         runtime.block_on(async {
             let admin = Admin::connect(&cluster, "clean").await?;
             let topics = admin.topics().await?;

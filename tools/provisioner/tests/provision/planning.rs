@@ -158,6 +158,7 @@ fn hundreds_of_topics_are_planned_in_a_handful_of_requests() -> Result<()> {
         protocol: SecurityProtocol::Plaintext,
         sasl: None,
         tls: Tls::default(),
+        protected: false,
     };
     let runtime = tokio::runtime::Runtime::new()?;
     let names = (0..400).map(|number| place.name(&number.to_string())).collect();

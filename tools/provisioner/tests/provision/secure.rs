@@ -51,7 +51,8 @@ fn a_wrong_password_is_told_and_not_shown() -> Result<()> {
 /// Lets the user see topics of this stem, and no more.
 fn let_describe(bootstrap: &str, stem: &str) -> Result<()> {
     let (protocol, tls) = (SecurityProtocol::Plaintext, Tls::default());
-    let cluster = Cluster { url: bootstrap.to_owned(), protocol, sasl: None, tls };
+    let cluster =
+        Cluster { url: bootstrap.to_owned(), protocol, sasl: None, tls, protected: false };
     let rule = Acl {
         principal: format!("User:{USER}"),
         host: "*".into(),

@@ -1,0 +1,6 @@
+//! The commands of the binary, one file each.
+
+pub mod check;
+pub mod config;
+pub mod openapi;
+pub mod run;

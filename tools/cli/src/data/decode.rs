@@ -1,0 +1,143 @@
+//! Keys and values of messages as JSON.
+
+use std::collections::HashMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use nubium_core::codec::{Codec, DecodeError, RegistryError, SchemaId, wire};
+use tokio::runtime::Handle;
+
+use super::json::{self, ToJson};
+
+/// What the bytes of a key or value are taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Encoding {
+    /// Avro where the bytes name a schema, else text, else base64.
+    Auto,
+    /// Avro in the registry's wire format; anything else is an error.
+    Avro,
+    /// Text in UTF-8; anything else is an error.
+    Text,
+    /// The bytes as they are, in base64.
+    Base64,
+}
+
+/// Decodes keys and values.
+#[derive(Debug)]
+pub struct Decoder {
+    codec: Option<Codec>,
+    runtime: Handle,
+    encoding: Encoding,
+    /// What was wrong with schemas that could not be had, so that each is asked for once.
+    missing: HashMap<SchemaId, String>,
+}
+
+impl Decoder {
+    /// Makes a decoder; without a codec nothing is decoded as Avro.
+    #[must_use]
+    pub fn new(codec: Option<Codec>, runtime: Handle, encoding: Encoding) -> Self {
+        Self { codec, runtime, encoding, missing: HashMap::new() }
+    }
+
+    /// Appends a key or value as JSON; a null one is `null`.
+    ///
+    /// # Errors
+    /// The bytes are not what they are to be taken for; `out` is then as it was.
+    pub fn put(&mut self, bytes: Option<&[u8]>, out: &mut Vec<u8>) -> Result<(), String> {
+        let Some(bytes) = bytes else {
+            out.extend_from_slice(b"null");
+            return Ok(());
+        };
+        let start = out.len();
+        let put = match self.encoding {
+            Encoding::Avro => self.put_avro(bytes, out),
+            Encoding::Text => put_text(bytes, out),
+            Encoding::Base64 => {
+                put_base64(bytes, out);
+                Ok(())
+            }
+            Encoding::Auto if self.codec.is_some() && wire::split(bytes).is_ok() => {
+                self.put_avro(bytes, out)
+            }
+            Encoding::Auto => {
+                if put_text(bytes, out).is_err() {
+                    put_base64(bytes, out);
+                }
+                Ok(())
+            }
+        };
+        put.inspect_err(|_| out.truncate(start))
+    }
+
+    fn put_avro(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
+        let Some(codec) = &self.codec else {
+            return Err("no schema registry is given (NU_SCHEMA_REGISTRY_URL or --registry)".into());
+        };
+        let start = out.len();
+        match codec.decode_seed(ToJson(out), bytes) {
+            Err(DecodeError::NotFetched(id)) => {
+                out.truncate(start);
+                self.fetch(id)?;
+                self.put_avro(bytes, out)
+            }
+            answer => answer.map_err(|error| error.to_string()),
+        }
+    }
+
+    fn fetch(&mut self, id: SchemaId) -> Result<(), String> {
+        if let Some(why) = self.missing.get(&id) {
+            return Err(why.clone());
+        }
+        let Some(codec) = &self.codec else { return Err("no schema registry".into()) };
+        let fetched: Result<_, RegistryError> = self.runtime.block_on(codec.ensure(id));
+        fetched.map(drop).map_err(|error| {
+            let why = error.to_string();
+            self.missing.insert(id, why.clone());
+            why
+        })
+    }
+}
+
+fn put_text(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| format!("not UTF-8: {error}"))?;
+    json::put_text(text, out);
+    Ok(())
+}
+
+/// Appends `{"base64": "…"}`, which [`super::envelope`] reads as the bytes again.
+pub fn put_base64(bytes: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"base64\":");
+    json::put_text(&STANDARD.encode(bytes), out);
+    out.push(b'}');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoder(encoding: Encoding) -> (Decoder, tokio::runtime::Runtime) {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        (Decoder::new(Some(Codec::in_memory()), runtime.handle().clone(), encoding), runtime)
+    }
+
+    fn put(encoding: Encoding, bytes: Option<&[u8]>) -> Result<String, String> {
+        let (mut decoder, _runtime) = decoder(encoding);
+        let mut out = b"x".to_vec();
+        let put = decoder.put(bytes, &mut out);
+        if put.is_err() {
+            assert_eq!(out, b"x", "an error leaves nothing behind");
+        }
+        put.map(|()| String::from_utf8(out).unwrap()[1..].to_owned())
+    }
+
+    #[test]
+    fn bytes_are_taken_for_what_was_asked() {
+        assert_eq!(put(Encoding::Auto, None).unwrap(), "null");
+        assert_eq!(put(Encoding::Auto, Some(b"a\"b")).unwrap(), r#""a\"b""#);
+        assert_eq!(put(Encoding::Auto, Some(b"\xff")).unwrap(), r#"{"base64":"/w=="}"#);
+        assert_eq!(put(Encoding::Base64, Some(b"a")).unwrap(), r#"{"base64":"YQ=="}"#);
+        assert!(put(Encoding::Text, Some(b"\xff")).unwrap_err().contains("UTF-8"));
+        assert!(put(Encoding::Avro, Some(b"text")).unwrap_err().contains("magic byte"));
+        assert!(put(Encoding::Avro, Some(&[0, 0, 0, 0, 9, 1])).unwrap_err().contains('9'));
+    }
+}

@@ -1,0 +1,170 @@
+//! Clients of one cluster: their properties, and what they report.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use nubium_core::kafka::settings::{plain_consumer_properties, plain_producer_properties};
+use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::ProducerContext;
+
+use crate::failure::Outcome;
+use crate::session::{Session, Target};
+
+/// Keeps the last trouble that a client reported, to explain why nothing comes.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    trouble: Arc<Mutex<Option<String>>>,
+    undelivered: Arc<Mutex<Undelivered>>,
+}
+
+/// The records that were not delivered.
+#[derive(Debug, Clone, Default)]
+pub struct Undelivered {
+    /// How many.
+    pub count: u64,
+    /// The lowest number that one was sent with, and why it failed.
+    pub first: Option<(usize, String)>,
+}
+
+impl Context {
+    /// What was reported last, to stand at the end of an error.
+    #[must_use]
+    pub fn trouble(&self) -> String {
+        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.as_ref().map_or_else(String::new, |text| format!("; last report: {text}"))
+    }
+
+    /// What was not delivered so far.
+    #[must_use]
+    pub fn undelivered(&self) -> Undelivered {
+        self.undelivered.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // What matters comes as an error too; with --verbose all is shown.
+        tracing::info!(target: "librdkafka", ?level, facility, "{message}");
+    }
+
+    fn stats(&self, _: rdkafka::Statistics) {}
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let code = error.rdkafka_error_code().map(|code| format!("{code}")).unwrap_or_default();
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        *trouble = Some(format!("{reason} ({code})"));
+    }
+}
+
+impl ConsumerContext for Context {}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
+        let Err((error, _)) = result else { return };
+        // Dropped by an abort, because of what is reported by itself.
+        if let Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) =
+            error.rdkafka_error_code()
+        {
+            return;
+        }
+        let mut undelivered = self.undelivered.lock().unwrap_or_else(PoisonError::into_inner);
+        undelivered.count += 1;
+        if undelivered.first.as_ref().is_none_or(|(first, _)| number < *first) {
+            undelivered.first = Some((number, error.to_string()));
+        }
+    }
+}
+
+/// Gives the properties of a consumer that reads assigned partitions as fast as they come.
+#[must_use]
+pub fn consumer_properties(session: &Session, target: &Target) -> BTreeMap<String, String> {
+    let mut map = plain_consumer_properties(&session.config, &target.cluster, 0).expose().clone();
+    for (name, value) in [
+        ("enable.auto.commit", "false"),
+        // An end that is no message (a control record) is told by this event alone.
+        ("enable.partition.eof", "true"),
+        ("auto.offset.reset", "error"),
+        ("statistics.interval.ms", "0"),
+        ("queued.min.messages", "100000"),
+        ("queued.max.messages.kbytes", "65536"),
+        ("fetch.max.bytes", "52428800"),
+        ("max.partition.fetch.bytes", "8388608"),
+        ("receive.message.max.bytes", "104857600"),
+        ("fetch.wait.max.ms", "100"),
+    ] {
+        map.insert(name.into(), value.into());
+    }
+    // Kept by the group coordinator only where offsets are committed, which commands do by name.
+    map.insert("group.id".into(), "dude".into());
+    map.remove("group.instance.id");
+    map
+}
+
+/// Gives the properties of a producer that fills its batches.
+#[must_use]
+pub fn producer_properties(session: &Session, target: &Target) -> BTreeMap<String, String> {
+    let mut map = plain_producer_properties(&session.config, &target.cluster, 0).expose().clone();
+    for (name, value) in [
+        ("statistics.interval.ms", "0"),
+        ("linger.ms", "20"),
+        ("batch.size", "1000000"),
+        ("queue.buffering.max.messages", "500000"),
+        ("queue.buffering.max.kbytes", "262144"),
+        // Only what fails is reported: the others are counted by their absence.
+        ("delivery.report.only.error", "true"),
+    ] {
+        map.insert(name.into(), value.into());
+    }
+    map
+}
+
+/// Makes a consumer.
+///
+/// # Errors
+/// A property is wrong.
+pub fn consumer(
+    properties: &BTreeMap<String, String>,
+) -> Outcome<(BaseConsumer<Context>, Context)> {
+    let context = Context::default();
+    let config: ClientConfig = properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    let consumer = config.create_with_context(context.clone()).context("Kafka consumer")?;
+    Ok((consumer, context))
+}
+
+/// Counts the partitions of a topic.
+///
+/// # Errors
+/// There is no such topic, or no broker answers in time.
+pub fn partitions(
+    consumer: &BaseConsumer<Context>,
+    context: &Context,
+    topic: &str,
+    limit: Duration,
+) -> anyhow::Result<Vec<i32>> {
+    // Of all topics: asking for one by name may create it.
+    let metadata = consumer.fetch_metadata(None, limit);
+    let metadata = metadata
+        .with_context(|| format!("no broker answered within {limit:?}{}", context.trouble()))?;
+    let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
+        let names = metadata.topics().iter().map(|found| found.name());
+        let near = nearest(topic, names).map(|near| format!("; did you mean {near}?"));
+        bail!("there is no topic {topic}{}", near.unwrap_or_default());
+    };
+    let mut partitions: Vec<i32> = found.partitions().iter().map(|p| p.id()).collect();
+    partitions.sort_unstable();
+    Ok(partitions)
+}
+
+/// Finds the name that contains, or is contained in, the one asked for.
+fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    names.filter(|known| known.contains(name) || name.contains(known)).min_by_key(|k| k.len())
+}
