@@ -143,7 +143,6 @@ impl Admin {
     }
 
     /// Groups partitions by leader; those without one come second.
-    #[expect(clippy::type_complexity, reason = "a pair of two plain collections")]
     async fn by_leader<V: Copy>(
         &self,
         what: &str,

@@ -253,7 +253,7 @@ async fn ask(admin: &Admin, batch: &[Step]) -> Result<Outcomes, nubium_admin::Ad
             });
             admin.create_acls(&acls.collect::<Vec<_>>()).await
         }
-        Kind::Delete { .. } => {
+        Kind::Delete => {
             let names: Vec<&str> = batch.iter().map(Step::name).collect();
             admin.delete_topics(&names).await
         }
