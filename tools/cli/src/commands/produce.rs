@@ -171,8 +171,8 @@ fn topic_encoder(session: &Session, options: &Options, format: Format) -> Outcom
                 }
                 (None, _) => {
                     return Err(Failure::settings(format!(
-                        "topic {topic} has no schema: name one with --schema FILE, or produce lines as \
-                     they are with --values text"
+                        "topic {topic} has no schema: name one with --schema FILE, or produce lines \
+                     as they are with --values text"
                     )));
                 }
             }
@@ -323,7 +323,8 @@ impl Run<'_> {
             let mend = match self.options.transaction {
                 true => String::new(),
                 false => format!(
-                    "; the lines before it are delivered, so mend it and go on with --from-line {line}"
+                    "; the lines before it are delivered, so mend it and go on with \
+                     --from-line {line}"
                 ),
             };
             return Err(Failure::no(format!("{name}, line {line}: {why}{mend}")));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
-use nubium_admin::{Admin, HangingTransaction, TransactionDescription, naming};
+use nubium_admin::{Admin, HangingTransaction, Refusal, TransactionDescription, naming};
 use nubium_core::topic::TopicPartition;
 use serde_json::json;
 
@@ -13,6 +13,9 @@ use crate::kafka::client::producer_properties;
 use crate::kafka::producer::Producer;
 use crate::session::{Session, Target};
 use crate::{terminal, when};
+
+/// How often partitions are asked anew for where topics come and go.
+const LOOKS: u32 = 20;
 
 /// Names what can be done.
 #[derive(Debug, Subcommand)]
@@ -92,8 +95,7 @@ fn list(session: &Session, options: &ListOptions) -> Outcome {
         {
             open.extend(admin.describe_transaction(&found.id).await?);
         }
-        let partitions = partitions(&admin, &options.topic).await?;
-        let hanging = admin.hanging_transactions(&partitions, options.older, now).await?;
+        let hanging = hanging(&admin, options, now).await?;
         Ok::<_, anyhow::Error>((open, hanging))
     })?;
     if session.options.json {
@@ -129,6 +131,24 @@ fn list(session: &Session, options: &ListOptions) -> Outcome {
     }
 }
 
+/// Looks for transactions that hang; again where a topic was deleted meanwhile.
+async fn hanging(
+    admin: &Admin,
+    options: &ListOptions,
+    now: i64,
+) -> anyhow::Result<Vec<HangingTransaction>> {
+    let mut looks = 1;
+    loop {
+        let partitions = partitions(admin, &options.topic).await?;
+        match admin.hanging_transactions(&partitions, options.older, now).await {
+            Err(error) if looks < LOOKS && error.refusal().is_some_and(Refusal::is_missing) => {
+                looks += 1;
+            }
+            found => return Ok(found?),
+        }
+    }
+}
+
 fn names(partitions: &[TopicPartition]) -> Vec<String> {
     partitions.iter().map(ToString::to_string).collect()
 }
@@ -142,7 +162,8 @@ fn open_json(found: &TransactionDescription, now: i64) -> serde_json::Value {
 fn hanging_json(found: &HangingTransaction, now: i64) -> serde_json::Value {
     json!({"id": found.id, "producer": found.producer.producer, "epoch": found.producer.epoch,
         "state": "HANGS", "silent_ms": now - found.producer.last_write, "hangs": true,
-        "start_offset": found.producer.transaction_start, "partitions": [found.partition.to_string()]})
+        "start_offset": found.producer.transaction_start,
+        "partitions": [found.partition.to_string()]})
 }
 
 /// The partitions of the topics named, or of all but Kafka's own.
@@ -208,8 +229,8 @@ fn abort_hanging(session: &Session, admin: &Admin, at: TopicPartition, producer:
     let found = hanging.into_iter().find(|found| found.producer.producer == producer);
     let Some(found) = found else {
         return Err(Failure::no(format!(
-            "no transaction of producer {producer} hangs on {at}; one that is open and does not hang \
-             is aborted by its --id"
+            "no transaction of producer {producer} hangs on {at}; one that is open and does not \
+             hang is aborted by its --id"
         )));
     };
     let question = format!(

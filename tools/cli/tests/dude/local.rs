@@ -28,7 +28,8 @@ fn an_app_finds_the_embedded_services_in_its_settings() {
     let said = world.said(&output.expect("the binary starts"));
     assert_ne!(said.code, 0, "the embedded broker has no admin protocol: {said:?}");
     let script = format!(
-        "echo '{{\"id\":1,\"who\":\"a\",\"total\":1}}' | {dude} produce orders && {dude} consume orders"
+        "echo '{{\"id\":1,\"who\":\"a\",\"total\":1}}' | {dude} produce orders \
+         && {dude} consume orders"
     );
     let arguments =
         ["run-local", "--topic", "orders:3", "--schema", &schema, "--", "/bin/sh", "-c", &script];

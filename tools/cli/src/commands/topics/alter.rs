@@ -58,7 +58,8 @@ pub(super) fn run(session: &Session, options: &Options) -> Outcome {
     let partitions = partitions.filter(|wanted| *wanted != count);
     if let Some(fewer) = partitions.filter(|wanted| *wanted < count) {
         return Err(Failure::no(format!(
-            "{topic} has {count} partitions, and Kafka cannot take any away: {fewer} needs a new topic"
+            "{topic} has {count} partitions, and Kafka cannot take any away: {fewer} needs a new \
+             topic"
         )));
     }
     let settings: Vec<_> = settings.into_iter().filter(|(name, to)| value(name) != *to).collect();
@@ -93,6 +94,11 @@ pub(super) fn run(session: &Session, options: &Options) -> Outcome {
         let wanted = [(topic.clone(), count)];
         let more = runtime.block_on(admin.create_partitions(&wanted, mode));
         judge("add partitions", &more.context("add partitions")?)?;
+        if !options.dry_run {
+            let leaders = [(topic.as_str(), count)];
+            let waited = admin.wait_for_leaders(&leaders, session.timeout());
+            runtime.block_on(waited).context("partitions are added, but")?;
+        }
     }
     let mut changes: Vec<_> =
         settings.into_iter().map(|(name, to)| ConfigChange::Set(name, to)).collect();

@@ -177,7 +177,8 @@ pub(super) fn sync(session: &Session, options: &SyncOptions) -> Outcome {
                 ),
             };
             let question = format!(
-                "Cluster {} has {} that the map does not have: {}.{tables} Delete with all messages?",
+                "Cluster {} has {} that the map does not have: {}.{tables} Delete with all \
+                 messages?",
                 target.name,
                 counted(extra.len(), "topic"),
                 extra.join(", ")
