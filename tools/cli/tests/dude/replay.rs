@@ -26,8 +26,10 @@ fn failures(world: &World, topic: &str, count: u32) {
     ]);
 }
 
+type KeyAndValue = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// What must stay as it is of a record: its guid leads to key and value.
-fn content(records: &[Raw]) -> BTreeMap<String, Vec<(Option<Vec<u8>>, Option<Vec<u8>>)>> {
+fn content(records: &[Raw]) -> BTreeMap<String, Vec<KeyAndValue>> {
     let mut content: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for record in records {
         let guid = record.header("guid").expect("guid").to_owned();
