@@ -171,8 +171,8 @@ fn topic_encoder(session: &Session, options: &Options, format: Format) -> Outcom
                 }
                 (None, _) => {
                     return Err(Failure::settings(format!(
-                        "topic {topic} has no schema: name one with --schema FILE, or produce lines \
-                     as they are with --values text"
+                        "topic {topic} has no schema: name one with --schema FILE, or produce \
+                         lines as they are with --values text"
                     )));
                 }
             }
