@@ -96,6 +96,7 @@ outputs: [{{topic: {output}, schema: reading.avsc}}]
             self.written += 1;
             self.producer.poll(Duration::ZERO);
         }
+        #[expect(clippy::disallowed_methods, reason = "a producer without transactions")]
         Ok(self.producer.flush(DEADLINE)?)
     }
 
