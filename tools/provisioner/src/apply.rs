@@ -9,7 +9,7 @@ mod steps;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use nubium_admin::{Admin, ConfigChange, Mode, NewTopic, Outcomes};
+use nubium_admin::{Admin, ConfigChange, Mode, NewTopic, Outcome, Outcomes, Refusal};
 use nubium_core::codec::{Registry, RegistryError, SchemaId};
 
 use self::steps::{Kind, Step};
@@ -149,6 +149,7 @@ impl<'a> Applier<'a> {
             }
         };
         let mut outcomes: BTreeMap<String, _> = outcomes.into_iter().collect();
+        self.until_seen(admin, &batch, &outcomes).await;
         let mut made = Vec::new();
         for step in batch {
             match outcomes.remove(step.name()) {
@@ -156,7 +157,7 @@ impl<'a> Applier<'a> {
                     made.extend(step.leaders());
                     report.done.push(step.text);
                 }
-                Some(Err(refusal)) => match self.by_another(admin, &step).await {
+                Some(Err(refusal)) => match self.by_another(admin, &step, &refusal).await {
                     true => report.already.push(step.text),
                     false => {
                         report.failed.push(format!("{}: {refusal}", step.text));
@@ -172,15 +173,40 @@ impl<'a> Applier<'a> {
         Ok(())
     }
 
+    /// Waits until the brokers show the configurations that the controller has taken, so that a plan
+    /// made next does not ask for them again. They hold in any case, so no wait is without end.
+    async fn until_seen(
+        &self,
+        admin: &Admin,
+        batch: &[Step],
+        outcomes: &BTreeMap<String, Outcome>,
+    ) {
+        let Some(plan) = self.plan.clusters.get(&batch[0].cluster) else { return };
+        let taken = |step: &&Step| matches!(outcomes.get(step.name()), Some(Ok(())));
+        let steps = batch.iter().filter(|step| matches!(step.kind, Kind::Configure { .. }));
+        let steps: Vec<&Step> = steps.filter(taken).collect();
+        let names: Vec<&str> = steps.iter().map(|step| step.name()).collect();
+        for _ in 0..if steps.is_empty() { 0 } else { LOOK.0 } {
+            let Ok(now) = observed::states(admin, &names).await else { return };
+            let is_seen = |step: &&Step| {
+                let topic = plan.topics.get(step.name());
+                topic.is_none_or(|topic| step.is_done(topic, now.get(step.name())))
+            };
+            if steps.iter().all(is_seen) {
+                return;
+            }
+            tokio::time::sleep(LOOK.1).await;
+        }
+    }
+
     /// Tells whether what was refused is there anyhow, because another made it meanwhile.
-    async fn by_another(&self, admin: &Admin, step: &Step) -> bool {
+    async fn by_another(&self, admin: &Admin, step: &Step, refusal: &Refusal) -> bool {
         let plan = self.plan.clusters.get(&step.cluster);
         let Some(topic) = plan.and_then(|plan| plan.topics.get(step.name())) else { return false };
         for _ in 0..LOOK.0 {
             match observed::states(admin, &[step.name()]).await {
                 Ok(now) if step.is_done(topic, now.get(step.name())) => return true,
-                // The brokers learn of a new topic one after the other.
-                Ok(now) if step.may_appear(now.get(step.name())) => {}
+                Ok(now) if step.may_appear(refusal, now.get(step.name())) => {}
                 _ => return false,
             }
             tokio::time::sleep(LOOK.1).await;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nubium_admin::{Acl, NewTopic};
+use nubium_admin::{Acl, NewTopic, Refusal, ResponseError};
 
 use crate::desired::Origin;
 use crate::observed::State;
@@ -97,9 +97,16 @@ impl Step {
         }
     }
 
-    /// Tells whether what another made may not be seen yet.
-    pub(super) fn may_appear(&self, now: Option<&State>) -> bool {
-        matches!(self.kind, Kind::Create { .. }) && now.is_none()
+    /// Tells whether what another made may not be seen yet: the controller refuses a step before
+    /// the brokers have heard of the other's.
+    pub(super) fn may_appear(&self, refusal: &Refusal, now: Option<&State>) -> bool {
+        match (&self.kind, now) {
+            (Kind::Create { .. }, None) => refusal.is(ResponseError::TopicAlreadyExists),
+            (Kind::Grow { partitions, .. }, Some(now)) => {
+                refusal.is(ResponseError::InvalidPartitions) && now.partitions < *partitions
+            }
+            _ => false,
+        }
     }
 }
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
-use nubium_admin::{Admin, ConfigChange, Mode, NewTopic};
+use nubium_admin::{Admin, ConfigChange, ConfigScope, Mode, NewTopic};
 use nubium_core::config::{Cluster, SecurityProtocol, Tls};
 use nubium_provisioner::plan;
 use nubium_tests::scenario::DEADLINE;
 use nubium_tests::services::shared;
+use nubium_tests::wait::{Look, eventually};
 use tokio::runtime::Runtime;
 
 use crate::place::Place;
@@ -51,9 +52,24 @@ impl Other {
     }
 
     fn change(&self, topic: &str, change: ConfigChange) -> Result<()> {
-        let changes = [(topic.to_owned(), vec![change])];
+        let changes = [(topic.to_owned(), vec![change.clone()])];
         let changed = self.admin.alter_topic_configs(&changes, Mode::Apply);
-        Ok(self.runtime.block_on(changed)?[0].1.clone()?)
+        self.runtime.block_on(changed)?[0].1.clone()?;
+        // The controller has it; the brokers hear of it a moment later.
+        eventually("the change to be seen", DEADLINE, || {
+            let seen = self.runtime.block_on(self.admin.topic_configs(&[topic], ConfigScope::Own));
+            let own = match seen {
+                Ok(mut seen) => seen.remove(topic).unwrap_or_default(),
+                Err(error) => return Look::NotYet(error.to_string()),
+            };
+            let is_seen = match &change {
+                ConfigChange::Set(key, value) => {
+                    own.get(key).is_some_and(|entry| entry.value.as_ref() == Some(value))
+                }
+                ConfigChange::Unset(key) => !own.contains_key(key),
+            };
+            if is_seen { Look::Ready(()) } else { Look::NotYet(format!("{own:?}")) }
+        })
     }
 
     fn create(&self, topic: &str, partitions: u32) -> Result<()> {
@@ -69,7 +85,11 @@ impl Other {
     }
 
     fn delete(&self, topic: &str) -> Result<()> {
-        Ok(self.runtime.block_on(self.admin.delete_topics(&[topic]))?[0].1.clone()?)
+        self.runtime.block_on(self.admin.delete_topics(&[topic]))?[0].1.clone()?;
+        eventually("the topic to be gone", DEADLINE, || match self.exists(topic) {
+            Ok(false) => Look::Ready(()),
+            seen => Look::NotYet(format!("{seen:?}")),
+        })
     }
 
     fn exists(&self, topic: &str) -> Result<bool> {
