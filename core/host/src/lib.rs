@@ -14,6 +14,7 @@
 //! | [`health_file`] | a file that exists while the program runs |
 //! | [`watchdog`] | limits for calls that may never return |
 //! | [`http`] | a hardened HTTP/1 server and the probes on it |
+//! | `terminal` | what commands print; a feature of that name, for binaries |
 
 pub mod exit;
 pub mod health_file;
@@ -21,6 +22,8 @@ pub mod http;
 pub mod logging;
 pub mod signals;
 pub mod stop;
+#[cfg(feature = "terminal")]
+pub mod terminal;
 pub mod watchdog;
 
 pub use exit::Exit;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::exit::{self, Exit};
+
 type Callback = Box<dyn FnOnce() + Send>;
 
 /// Carries one request to stop to every thread and task that holds a clone.
@@ -111,6 +113,20 @@ impl Stop {
             callbacks.waiting.insert(id, Box::new(callback));
         }
         StopHook { stop: self.clone(), id }
+    }
+
+    /// Bounds what a request may take: a process that has not ended `limit` after one says
+    /// `last_words` and exits with [`Exit::StopTimedOut`].
+    ///
+    /// Dropping the returned hook before a request takes the bound back.
+    pub fn bound(&self, limit: Duration, last_words: impl FnOnce() + Send + 'static) -> StopHook {
+        self.on_request(move || {
+            let wait = move || {
+                std::thread::sleep(limit);
+                exit::at_once(Exit::StopTimedOut.code(), last_words);
+            };
+            let _ = std::thread::Builder::new().name("nubium-stop-limit".into()).spawn(wait);
+        })
     }
 }
 

@@ -24,9 +24,10 @@ fn main() -> ExitCode {
     {
         return child(role, Path::new(health)).into();
     }
-    let tests: [(&str, fn()); 6] = [
+    let tests: [(&str, fn()); 7] = [
         ("a_signal_stops_gracefully", a_signal_stops_gracefully),
         ("a_second_signal_exits_at_once", a_second_signal_exits_at_once),
+        ("a_stop_that_takes_too_long_ends_the_process", a_stop_that_takes_too_long),
         ("a_hung_call_ends_the_process", a_hung_call_ends_the_process),
         ("a_hung_call_ends_a_process_whose_log_is_stuck", a_hung_call_with_a_stuck_log),
         ("a_frozen_process_is_not_hung", a_frozen_process_is_not_hung),
@@ -58,6 +59,11 @@ fn child(role: &str, health: &Path) -> Exit {
                 say("stopping");
                 hang();
             });
+            hang();
+        }
+        "lingers" => {
+            let limit = Duration::from_millis(50);
+            let _bound = stop.bound(limit, || tracing::error!("the stop took too long"));
             hang();
         }
         "hangs" => {
@@ -182,6 +188,14 @@ fn a_second_signal_exits_at_once() {
         assert_eq!(code, Some(want), "{log}");
         assert!(log.contains("Second signal"), "{log}");
     }
+}
+
+fn a_stop_that_takes_too_long() {
+    let child = Watched::start("lingers");
+    child.signal("TERM");
+    let (code, log) = child.end();
+    assert_eq!(code, Some(i32::from(Exit::StopTimedOut.code())), "{log}");
+    assert!(log.contains("the stop took too long"), "{log}");
 }
 
 fn a_hung_call_ends_the_process() {

@@ -21,7 +21,7 @@ use crate::topic::Topic;
 use crate::transaction::{Output, Workbench};
 use anyhow::Context as _;
 use nubium_host::http::{ProbeServer, Probes};
-use nubium_host::{Exit, HealthFile, Stop, StopHook, Watchdog, exit};
+use nubium_host::{Exit, HealthFile, Stop, StopHook, Watchdog};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -348,18 +348,12 @@ impl Running {
             return None;
         }
         let limit = self.config.operation.shutdown_timeout;
-        Some(self.stop.on_request(move || {
-            let wait = move || {
-                std::thread::sleep(limit);
-                exit::at_once(Exit::StopTimedOut.code(), move || {
-                    tracing::error!(
-                        ?limit,
-                        "the stop took too long (NU_SHUTDOWN_TIMEOUT_SECONDS); \
-                        what is not committed is handled after the restart"
-                    );
-                });
-            };
-            let _ = std::thread::Builder::new().name("nubium-stop-limit".into()).spawn(wait);
+        Some(self.stop.bound(limit, move || {
+            tracing::error!(
+                ?limit,
+                "the stop took too long (NU_SHUTDOWN_TIMEOUT_SECONDS); \
+                what is not committed is handled after the restart"
+            );
         }))
     }
 }

@@ -1,9 +1,9 @@
 //! The binary as a person or a start script meets it: what it prints, and what it answers.
 
-use std::path::Path;
-use std::process::{Command, Output};
-
+use nubium_local::program::{Program, Said, row, said};
 use nubium_local::{Answer, Api, Broker, Registry};
+
+const UPLOADER: Program = Program::new(env!("CARGO_BIN_EXE_batch-uploader"));
 
 /// An uploader's directory, and what its settings name.
 struct Place {
@@ -36,38 +36,14 @@ impl Place {
         std::fs::write(self.directory.path().join(name), text).expect("file");
     }
 
-    fn run(&self, arguments: &[&str]) -> (i32, String) {
-        let clusters = format!(r#"{{"main": {{"url": "{}"}}}}"#, self.broker.bootstrap());
-        let output = uploader(arguments)
+    fn run(&self, arguments: &[&str]) -> Said {
+        let mut command =
+            UPLOADER.command_on(&self.broker, &self.registry, "orders-uploader", arguments);
+        command
             .env("NU_BATCH_UPLOADER_CONFIG", self.directory.path().join("batch-uploader.yaml"))
-            .env("NU_KAFKA_CLUSTERS_CONFIGS_JSON", clusters)
-            .env("NU_TOPIC_CONFIGS_JSON", "{}")
-            .env("NU_SCHEMA_REGISTRY_URL", self.registry.url())
-            .env("NU_APP_NAME", "orders-uploader")
-            .env("NU_HOSTNAME", "orders-uploader-0")
-            .env("NU_PRODUCE_FAILURE_TOPICS", "orders-failed")
-            .env("NU_DO_METRICS_PUSHING", "false")
-            .output()
-            .expect("the binary starts");
-        said(&output)
+            .env("NU_PRODUCE_FAILURE_TOPICS", "orders-failed");
+        said(&mut command).expect("the binary starts")
     }
-}
-
-fn uploader(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_batch-uploader"));
-    command.args(arguments).env_clear().current_dir(Path::new("/"));
-    command
-}
-
-fn said(output: &Output) -> (i32, String) {
-    let text = [&*output.stdout, &*output.stderr].concat();
-    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).into_owned())
-}
-
-/// The line of a table that is about `what`.
-fn row<'a>(text: &'a str, what: &str) -> &'a str {
-    let about = |line: &&str| line.starts_with('│') && line.contains(what);
-    text.lines().find(about).unwrap_or_else(|| panic!("no line about {what} in\n{text}"))
 }
 
 #[test]
@@ -131,7 +107,7 @@ fn config_prints_what_is_in_force_without_secrets() {
 
 #[test]
 fn the_command_line_explains_itself() {
-    let ask = |arguments: &[&str]| said(&uploader(arguments).output().expect("the binary starts"));
+    let ask = |arguments: &[&str]| UPLOADER.ask(arguments).expect("the binary starts");
     let (code, text) = ask(&["--help"]);
     assert_eq!(code, 0);
     for word in ["run", "check", "config", "completions", "Exit codes", "Examples"] {

@@ -1,5 +1,5 @@
-//! What the services that need no Rust have in common: the funnel, the table service and the HTTP
-//! receiver.
+//! What the services that need no Rust have in common: the funnel, the table service, the HTTP
+//! receiver and the batch-uploader.
 //!
 //! A service's own settings are a YAML file: [`document`] reads one and keeps count of what is
 //! wrong with it, [`topics`] knows the parts that services share. [`start`] is what every command

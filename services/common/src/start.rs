@@ -44,10 +44,27 @@ impl<S> Start<S> {
     /// # Errors
     /// The exit code of bad settings.
     pub fn begin(own: Result<S, Vec<Problem>>) -> Result<Self, ExitCode> {
-        let start = Self::load(own).map_err(|problems| {
+        Self::begin_with(own, |_| Vec::new())
+    }
+
+    /// Does so where there are rules between both halves too: `rules` answers what breaks them, and
+    /// may add warnings.
+    ///
+    /// # Errors
+    /// The exit code of bad settings.
+    pub fn begin_with(
+        own: Result<S, Vec<Problem>>,
+        rules: impl FnOnce(&mut Self) -> Vec<Problem>,
+    ) -> Result<Self, ExitCode> {
+        let refuse = |problems: Problems| {
             terminal::tell(problems);
             ExitCode::from(Exit::BadSettings)
-        })?;
+        };
+        let mut start = Self::load(own).map_err(refuse)?;
+        let broken = rules(&mut start);
+        if !broken.is_empty() {
+            return Err(refuse(Problems(broken)));
+        }
         start.warnings.iter().for_each(|warning| terminal::tell(format!("warning: {warning}")));
         Ok(start)
     }

@@ -1,9 +1,9 @@
 //! The binary as a person or a start script meets it: what it prints, and what it answers.
 
-use std::path::Path;
-use std::process::{Command, Output};
-
+use nubium_local::program::{Program, Said, row, said};
 use nubium_local::{Broker, Registry};
+
+const FUNNEL: Program = Program::new(env!("CARGO_BIN_EXE_funnel"));
 
 const SCHEMA: &str = r#"{"type": "record", "name": "Form", "fields": [
     {"name": "id", "type": "long"}, {"name": "email", "type": "string"}]}"#;
@@ -38,39 +38,15 @@ impl Place {
         std::fs::write(self.directory.path().join(name), text).expect("file");
     }
 
-    fn run(&self, arguments: &[&str]) -> (i32, String) {
-        let clusters = format!(r#"{{"main": {{"url": "{}"}}}}"#, self.broker.bootstrap());
-        let output = funnel(arguments)
+    fn run(&self, arguments: &[&str]) -> Said {
+        let mut command =
+            FUNNEL.command_on(&self.broker, &self.registry, "forms-funnel", arguments);
+        command
             .env("NU_FUNNEL_CONFIG", self.directory.path().join("funnel.yaml"))
-            .env("NU_KAFKA_CLUSTERS_CONFIGS_JSON", clusters)
-            .env("NU_TOPIC_CONFIGS_JSON", "{}")
-            .env("NU_SCHEMA_REGISTRY_URL", self.registry.url())
             .env("NU_SCHEMA_REGISTRY_USERNAME", "user")
-            .env("NU_SCHEMA_REGISTRY_PASSWORD", "do-not-print-me")
-            .env("NU_APP_NAME", "forms-funnel")
-            .env("NU_HOSTNAME", "forms-funnel-0")
-            .env("NU_DO_METRICS_PUSHING", "false")
-            .output()
-            .expect("the binary starts");
-        said(&output)
+            .env("NU_SCHEMA_REGISTRY_PASSWORD", "do-not-print-me");
+        said(&mut command).expect("the binary starts")
     }
-}
-
-fn funnel(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_funnel"));
-    command.args(arguments).env_clear().current_dir(Path::new("/"));
-    command
-}
-
-fn said(output: &Output) -> (i32, String) {
-    let text = [&*output.stdout, &*output.stderr].concat();
-    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).into_owned())
-}
-
-/// The line of a table that is about `what`.
-fn row<'a>(text: &'a str, what: &str) -> &'a str {
-    let about = |line: &&str| line.starts_with('│') && line.contains(what);
-    text.lines().find(about).unwrap_or_else(|| panic!("no line about {what} in\n{text}"))
 }
 
 #[test]
@@ -140,8 +116,7 @@ fn all_bad_settings_are_named_at_once_before_anything_is_asked() {
         }
     }
     assert!(place.registry.requests().is_empty(), "nothing was asked of the network");
-    let output = funnel(&["run"]).output().expect("the binary starts");
-    let (code, text) = said(&output);
+    let (code, text) = FUNNEL.ask(&["run"]).expect("the binary starts");
     assert_eq!(code, 2);
     for problem in ["NU_FUNNEL_CONFIG", "NU_KAFKA_CLUSTERS_CONFIGS_JSON", "NU_APP_NAME"] {
         assert!(text.contains(problem), "no {problem} in\n{text}");
@@ -161,7 +136,7 @@ fn config_prints_what_is_in_force_without_secrets() {
 
 #[test]
 fn the_command_line_explains_itself() {
-    let ask = |arguments: &[&str]| said(&funnel(arguments).output().expect("the binary starts"));
+    let ask = |arguments: &[&str]| FUNNEL.ask(arguments).expect("the binary starts");
     let (code, text) = ask(&["--help"]);
     assert_eq!(code, 0);
     for word in ["run", "check", "config", "demo", "completions", "Exit codes", "Examples"] {
@@ -177,8 +152,7 @@ fn the_command_line_explains_itself() {
 
 #[test]
 fn the_demo_accounts_for_every_record() {
-    let output = funnel(&["demo", "--records", "300"]).output().expect("the binary starts");
-    let (code, text) = said(&output);
+    let (code, text) = FUNNEL.ask(&["demo", "--records", "300"]).expect("the binary starts");
     assert_eq!(code, 0, "{text}");
     let numbers = |what: &str| -> Vec<u64> {
         let cells = row(&text, what).split(['│', '┆', '|']);

@@ -1,8 +1,9 @@
 //! The binary as a person or a start script meets it: what it prints, and what it answers.
 
-use std::process::{Command, Output};
-
+use nubium_local::program::{Program, Said, row, said};
 use nubium_local::{Broker, Registry};
+
+const RECEIVER: Program = Program::new(env!("CARGO_BIN_EXE_http-receiver"));
 
 const SCHEMA: &str = r#"{"type": "record", "name": "Form", "fields": [
     {"name": "id", "type": "long"}, {"name": "email", "type": "string"}]}"#;
@@ -39,38 +40,13 @@ impl Place {
         std::fs::write(self.directory.path().join(name), text).expect("file");
     }
 
-    fn run(&self, arguments: &[&str]) -> (i32, String) {
-        let clusters = format!(r#"{{"main": {{"url": "{}"}}}}"#, self.broker.bootstrap());
-        let output = receiver(arguments)
+    fn run(&self, arguments: &[&str]) -> Said {
+        let mut command = RECEIVER.command_on(&self.broker, &self.registry, "web-forms", arguments);
+        command
             .env("NU_HTTP_RECEIVER_CONFIG", self.directory.path().join("http-receiver.yaml"))
-            .env("NU_KAFKA_CLUSTERS_CONFIGS_JSON", clusters)
-            .env("NU_TOPIC_CONFIGS_JSON", "{}")
-            .env("NU_SCHEMA_REGISTRY_URL", self.registry.url())
-            .env("NU_APP_NAME", "web-forms")
-            .env("NU_HOSTNAME", "web-forms-0")
-            .env("NU_HEALTH_FILE", "off")
-            .env("NU_DO_METRICS_PUSHING", "false")
-            .output()
-            .expect("the binary starts");
-        said(&output)
+            .env("NU_HEALTH_FILE", "off");
+        said(&mut command).expect("the binary starts")
     }
-}
-
-fn receiver(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_http-receiver"));
-    command.args(arguments).env_clear().current_dir("/");
-    command
-}
-
-fn said(output: &Output) -> (i32, String) {
-    let text = [&*output.stdout, &*output.stderr].concat();
-    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).into_owned())
-}
-
-/// The line of a table that is about `what`.
-fn row<'a>(text: &'a str, what: &str) -> &'a str {
-    let about = |line: &&str| line.starts_with('│') && line.contains(what);
-    text.lines().find(about).unwrap_or_else(|| panic!("no line about {what} in\n{text}"))
 }
 
 #[test]
@@ -116,7 +92,7 @@ fn all_bad_settings_are_named_at_once_before_anything_is_asked() {
         }
     }
     assert!(place.registry.requests().is_empty(), "nothing was asked of the network");
-    let (code, text) = said(&receiver(&["run"]).output().expect("the binary starts"));
+    let (code, text) = RECEIVER.ask(&["run"]).expect("the binary starts");
     assert_eq!(code, 2);
     for problem in ["NU_HTTP_RECEIVER_CONFIG", "NU_KAFKA_CLUSTERS_CONFIGS_JSON", "NU_APP_NAME"] {
         assert!(text.contains(problem), "no {problem} in\n{text}");
@@ -150,7 +126,7 @@ fn a_port_that_is_taken_is_named() {
 
 #[test]
 fn the_command_line_explains_itself() {
-    let ask = |arguments: &[&str]| said(&receiver(arguments).output().expect("the binary starts"));
+    let ask = |arguments: &[&str]| RECEIVER.ask(arguments).expect("the binary starts");
     let (code, text) = ask(&["--help"]);
     assert_eq!(code, 0);
     for word in ["run", "check", "config", "openapi", "completions", "Exit codes", "Examples"] {

@@ -1,9 +1,9 @@
 //! The binary as a person or a start script meets it: what it prints, and what it answers.
 
-use std::path::Path;
-use std::process::{Command, Output};
-
+use nubium_local::program::{Program, Said, row, said};
 use nubium_local::{Broker, Registry};
+
+const TABLE: Program = Program::new(env!("CARGO_BIN_EXE_table"));
 
 const SCHEMA: &str = r#"{"type": "record", "name": "Person", "fields": [
     {"name": "id", "type": "long"}, {"name": "email", "type": "string"}]}"#;
@@ -39,38 +39,13 @@ impl Place {
         std::fs::write(self.directory.path().join(name), text).expect("file");
     }
 
-    fn run(&self, arguments: &[&str]) -> (i32, String) {
-        let clusters = format!(r#"{{"main": {{"url": "{}"}}}}"#, self.broker.bootstrap());
-        let output = table(arguments)
+    fn run(&self, arguments: &[&str]) -> Said {
+        let mut command = TABLE.command_on(&self.broker, &self.registry, "people-table", arguments);
+        command
             .env("NU_TABLE_CONFIG", self.directory.path().join("table.yaml"))
-            .env("NU_TABLE_PATH", self.directory.path())
-            .env("NU_KAFKA_CLUSTERS_CONFIGS_JSON", clusters)
-            .env("NU_TOPIC_CONFIGS_JSON", "{}")
-            .env("NU_SCHEMA_REGISTRY_URL", self.registry.url())
-            .env("NU_APP_NAME", "people-table")
-            .env("NU_HOSTNAME", "people-table-0")
-            .env("NU_DO_METRICS_PUSHING", "false")
-            .output()
-            .expect("the binary starts");
-        said(&output)
+            .env("NU_TABLE_PATH", self.directory.path());
+        said(&mut command).expect("the binary starts")
     }
-}
-
-fn table(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_table"));
-    command.args(arguments).env_clear().current_dir(Path::new("/"));
-    command
-}
-
-fn said(output: &Output) -> (i32, String) {
-    let text = [&*output.stdout, &*output.stderr].concat();
-    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).into_owned())
-}
-
-/// The line of a table that is about `what`.
-fn row<'a>(text: &'a str, what: &str) -> &'a str {
-    let about = |line: &&str| line.starts_with('│') && line.contains(what);
-    text.lines().find(about).unwrap_or_else(|| panic!("no line about {what} in\n{text}"))
 }
 
 #[test]
@@ -145,7 +120,7 @@ fn config_prints_what_is_in_force_without_secrets() {
 
 #[test]
 fn the_command_line_explains_itself() {
-    let ask = |arguments: &[&str]| said(&table(arguments).output().expect("the binary starts"));
+    let ask = |arguments: &[&str]| TABLE.ask(arguments).expect("the binary starts");
     let (code, text) = ask(&["--help"]);
     assert_eq!(code, 0);
     for word in ["run", "check", "inspect", "verify", "completions", "Exit codes", "Examples"] {

@@ -8,21 +8,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use nubium_core::{App, Batch, BatchTransaction, Exception, Record};
-use serde::{Deserialize, Serialize};
 
-#[derive(Deserialize)]
-struct Input<'a> {
-    seq: i64,
-    fate: &'a str,
-}
+mod copying;
 
-#[derive(Serialize)]
-struct Output<'a> {
-    source_topic: &'a str,
-    source_partition: i32,
-    source_offset: i64,
-    seq: i64,
-}
+use copying::{Input, Output, Route};
 
 /// What the test asks for.
 struct Orders {
@@ -38,17 +27,12 @@ fn number<T: std::str::FromStr>(name: &str) -> Option<T> {
 }
 
 fn main() -> ExitCode {
-    let inputs = env::var("LEDGER_INPUTS").unwrap_or_default();
-    let output = env::var("LEDGER_OUTPUT").unwrap_or_default();
-    let schema = env::var("LEDGER_OUTPUT_SCHEMA").unwrap_or_default();
+    let Route { inputs, output, schema } = Route::from_env();
     let wait = Duration::from_millis(number("BATCH_GROW_MILLISECONDS").unwrap_or(50));
     let grow = number("BATCH_GROW_TO").map(|count| (wait, count));
     let orders = Orders { output: output.clone(), grow, bad: number("BATCH_BAD") };
     let function = async move |batch: &BatchTransaction<'_>| copy(batch, &orders).await;
-    App::from_env()
-        .consume(inputs.split(','))
-        .produce(output, schema)
-        .run_pattern(Batch::new(function))
+    App::from_env().consume(inputs).produce(output, schema).run_pattern(Batch::new(function))
 }
 
 async fn copy(batch: &BatchTransaction<'_>, orders: &Orders) -> anyhow::Result<()> {
@@ -60,12 +44,7 @@ async fn copy(batch: &BatchTransaction<'_>, orders: &Orders) -> anyhow::Result<(
     anyhow::ensure!(first == batch.messages().next().map(|message| message.offset()));
     for message in batch.messages() {
         let input: Input<'_> = message.value()?;
-        let copied = Output {
-            source_topic: message.topic(),
-            source_partition: message.partition(),
-            source_offset: message.offset(),
-            seq: input.seq,
-        };
+        let copied = Output::of(message, input.seq);
         match input.fate {
             "drop" => {}
             "retry" => batch.retry(message, Exception::new("Later", "asked to be retried")),

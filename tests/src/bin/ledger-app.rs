@@ -10,21 +10,10 @@ use std::time::Duration;
 
 use nubium_core::{App, Exception, Record, Transaction};
 use rand::Rng;
-use serde::{Deserialize, Serialize};
 
-#[derive(Deserialize)]
-struct Input<'a> {
-    seq: i64,
-    fate: &'a str,
-}
+mod copying;
 
-#[derive(Serialize)]
-struct Output<'a> {
-    source_topic: &'a str,
-    source_partition: i32,
-    source_offset: i64,
-    seq: i64,
-}
+use copying::{Input, Output, Route};
 
 /// What goes wrong, and how often.
 struct Faults {
@@ -79,25 +68,17 @@ fn hits(one_in: u32) -> bool {
 }
 
 fn main() -> ExitCode {
-    let inputs = env::var("LEDGER_INPUTS").unwrap_or_default();
-    let output = env::var("LEDGER_OUTPUT").unwrap_or_default();
-    let schema = env::var("LEDGER_OUTPUT_SCHEMA").unwrap_or_default();
+    let Route { inputs, output, schema } = Route::from_env();
     let faults = Faults::from_env();
     App::from_env()
-        .consume(inputs.split(','))
+        .consume(inputs)
         .produce(output.clone(), schema)
         .run(async move |tx: &Transaction<'_>| copy(tx, &output, &faults).await)
 }
 
 async fn copy(tx: &Transaction<'_>, output: &str, faults: &Faults) -> anyhow::Result<()> {
     let input: Input<'_> = tx.value()?;
-    let message = tx.message();
-    let copied = Output {
-        source_topic: message.topic(),
-        source_partition: message.partition(),
-        source_offset: message.offset(),
-        seq: input.seq,
-    };
+    let copied = Output::of(tx.message(), input.seq);
     match input.fate {
         "drop" => {}
         "retry" => tx.produce_retry(Some(&Exception::new("Later", "asked to be retried")))?,

@@ -9,19 +9,9 @@ use std::process::ExitCode;
 use nubium_core::{App, Record, Transaction};
 use serde::{Deserialize, Serialize};
 
-#[derive(Deserialize)]
-struct Input<'a> {
-    seq: i64,
-    fate: &'a str,
-}
+mod copying;
 
-#[derive(Serialize)]
-struct Output<'a> {
-    source_topic: &'a str,
-    source_partition: i32,
-    source_offset: i64,
-    seq: i64,
-}
+use copying::{Input, Output, Route};
 
 #[derive(Default, Deserialize, Serialize)]
 struct Entry {
@@ -30,11 +20,8 @@ struct Entry {
 }
 
 fn main() -> ExitCode {
-    let inputs = env::var("LEDGER_INPUTS").unwrap_or_default();
-    let output = env::var("LEDGER_OUTPUT").unwrap_or_default();
-    let schema = env::var("LEDGER_OUTPUT_SCHEMA").unwrap_or_default();
-    let mut app =
-        App::from_env().consume(inputs.split(',')).produce(output.clone(), schema).table();
+    let Route { inputs, output, schema } = Route::from_env();
+    let mut app = App::from_env().consume(inputs).produce(output.clone(), schema).table();
     let lookup = env::var("TABLE_LOOKUP").ok();
     if let Some(changelog) = &lookup {
         app = app.lookup(changelog.clone());
@@ -55,11 +42,5 @@ fn count(tx: &Transaction<'_>, output: &str, lookup: Option<&str>) -> anyhow::Re
         entry.sum = tx.look_up::<Entry>(changelog, key)?.map_or(-1, |other| other.sum);
     }
     tx.update_table_entry(&entry)?;
-    let message = tx.message();
-    tx.produce(Record::to(output).value(&Output {
-        source_topic: message.topic(),
-        source_partition: message.partition(),
-        source_offset: message.offset(),
-        seq: input.seq,
-    }))
+    tx.produce(Record::to(output).value(&Output::of(tx.message(), input.seq)))
 }

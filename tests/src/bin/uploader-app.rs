@@ -13,5 +13,5 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    commands::run::run(&Options::parse().file)
+    commands::with(&Options::parse().file, commands::run::run)
 }

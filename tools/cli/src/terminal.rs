@@ -5,8 +5,8 @@ use std::fmt::Display;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
-use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+pub use nubium_host::terminal::{table, tell};
 use serde::Serialize;
 
 use crate::failure::{Failure, Outcome};
@@ -32,23 +32,6 @@ pub fn show(text: impl Display) -> Outcome {
 pub fn show_json(value: &impl Serialize) -> Outcome {
     let text = serde_json::to_string_pretty(value);
     show(text.map_err(|error| Failure::host(format!("JSON: {error}")))?)
-}
-
-/// Prints what is worth knowing beside the result.
-#[expect(clippy::print_stderr, reason = "a command talks to the person who started it")]
-pub fn tell(text: impl Display) {
-    eprintln!("{text}");
-}
-
-/// Starts a table that fits the terminal.
-#[must_use]
-pub fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(header.to_vec());
-    table
 }
 
 /// Asks whether to go on; `--yes` has answered already. Without a terminal nobody can be asked, so

@@ -3,30 +3,17 @@
 use std::process::ExitCode;
 
 use nubium_host::Exit;
+use nubium_service::terminal;
 
-use crate::cli::ConfigFile;
 use crate::settings::{Auth, Settings};
-use crate::start::Start;
-use crate::terminal;
+use crate::start::{self, Start};
 
 /// Prints every setting with where its value comes from, secrets redacted, then the uploader's own.
-pub fn run(file: &ConfigFile) -> ExitCode {
-    let start = match Start::load(&file.config) {
-        Ok(start) => start,
-        Err(problems) => {
-            terminal::tell(problems);
-            return Exit::BadSettings.into();
-        }
-    };
-    let mut table = terminal::table(&["Setting", "Value", "From"]);
-    for setting in start.config.effective() {
-        let source = setting.source.to_string();
-        table.add_row([setting.name, setting.value.as_str(), source.as_str()]);
-    }
-    terminal::show(table);
+pub fn run(start: &Start) -> ExitCode {
+    terminal::show_settings(&start.config);
     let mut table = terminal::table(&["Setting", "Value"]);
-    table.add_row(["topics", start.topics().join(", ").as_str()]);
-    for (name, value) in own(&start.settings, start.tries()) {
+    table.add_row(["topics", start::topics(start).join(", ").as_str()]);
+    for (name, value) in own(&start.settings, start::tries(start)) {
         table.add_row([name, value.as_str()]);
     }
     terminal::show(table);

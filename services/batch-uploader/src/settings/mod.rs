@@ -183,17 +183,10 @@ impl Settings {
     /// # Errors
     /// Everything that is wrong with it, at once.
     pub fn load(path: &Path) -> Result<Self, Vec<Problem>> {
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            vec![Problem {
-                setting: "NU_BATCH_UPLOADER_CONFIG".into(),
-                place: String::new(),
-                read: name.clone(),
-                expected: format!("a file that can be read, but: {error}"),
-                example: "NU_BATCH_UPLOADER_CONFIG=/etc/nubium/batch-uploader.yaml".into(),
-            }]
-        })?;
-        Self::parse(&name, &text, path.parent().unwrap_or(Path::new("")))
+        let directory = path.parent().unwrap_or(Path::new(""));
+        nubium_service::document::load("NU_BATCH_UPLOADER_CONFIG", path, |name, text, _| {
+            Self::parse(name, text, directory)
+        })
     }
 
     /// Reads the settings from text; files that they name lie in `directory`.

@@ -1,8 +1,9 @@
 //! Reads values out of YAML and keeps count of what is wrong.
 
+use std::fmt::Display;
 use std::time::Duration;
 
-use serde_norway::{Mapping as Map, Value};
+use nubium_service::document::{Map, Value, join, show};
 
 use super::Problem;
 
@@ -19,10 +20,7 @@ impl Part {
     }
 
     fn at(&self, name: &str) -> String {
-        match self.place.is_empty() {
-            true => name.to_owned(),
-            false => format!("{}.{name}", self.place),
-        }
+        join(&self.place, name)
     }
 }
 
@@ -158,49 +156,44 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a number between `least` and `most`.
+    /// Reads a number within `bounds`.
     pub(super) fn number(
         &mut self,
         part: &Part,
         name: &str,
         default: f64,
-        (least, most): (f64, f64),
+        bounds: (f64, f64),
     ) -> f64 {
-        let Some(value) = part.map.get(name) else { return default };
-        match value.as_f64() {
-            Some(number) if (least..=most).contains(&number) => number,
-            _ => {
-                let expected = format!("a number from {least} to {most}");
-                self.problem(
-                    &part.at(name),
-                    &show(value),
-                    &expected,
-                    &format!("{name}: {default}"),
-                );
-                default
-            }
-        }
+        self.within(part, name, default, bounds, "a number", Value::as_f64)
     }
 
-    /// Reads a whole number between `least` and `most`.
+    /// Reads a whole number within `bounds`.
     pub(super) fn whole(
         &mut self,
         part: &Part,
         name: &str,
         default: u64,
-        (least, most): (u64, u64),
+        bounds: (u64, u64),
     ) -> u64 {
+        self.within(part, name, default, bounds, "a whole number", Value::as_u64)
+    }
+
+    fn within<N: Copy + PartialOrd + Display>(
+        &mut self,
+        part: &Part,
+        name: &str,
+        default: N,
+        (least, most): (N, N),
+        what: &str,
+        read: fn(&Value) -> Option<N>,
+    ) -> N {
         let Some(value) = part.map.get(name) else { return default };
-        match value.as_u64() {
+        match read(value) {
             Some(number) if (least..=most).contains(&number) => number,
             _ => {
-                let expected = format!("a whole number from {least} to {most}");
-                self.problem(
-                    &part.at(name),
-                    &show(value),
-                    &expected,
-                    &format!("{name}: {default}"),
-                );
+                let expected = format!("{what} from {least} to {most}");
+                let example = format!("{name}: {default}");
+                self.problem(&part.at(name), &show(value), &expected, &example);
                 default
             }
         }
@@ -233,9 +226,4 @@ impl<'a> Reader<'a> {
     pub(super) fn refuse(&mut self, part: &Part, name: &str, read: &str, expected: &str, ex: &str) {
         self.problem(&part.at(name), read, expected, ex);
     }
-}
-
-fn show(value: &Value) -> String {
-    let text = serde_norway::to_string(value).unwrap_or_default();
-    text.trim().replace('\n', ", ")
 }

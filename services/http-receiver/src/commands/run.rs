@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use nubium_core::config::{Choice as _, Config};
-use nubium_host::{Exit, Stop, StopHook, exit, logging, signals};
+use nubium_host::{Exit, Stop, StopHook, logging, signals};
 use nubium_service::start::Start;
 use nubium_service::terminal;
 
@@ -48,17 +48,11 @@ fn install(config: &Config, stop: &Stop) -> anyhow::Result<()> {
 
 /// Ends the process if a stop takes longer than `NU_SHUTDOWN_TIMEOUT_SECONDS`.
 fn bound_the_stop(stop: &Stop, limit: Duration) -> StopHook {
-    stop.on_request(move || {
-        let wait = move || {
-            std::thread::sleep(limit);
-            exit::at_once(Exit::StopTimedOut.code(), move || {
-                tracing::error!(
-                    ?limit,
-                    "The stop took too long (NU_SHUTDOWN_TIMEOUT_SECONDS); requests in hand were \
-                     cut off without an answer."
-                );
-            });
-        };
-        let _ = std::thread::Builder::new().name("nubium-stop-limit".into()).spawn(wait);
+    stop.bound(limit, move || {
+        tracing::error!(
+            ?limit,
+            "The stop took too long (NU_SHUTDOWN_TIMEOUT_SECONDS); requests in hand were cut off \
+             without an answer."
+        );
     })
 }

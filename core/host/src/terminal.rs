@@ -1,4 +1,4 @@
-//! What the commands print: results on standard output, problems on standard error.
+//! What commands print: results on standard output, everything else on standard error.
 
 use std::fmt::Display;
 
@@ -17,6 +17,7 @@ pub fn tell(text: impl Display) {
 }
 
 /// Starts a table that fits the terminal.
+#[must_use]
 pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table

@@ -1,0 +1,79 @@
+//! Runs a program's binary as a person or a start script does, and looks at what it said.
+
+use std::io;
+use std::process::Command;
+
+use crate::{Broker, Registry};
+
+/// Names the binary of a program, as `CARGO_BIN_EXE_…` does in its tests.
+#[derive(Debug, Clone, Copy)]
+pub struct Program(&'static str);
+
+/// Holds what a program answered.
+pub type Said = (i32, String);
+
+impl Program {
+    /// Names the binary at this path.
+    #[must_use]
+    pub const fn new(path: &'static str) -> Self {
+        Self(path)
+    }
+
+    /// Gives the command without any settings.
+    #[must_use]
+    pub fn command(self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.0);
+        command.args(arguments).env_clear().current_dir("/");
+        command
+    }
+
+    /// Gives the command as the first instance of `app` on an embedded cluster.
+    #[must_use]
+    pub fn command_on(
+        self,
+        broker: &Broker,
+        registry: &Registry,
+        app: &str,
+        arguments: &[&str],
+    ) -> Command {
+        let clusters = format!(r#"{{"main": {{"url": "{}"}}}}"#, broker.bootstrap());
+        let mut command = self.command(arguments);
+        command
+            .env("NU_KAFKA_CLUSTERS_CONFIGS_JSON", clusters)
+            .env("NU_TOPIC_CONFIGS_JSON", "{}")
+            .env("NU_SCHEMA_REGISTRY_URL", registry.url())
+            .env("NU_APP_NAME", app)
+            .env("NU_HOSTNAME", format!("{app}-0"))
+            .env("NU_DO_METRICS_PUSHING", "false");
+        command
+    }
+
+    /// Runs the command without any settings.
+    ///
+    /// # Errors
+    /// The binary cannot be started.
+    pub fn ask(self, arguments: &[&str]) -> io::Result<Said> {
+        said(&mut self.command(arguments))
+    }
+}
+
+/// Runs a command to its end; gives its exit code, -1 for a signal, and what it printed: standard
+/// output, then standard error.
+///
+/// # Errors
+/// The binary cannot be started.
+pub fn said(command: &mut Command) -> io::Result<Said> {
+    let output = command.output()?;
+    let text = [&*output.stdout, &*output.stderr].concat();
+    Ok((output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).into_owned()))
+}
+
+/// Gives the line of a printed table that is about `what`.
+///
+/// # Panics
+/// There is none: it is a test that asks.
+#[must_use]
+pub fn row<'a>(text: &'a str, what: &str) -> &'a str {
+    let about = |line: &&str| line.starts_with('│') && line.contains(what);
+    text.lines().find(about).unwrap_or_else(|| panic!("no line about {what} in\n{text}"))
+}
