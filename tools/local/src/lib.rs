@@ -2,7 +2,7 @@
 //!
 //! [`Broker`] is librdkafka's mock cluster, [`Registry`] an in-memory server with the Confluent
 //! API. Both listen on a free port of 127.0.0.1, need nothing installed and are gone when dropped.
-//! [`Api`] answers HTTP requests as a test tells it, [`program`] runs a binary against all of these.
+//! [`Api`] answers HTTP requests as a test tells it, and [`program`] runs a binary against them.
 //! What the mock broker does not prove is said at [`Broker`]: read it before trusting a green test.
 
 mod api;

@@ -71,7 +71,7 @@ pub fn said(command: &mut Command) -> io::Result<Said> {
 /// Gives the line of a printed table that is about `what`.
 ///
 /// # Panics
-/// There is none: it is a test that asks.
+/// There is no such line: the test that asks fails, and shows the text.
 #[must_use]
 pub fn row<'a>(text: &'a str, what: &str) -> &'a str {
     let about = |line: &&str| line.starts_with('│') && line.contains(what);
