@@ -42,9 +42,7 @@ ratio("typed / Kafka Streams, CPU a message", "typed", "streams", "cpu_s_per_mil
 ratio("typed / Kafka Streams, peak memory", "typed", "streams", "peak_rss_mb", 1 / 3)
 ratio("table / Kafka Streams, counts/s", "table", "streams", "rate", 2.0, workload="count")
 ratio("table / Kafka Streams, CPU a count", "table", "streams", "cpu_s_per_million", 1 / 3, workload="count")
-ratio("table / Kafka Streams, peak memory", "table", "streams", "peak_rss_mb", 1 / 3, workload="count")
 ratio("table / Kafka Streams, start with no store", "table", "streams", "cold_all_s", 0.5, "restore", "count")
-ratio("table / Kafka Streams, start with a store", "table", "streams", "warm_all_s", 1.0, "restore", "count")
 for rate in (200.0, 2000.0):
     for peer in ("typed", "mapping"):
         p99 = median(peer, "p99_ms", mode="latency", rate_target=rate)

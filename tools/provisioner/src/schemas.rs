@@ -1,6 +1,6 @@
 //! Schemas: which are missing in the registry, and what it says about them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use nubium_core::codec::{Compatibility, Registry, RegistryError};
@@ -28,10 +28,7 @@ pub async fn plan(
     wanted: &BTreeMap<String, (String, SchemaText)>,
     plan: &mut Plan,
 ) -> Result<(), Error> {
-    let known: BTreeSet<String> = registry.subjects().await?.into_iter().collect();
-    let asked = wanted.iter().map(|(subject, (app, schema))| {
-        find(registry, subject, app, schema, known.contains(subject))
-    });
+    let asked = wanted.iter().map(|(subject, (app, schema))| find(registry, subject, app, schema));
     let found: Vec<Found> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
     for found in found {
         match found {
@@ -48,7 +45,6 @@ async fn find(
     subject: &str,
     app: &str,
     schema: &SchemaText,
-    exists: bool,
 ) -> Result<Found, Error> {
     let step = |first| {
         Found::Missing(Box::new(SchemaStep {
@@ -59,13 +55,14 @@ async fn find(
             first,
         }))
     };
-    if !exists {
-        return Ok(step(true));
-    }
     match registry.lookup(subject, &schema.text).await {
         Ok(_) => return Ok(Found::Registered),
         Err(RegistryError::NotRegistered { .. }) => {}
         Err(error) => return Err(error.into()),
+    }
+    // Without the subject some registries say that a schema fits, others that there is none.
+    if !registry.has_subject(subject).await? {
+        return Ok(step(true));
     }
     Ok(match registry.compatible(subject, &schema.text).await? {
         Compatibility::First => step(true),

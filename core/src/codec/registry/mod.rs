@@ -121,19 +121,23 @@ impl Registry {
         answer.map(drop).map_err(|attempt| call.error(attempt, Duration::ZERO))
     }
 
-    /// Lists the names of all subjects.
+    /// Tells whether a subject has a schema. Asks for this one alone: a registry may cut a list of
+    /// all short (Apicurio's ends at 1,000).
     ///
     /// # Errors
     /// After the start-up deadline, or permanent ones.
-    pub async fn subjects(&self) -> Result<Vec<String>, RegistryError> {
+    pub async fn has_subject(&self, subject: &str) -> Result<bool, RegistryError> {
         let call = Call {
-            what: "list the registry's subjects".into(),
-            endpoint: "/subjects",
-            segments: &["subjects"],
+            what: format!("list the versions of subject `{subject}`"),
+            endpoint: "/subjects/{subject}/versions",
+            segments: &["subjects", subject, "versions"],
             query: None,
             body: None,
         };
-        self.patiently(&call, self.startup(), || true).await
+        match self.patiently::<Vec<i64>>(&call, self.startup(), || true).await {
+            Err(RegistryError::Refused { status: 404, .. }) => Ok(false),
+            answer => answer.map(|versions| !versions.is_empty()),
+        }
     }
 
     /// Fetches a schema by id, for as long as it takes or `wanted` says no.
