@@ -83,7 +83,7 @@ impl StoreError {
             )
         };
         match error {
-            heed::Error::Io(io) if full(&io) => Self::Full { path },
+            heed::Error::Io(io) if full(&io) || is_short_write(&path, &io) => Self::Full { path },
             heed::Error::Mdb(mdb) if damaged(&mdb) => Self::Unusable { path, why: mdb.to_string() },
             heed::Error::EnvAlreadyOpened => Self::Busy { path },
             error => Self::Failed { path, error },
@@ -93,4 +93,14 @@ impl StoreError {
     pub(crate) fn io(path: &Path, error: io::Error) -> Self {
         Self::of(path, heed::Error::Io(error))
     }
+}
+
+/// LMDB calls a write that was cut short by a full volume an input/output error, as it does a
+/// broken disk; the space that is left tells the two apart.
+fn is_short_write(path: &Path, error: &io::Error) -> bool {
+    // More than LMDB writes at once: 64 pages (MDB_COMMIT_PAGES in mdb.c).
+    const LEFT: u64 = 1 << 20;
+    let input_output = rustix::io::Errno::IO.raw_os_error();
+    error.raw_os_error() == Some(input_output)
+        && rustix::fs::statvfs(path).is_ok_and(|volume| volume.f_bavail * volume.f_frsize < LEFT)
 }
