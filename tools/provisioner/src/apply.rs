@@ -185,8 +185,11 @@ impl<'a> Applier<'a> {
         let taken = |step: &&Step| matches!(outcomes.get(step.name()), Some(Ok(())));
         let steps = batch.iter().filter(|step| matches!(step.kind, Kind::Configure { .. }));
         let steps: Vec<&Step> = steps.filter(taken).collect();
+        if steps.is_empty() {
+            return;
+        }
         let names: Vec<&str> = steps.iter().map(|step| step.name()).collect();
-        for _ in 0..if steps.is_empty() { 0 } else { LOOK.0 } {
+        for _ in 0..LOOK.0 {
             let Ok(now) = observed::states(admin, &names).await else { return };
             let is_seen = |step: &&Step| {
                 let topic = plan.topics.get(step.name());
