@@ -1,5 +1,5 @@
-//! A broker in memory: topics, one consumer group with one member, transactions, and faults at any
-//! step.
+//! A broker in memory: topics, one consumer group with one member or several, transactions, and
+//! faults at any step.
 //!
 //! It keeps Kafka's rules as far as the loop can notice them: records of an open transaction are
 //! not read, an abort drops them, offsets become visible with the records, a newer producer fences
@@ -39,6 +39,12 @@ pub enum Step {
     Serve,
     /// Messages are fetched.
     Fetch,
+    /// The consumer is moved.
+    Seek,
+    /// A partition is paused.
+    Pause,
+    /// A partition is resumed.
+    Resume,
 }
 
 /// What goes wrong at a step.
@@ -58,6 +64,17 @@ pub enum Fault {
     Lose,
     /// The process dies; nothing more of it reaches the broker.
     Crash,
+    /// One partition, the `n`th of those that are ours, is revoked and assigned again, or assigned
+    /// to another member where there is one.
+    RevokeOne(usize),
+    /// One partition is lost, and is assigned again or to another member.
+    LoseOne(usize),
+    /// So many of the next seeks are refused.
+    RefuseSeeks(u32),
+    /// So many of the next calls that pause or resume are refused.
+    RefusePauses(u32),
+    /// The table's stores come no further for so many turns.
+    LateStores(u32),
 }
 
 #[derive(Debug, Default)]
@@ -67,24 +84,41 @@ struct OpenTransaction {
     notes: Notes,
 }
 
+/// One member of the group, and its producer.
+#[derive(Debug, Default)]
+pub(super) struct Member {
+    positions: BTreeMap<TopicPartition, i64>,
+    paused: Vec<TopicPartition>,
+    events: VecDeque<Event>,
+    transaction: Option<OpenTransaction>,
+    epoch: u64,
+    /// It has lost something and does not know yet: the group refuses its offsets.
+    stale: bool,
+    refused_seeks: u32,
+    refused_pauses: u32,
+    pub(super) late_stores: u32,
+    pub(super) crashed: bool,
+    pub(super) alive: bool,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Broker {
     logs: BTreeMap<TopicPartition, Vec<MessageBody>>,
     pub(super) committed: BTreeMap<TopicPartition, i64>,
     notes: BTreeMap<TopicPartition, String>,
     subscribed: Vec<String>,
-    positions: BTreeMap<TopicPartition, i64>,
-    paused: Vec<TopicPartition>,
-    events: VecDeque<Event>,
-    transaction: Option<OpenTransaction>,
-    epoch: u64,
+    pub(super) members: Vec<Member>,
+    /// Who has a partition, and to whom it goes once that one has given it up.
+    owners: BTreeMap<TopicPartition, (usize, Option<usize>)>,
     faults: Vec<(Step, u64, Fault)>,
+    /// Faults by the number of the step, of whatever kind.
+    pub(super) schedule: Vec<(u64, Fault)>,
+    pub(super) clock: u64,
     steps: BTreeMap<Step, u64>,
     /// What the loop notes of itself, and at each serving of the group whether it said that an app
     /// function was running.
     pub(super) pulse: Option<Arc<Pulse>>,
     pub(super) in_function: Vec<bool>,
-    pub(super) crashed: bool,
     pub(super) transactions: u64,
     pub(super) aborts: u64,
 }
@@ -125,13 +159,46 @@ impl Broker {
         self.faults.push((step, self.steps.get(&step).unwrap_or(&0) + nth, fault));
     }
 
-    /// A process starts: a new member of the group, which gets all partitions.
-    pub(super) fn start(&mut self, topics: &[String]) {
-        self.crashed = false;
+    /// A process starts: a new member of the group. It gets the partitions that nobody has.
+    pub(super) fn start(&mut self, me: usize, topics: &[String]) {
         self.subscribed = topics.to_vec();
-        self.positions.clear();
-        self.paused.clear();
-        self.events = VecDeque::from([Event::Assigned(self.inputs())]);
+        while self.members.len() <= me {
+            self.members.push(Member::default());
+        }
+        self.leave(me);
+        let epoch = self.members[me].epoch;
+        self.members[me] = Member { epoch, alive: true, ..Member::default() };
+        let owners = &self.owners;
+        let free: Vec<_> =
+            self.inputs().into_iter().filter(|at| !owners.contains_key(at)).collect();
+        free.iter().for_each(|at| _ = self.owners.insert(*at, (me, None)));
+        self.members[me].events.push_back(Event::Assigned(free));
+    }
+
+    /// A process is gone: its transaction is aborted and what it had goes to who is left.
+    pub(super) fn leave(&mut self, me: usize) {
+        let member = &mut self.members[me];
+        member.alive = false;
+        member.transaction = None;
+        let had = |(at, (owner, to)): (&TopicPartition, &(usize, Option<usize>))| {
+            (*owner == me).then_some((*at, *to))
+        };
+        let had: Vec<_> = self.owners.iter().filter_map(had).collect();
+        for (at, to) in had {
+            self.hand_on(at, to);
+        }
+    }
+
+    /// Assigns a partition that its owner has given up.
+    fn hand_on(&mut self, at: TopicPartition, to: Option<usize>) {
+        let alive = |member: &usize| self.members[*member].alive;
+        let to = to.filter(alive).or_else(|| (0..self.members.len()).find(alive));
+        let Some(to) = to else {
+            self.owners.remove(&at);
+            return;
+        };
+        self.owners.insert(at, (to, None));
+        self.members[to].events.push_back(Event::Assigned(vec![at]));
     }
 
     fn inputs(&self) -> Vec<TopicPartition> {
@@ -139,59 +206,145 @@ impl Broker {
         self.logs.keys().filter(ours).copied().collect()
     }
 
+    /// The partitions of a member that nobody asks back yet.
+    fn held_by(&self, me: usize) -> Vec<TopicPartition> {
+        let held = self.owners.iter().filter(|(_, owner)| **owner == (me, None));
+        held.map(|(at, _)| *at).collect()
+    }
+
     /// Says whether there is nothing left to fetch or tell.
     pub(super) fn drained(&self) -> bool {
+        (0..self.members.len()).all(|me| self.is_drained(me))
+    }
+
+    fn is_drained(&self, me: usize) -> bool {
         let end = |at: &TopicPartition| self.logs.get(at).map_or(0, |log| log.len() as i64);
-        self.events.is_empty() && self.positions.iter().all(|(at, next)| *next >= end(at))
+        let member = &self.members[me];
+        !member.alive
+            || (member.events.is_empty()
+                && member.positions.iter().all(|(at, next)| *next >= end(at)))
     }
 
     /// Counts a step and answers the fault that is due at it, carrying out what concerns the broker
     /// itself.
-    fn step(&mut self, step: Step) -> Option<Fault> {
-        if self.crashed {
+    fn step(&mut self, me: usize, step: Step) -> Option<Fault> {
+        if self.members[me].crashed {
             return Some(Fault::Crash);
         }
         let count = self.steps.entry(step).or_default();
         *count += 1;
-        let count = *count;
-        let due = self.faults.iter().position(|(s, nth, _)| *s == step && *nth == count)?;
-        let (_, _, fault) = self.faults.swap_remove(due);
+        self.clock += 1;
+        let (count, clock) = (*count, self.clock);
+        let due = self.faults.iter().position(|(s, nth, _)| *s == step && *nth == count);
+        let fault = match due {
+            Some(due) => self.faults.swap_remove(due).2,
+            None => self.schedule.iter().find(|(at, _)| *at == clock)?.1,
+        };
+        self.carry_out(me, fault);
+        Some(fault)
+    }
+
+    fn carry_out(&mut self, me: usize, fault: Fault) {
+        let member = &mut self.members[me];
         match fault {
             Fault::Fence => {
-                self.epoch += 1;
-                self.transaction = None;
+                member.epoch += 1;
+                member.transaction = None;
             }
             Fault::Rebalance => {
-                let inputs = self.inputs();
-                self.events.push_back(Event::Revoked(inputs.clone()));
-                self.events.push_back(Event::Assigned(inputs));
+                let held = self.held_by(me);
+                self.take_back(me, held);
             }
             Fault::Lose => {
-                let inputs = self.inputs();
-                self.events.push_back(Event::Lost(inputs.clone()));
-                self.events.push_back(Event::Assigned(inputs));
+                let held = self.held_by(me);
+                self.lose(me, held);
             }
-            Fault::Crash => self.crashed = true,
+            Fault::RevokeOne(n) => {
+                let held = self.held_by(me);
+                self.take_back(me, held.into_iter().skip(n).take(1).collect());
+            }
+            Fault::LoseOne(n) => {
+                let held = self.held_by(me);
+                self.lose(me, held.into_iter().skip(n).take(1).collect());
+            }
+            Fault::RefuseSeeks(times) => member.refused_seeks = times,
+            Fault::RefusePauses(times) => member.refused_pauses = times,
+            Fault::LateStores(turns) => member.late_stores = turns,
+            Fault::Crash => {
+                member.crashed = true;
+                self.leave(me);
+            }
             Fault::Abort | Fault::Timeout | Fault::Fatal => {}
         }
-        Some(fault)
+    }
+
+    /// Asks partitions back: they go to the next member, or to the same one again.
+    fn take_back(&mut self, me: usize, partitions: Vec<TopicPartition>) {
+        if partitions.is_empty() {
+            return;
+        }
+        for at in &partitions {
+            self.owners.insert(*at, (me, Some(self.next_member(me))));
+        }
+        self.members[me].events.push_back(Event::Revoked(partitions));
+    }
+
+    /// Takes partitions away without asking.
+    fn lose(&mut self, me: usize, partitions: Vec<TopicPartition>) {
+        if partitions.is_empty() {
+            return;
+        }
+        let to = self.next_member(me);
+        self.members[me].stale = true;
+        self.members[me].events.push_back(Event::Lost(partitions.clone()));
+        partitions.into_iter().for_each(|at| self.hand_on(at, Some(to)));
+    }
+
+    fn next_member(&self, me: usize) -> usize {
+        let members = self.members.len();
+        (1..=members).map(|n| (me + n) % members).find(|to| self.members[*to].alive).unwrap_or(me)
+    }
+
+    fn accepted(&mut self, me: usize, event: &Event, starts: &Offsets) {
+        match event {
+            Event::Assigned(_) => {
+                let positions = &mut self.members[me].positions;
+                starts.iter().for_each(|(at, start)| _ = positions.insert(at, start));
+            }
+            Event::Revoked(partitions) => {
+                self.members[me].positions.retain(|at, _| !partitions.contains(at));
+                for at in partitions {
+                    if let Some((owner, to)) = self.owners.get(at).copied()
+                        && owner == me
+                    {
+                        self.hand_on(*at, to);
+                    }
+                }
+            }
+            Event::Lost(partitions) => {
+                self.members[me].stale = false;
+                self.members[me].positions.retain(|at, _| !partitions.contains(at));
+            }
+            _ => {}
+        }
     }
 }
 
 /// The producer's side.
 pub(super) struct MemorySink {
     broker: Rc<RefCell<Broker>>,
+    me: usize,
     epoch: u64,
     alive: bool,
 }
 
 impl MemorySink {
-    pub(super) fn new(broker: &Rc<RefCell<Broker>>) -> Self {
-        Self { broker: Rc::clone(broker), epoch: 0, alive: false }
+    pub(super) fn new(broker: &Rc<RefCell<Broker>>, me: usize) -> Self {
+        Self { broker: Rc::clone(broker), me, epoch: 0, alive: false }
     }
 
     fn step(&mut self, step: Step) -> Result<(), SinkError> {
-        let fault = self.broker.borrow_mut().step(step);
+        let fault = self.broker.borrow_mut().step(self.me, step);
         let failed = |class, text: &str| Err(SinkError { class, text: text.to_owned() });
         match fault {
             Some(Fault::Abort) => return failed(Class::Abortable, "injected: abort"),
@@ -200,9 +353,9 @@ impl MemorySink {
                 self.alive = false;
                 return failed(Class::Fatal, "injected: the producer is dead");
             }
-            Some(Fault::Fence | Fault::Rebalance | Fault::Lose) | None => {}
+            _ => {}
         }
-        if step != Step::InitProducer && self.epoch != self.broker.borrow().epoch {
+        if step != Step::InitProducer && self.epoch != self.broker.borrow().members[self.me].epoch {
             return failed(Class::Fenced, "a newer producer has this transactional.id");
         }
         if step != Step::InitProducer && !self.alive {
@@ -216,21 +369,27 @@ impl Sink for MemorySink {
     fn init(&mut self) -> Result<(), SinkError> {
         self.step(Step::InitProducer)?;
         let mut broker = self.broker.borrow_mut();
-        broker.epoch += 1;
-        broker.transaction = None;
-        (self.epoch, self.alive) = (broker.epoch, true);
+        let member = &mut broker.members[self.me];
+        member.epoch += 1;
+        member.transaction = None;
+        (self.epoch, self.alive) = (member.epoch, true);
         Ok(())
     }
 
     fn begin(&mut self) -> Result<(), SinkError> {
         self.step(Step::Begin)?;
-        self.broker.borrow_mut().transaction = Some(OpenTransaction::default());
+        self.broker.borrow_mut().members[self.me].transaction = Some(OpenTransaction::default());
         Ok(())
     }
 
     fn send_offsets(&mut self, offsets: &Offsets, notes: &Notes) -> Result<(), SinkError> {
         self.step(Step::SendOffsets)?;
-        if let Some(open) = &mut self.broker.borrow_mut().transaction {
+        let member = &mut self.broker.borrow_mut().members[self.me];
+        if member.stale {
+            let text = "the group's generation is over".to_owned();
+            return Err(SinkError { class: Class::Abortable, text });
+        }
+        if let Some(open) = &mut member.transaction {
             offsets.iter().for_each(|(at, next)| open.offsets.set(at, next));
             open.notes.extend(notes.iter().cloned());
         }
@@ -252,7 +411,7 @@ impl Sink for MemorySink {
             timestamp: (record.timestamp > 0).then_some(record.timestamp),
         };
         let at = TopicPartition { topic: record.topic, partition: record.partition.max(0) };
-        if let Some(open) = &mut self.broker.borrow_mut().transaction {
+        if let Some(open) = &mut self.broker.borrow_mut().members[self.me].transaction {
             open.records.push((at, body));
         }
         Ok(Sent::Queued)
@@ -264,7 +423,7 @@ impl Sink for MemorySink {
         self.step(Step::Commit)?;
         {
             let mut broker = self.broker.borrow_mut();
-            if let Some(open) = broker.transaction.take() {
+            if let Some(open) = broker.members[self.me].transaction.take() {
                 for (at, body) in open.records {
                     broker.append(at, body);
                 }
@@ -282,7 +441,7 @@ impl Sink for MemorySink {
     fn abort(&mut self) -> Result<(), SinkError> {
         self.step(Step::Abort)?;
         let mut broker = self.broker.borrow_mut();
-        broker.transaction = None;
+        broker.members[self.me].transaction = None;
         broker.aborts += 1;
         Ok(())
     }
@@ -291,6 +450,7 @@ impl Sink for MemorySink {
 /// The consumer's side.
 pub(super) struct MemorySource {
     pub(super) broker: Rc<RefCell<Broker>>,
+    pub(super) me: usize,
     pub(super) latest: bool,
 }
 
@@ -305,19 +465,20 @@ impl Source for MemorySource {
             let busy = pulse.snapshot().app_since.is_some();
             broker.in_function.push(busy);
         }
-        if broker.step(Step::Serve) == Some(Fault::Crash) {
+        if broker.step(self.me, Step::Serve) == Some(Fault::Crash) {
             return Some(Event::Fatal("injected: crash".into()));
         }
-        broker.events.pop_front()
+        broker.members[self.me].events.pop_front()
     }
 
     fn fetch(&mut self, inbox: &mut VecDeque<Message>, wait: Duration) -> bool {
         let before = inbox.len();
         let mut broker = self.broker.borrow_mut();
-        if broker.step(Step::Fetch) == Some(Fault::Crash) {
+        if broker.step(self.me, Step::Fetch) == Some(Fault::Crash) {
             return false;
         }
-        let Broker { logs, positions, paused, .. } = &mut *broker;
+        let Broker { logs, members, .. } = &mut *broker;
+        let Member { positions, paused, .. } = &mut members[self.me];
         for (at, next) in positions.iter_mut().filter(|(at, _)| !paused.contains(at)) {
             let log = logs.get(at).map_or(&[][..], Vec::as_slice);
             let from = usize::try_from(*next).unwrap_or(0).min(log.len());
@@ -334,16 +495,7 @@ impl Source for MemorySource {
     }
 
     fn accept(&mut self, event: &Event, starts: &Offsets) -> Result<(), SourceError> {
-        let mut broker = self.broker.borrow_mut();
-        match event {
-            Event::Assigned(_) => starts.iter().for_each(|(at, start)| {
-                broker.positions.insert(at, start);
-            }),
-            Event::Revoked(partitions) | Event::Lost(partitions) => {
-                broker.positions.retain(|at, _| !partitions.contains(at));
-            }
-            Event::Trouble(_) | Event::Fatal(_) => {}
-        }
+        self.broker.borrow_mut().accepted(self.me, event, starts);
         Ok(())
     }
 
@@ -369,8 +521,11 @@ impl Source for MemorySource {
 
     fn seek(&mut self, to: &Offsets) -> Result<(), SourceError> {
         let mut broker = self.broker.borrow_mut();
+        broker.step(self.me, Step::Seek);
+        let member = &mut broker.members[self.me];
+        refuse(&mut member.refused_seeks, "seek")?;
         for (at, offset) in to.iter() {
-            match broker.positions.get_mut(&at) {
+            match member.positions.get_mut(&at) {
                 Some(next) => *next = offset,
                 None => {
                     let text = format!("{at} not assigned");
@@ -382,12 +537,20 @@ impl Source for MemorySource {
     }
 
     fn pause(&mut self, at: TopicPartition) -> Result<(), SourceError> {
-        self.broker.borrow_mut().paused.push(at);
+        let mut broker = self.broker.borrow_mut();
+        broker.step(self.me, Step::Pause);
+        let member = &mut broker.members[self.me];
+        refuse(&mut member.refused_pauses, "pause")?;
+        member.paused.push(at);
         Ok(())
     }
 
     fn resume(&mut self, at: TopicPartition) -> Result<(), SourceError> {
-        self.broker.borrow_mut().paused.retain(|known| *known != at);
+        let mut broker = self.broker.borrow_mut();
+        broker.step(self.me, Step::Resume);
+        let member = &mut broker.members[self.me];
+        refuse(&mut member.refused_pauses, "resume")?;
+        member.paused.retain(|known| *known != at);
         Ok(())
     }
 
@@ -396,4 +559,12 @@ impl Source for MemorySource {
     }
 
     fn close(&mut self) {}
+}
+
+fn refuse(left: &mut u32, step: &'static str) -> Result<(), SourceError> {
+    if *left == 0 {
+        return Ok(());
+    }
+    *left -= 1;
+    Err(SourceError { step, text: "injected: refused".into(), permanent: false })
 }

@@ -201,7 +201,7 @@ impl<P: Pattern> Driver<P> {
     /// # Errors
     /// The app ended with an error, or makes no progress.
     pub fn run(&mut self) -> anyhow::Result<()> {
-        self.broker.borrow_mut().start(&self.inputs);
+        self.broker.borrow_mut().start(0, &self.inputs);
         let mut bench = self.workbench()?;
         let (tables, applier) = match self.run_table(&self.metrics)? {
             Some(table) => {
@@ -211,8 +211,8 @@ impl<P: Pattern> Driver<P> {
             None => (None, None),
         };
         let _runtime = self.runtime.enter();
-        let source = MemorySource { broker: Rc::clone(&self.broker), latest: self.latest };
-        let steps = Steps::new(MemorySink::new(&self.broker), Duration::from_millis(1));
+        let source = MemorySource { broker: Rc::clone(&self.broker), me: 0, latest: self.latest };
+        let steps = Steps::new(MemorySink::new(&self.broker, 0), Duration::from_millis(1));
         let steps = steps.with_table(applier);
         let stop = Stop::new();
         let clock = Instant::now();
@@ -230,7 +230,7 @@ impl<P: Pattern> Driver<P> {
         )
         .with_tables(tables);
         let ended = engine.init().and_then(|()| Self::turns(&mut engine, &self.broker));
-        if self.broker.borrow().crashed {
+        if self.broker.borrow().members[0].crashed {
             return Ok(());
         }
         match ended {

@@ -132,7 +132,13 @@ impl<P: Pattern> Driver<P> {
         };
         let source = MemoryChangelog { broker: Rc::clone(&self.broker), reading: Vec::new() };
         let parts = Keeper::new(source, Arc::clone(&shared), settings, Arc::new(|| {}));
-        let keeper = KeeperHandle::inline(parts);
+        let broker = Rc::clone(&self.broker);
+        let keeper = KeeperHandle::inline(parts, move || {
+            let late = &mut broker.borrow_mut().members[0].late_stores;
+            let ready = *late == 0;
+            *late = late.saturating_sub(1);
+            ready
+        });
         let tables =
             Tables::new(Arc::clone(&shared), keeper, Some(changelog), false).sweep_always();
         // Positions stay where the recovery left them, so every run replays what came after.

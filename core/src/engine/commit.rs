@@ -275,7 +275,9 @@ impl Committer for CommitThread {
     }
 
     fn finished(&self) -> bool {
+        // A thread that panicked is an answer too.
         self.finished.load(Ordering::Acquire)
+            || self.thread.as_ref().is_some_and(JoinHandle::is_finished)
     }
 
     fn wait(&mut self, limit: Duration) -> Option<Done> {

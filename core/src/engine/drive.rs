@@ -3,7 +3,7 @@
 //! what is complete.
 
 use super::commit::Committer;
-use super::{Engine, rewind};
+use super::Engine;
 use crate::error::LoopError;
 use crate::kafka::Source;
 use crate::pattern::Pattern;
@@ -53,8 +53,8 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             return Ok(Driven::Ready(value));
         }
         // While a function waits for more messages, their schemas are waited for within that.
-        let within = !self.current.is_empty();
-        rewind::lower_to(&mut self.current, unit.iter());
+        let within = self.hand.waits();
+        self.hand.wait_with(unit.iter());
         if waiter == Waiter::Loop {
             self.observer.rested();
         }
@@ -63,7 +63,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             self.observer.working();
         }
         if !within {
-            self.current.clear();
+            self.hand.done_waiting();
         }
         driven
     }
@@ -76,7 +76,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     ) -> Result<Driven<T>, LoopError> {
         let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
         let mut context = Context::from_waker(&waker);
-        let epoch = self.epoch;
+        let epoch = self.hand.epoch();
         let mut rests = waiter == Waiter::Loop;
         loop {
             let confirmed = match self.bench.slate.get() {
@@ -99,12 +99,10 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             if waiter == Waiter::Function {
                 rests = self.note_rest(rests);
             }
-            self.observer.turn();
-            self.serve()?;
-            self.settle()?;
+            self.pump()?;
             // A unit that is committed already is complete, whatever its function still waits for.
             let on_purpose = waiter == Waiter::Loop || self.bench.slate.resting().is_some();
-            if self.epoch != epoch || (on_purpose && self.stopping()) {
+            if self.hand.epoch() != epoch || (on_purpose && self.stopping()) {
                 return Ok(Driven::Cancelled);
             }
             if self.can_submit() {
@@ -119,7 +117,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                 }
                 continue;
             }
-            let wait = if self.in_flight.is_some() { 5 } else { 100 };
+            let wait = if self.hand.flight.is_some() { 5 } else { 100 };
             std::thread::park_timeout(Duration::from_millis(wait));
         }
     }
@@ -149,7 +147,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             return Ok(false);
         }
         let mut firsts = Offsets::default();
-        rewind::lower_to(&mut firsts, unit.iter());
+        unit.iter().for_each(|message| firsts.lower(message.topic_partition(), message.offset()));
         for (at, note) in notes {
             if let Some(offset) = firsts.get(at) {
                 self.bench.outbox.borrow_mut().keep_note(at, offset, note);
@@ -168,7 +166,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             return Ok(false);
         }
         self.bench.outbox.borrow_mut().keep_copying(unit);
-        self.current.clear();
+        self.hand.done_waiting();
         if !self.flush()? {
             return Ok(false);
         }

@@ -2,7 +2,7 @@
 
 use super::commit::Committer;
 use super::drive::Driven;
-use super::{Engine, rewind};
+use super::{Engine, now_millis};
 use crate::error::LoopError;
 use crate::headers::{GUID, given};
 use crate::kafka::Source;
@@ -24,15 +24,15 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         until: Instant,
     ) -> Result<Driven<()>, LoopError> {
         let missing = count.saturating_sub(unit.len());
-        self.resume_due();
-        if self.inbox.len() < missing {
+        self.hand.resume_due(now_millis());
+        if self.hand.inbox.len() < missing {
             let left = until.saturating_duration_since(Instant::now());
-            let wait = if self.inbox.is_empty() { left.min(LOOK) } else { Duration::ZERO };
+            let wait = if self.hand.inbox.is_empty() { left.min(LOOK) } else { Duration::ZERO };
             self.fetch(wait);
         }
         while !self.settings.message_age.is_zero() && self.hold_young(missing) {}
-        let here = missing.min(self.inbox.len());
-        let fit = self.inbox.iter().take(here).take_while(|message| self.is_named(message)).count();
+        let here = missing.min(self.hand.inbox.len());
+        let fit = self.hand.inbox.iter().take(here).take_while(|message| self.is_named(message)).count();
         if fit < here || self.stopping() {
             // A message without a guid begins a unit, and is handled alone then.
             self.bench.slate.close();
@@ -40,8 +40,8 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         if fit == 0 {
             return Ok(Driven::Ready(()));
         }
-        let more: Vec<Message> = self.inbox.drain(..fit).collect();
-        rewind::lower_to(&mut self.current, &more);
+        let more: Vec<Message> = self.hand.inbox.drain(..fit).collect();
+        self.hand.wait_with(more.iter());
         let none = Grown::default();
         if let Driven::Cancelled = self.fetch_schemas(Messages::new(&more, &none))? {
             return Ok(Driven::Cancelled);
@@ -49,8 +49,8 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         let mut more = more.into_iter();
         if let Some(refused) = more.find_map(|message| unit.push(message).err()) {
             self.bench.slate.close();
-            more.rev().for_each(|message| self.inbox.push_front(message));
-            self.inbox.push_front(refused);
+            more.rev().for_each(|message| self.hand.inbox.push_front(message));
+            self.hand.inbox.push_front(refused);
         }
         Ok(Driven::Ready(()))
     }

@@ -7,8 +7,8 @@
 //! * A message's outputs and its offset go into the same batch, and a batch is one Kafka
 //!   transaction.
 //! * At most one batch is in flight; the next one is handed over only after its outcome is known.
-//! * After a failed batch everything consumed since its first message is dropped and sought back
-//!   to.
+//! * After a failed batch everything in hand is dropped, and every partition is moved to its first
+//!   offset that is not committed (`hand.rs`).
 //! * A revocation is accepted only with nothing in flight and nothing of those partitions in hand.
 
 mod bisection;
@@ -16,10 +16,11 @@ mod bounds;
 mod commit;
 mod drive;
 mod growth;
+mod hand;
 mod observer;
+mod pump;
 mod rebalance;
 mod recovery;
-mod rewind;
 mod settings;
 mod table;
 mod unit;
@@ -33,13 +34,12 @@ pub(crate) use table::Tables;
 
 use crate::codec::SchemaId;
 use crate::error::LoopError;
-use crate::kafka::Source;
+use crate::kafka::{Event, Source};
 use crate::message::Message;
 use crate::pattern::{Pattern, Take};
-use crate::topic::{Offsets, TopicPartition};
 use crate::transaction::{Batch, Workbench};
-use bisection::Bisection;
 use bounds::Filling;
+use hand::{Flight, Hand};
 use nubium_host::Stop;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -47,13 +47,8 @@ use std::time::{Duration, Instant};
 /// How long the loop waits at most before it looks around again.
 const LOOK_AROUND: Duration = Duration::from_millis(100);
 
-/// A partition whose next message is too young.
-#[derive(Debug, Clone, Copy)]
-struct Held {
-    at: TopicPartition,
-    /// Milliseconds since the epoch.
-    until: i64,
-}
+/// How long units are handled at most before the group is served again.
+const SERVE: Duration = Duration::from_millis(100);
 
 /// One loop: a consumer, a committer and the app's pattern.
 pub(crate) struct Engine<'e, S, C, P> {
@@ -69,30 +64,20 @@ pub(crate) struct Engine<'e, S, C, P> {
     settings: LoopSettings,
     observer: Observer,
     stop: Stop,
-    /// Consumed and not handled yet.
-    inbox: VecDeque<Message>,
+    /// All that is consumed and not committed, but for what lies in the outbox.
+    hand: Hand,
     /// When the first message of the inbox began to wait, for patterns that wait for more.
     waiting_since: Instant,
-    /// The first offsets of the batch on its way.
-    in_flight: Option<Offsets>,
+    /// What the group told while it could not be acted on.
+    events: VecDeque<Event>,
+    /// When the group was served last.
+    served: Instant,
     /// The last batch's memory.
     spare: Batch,
-    /// The partitions that are ours.
-    assigned: Vec<TopicPartition>,
-    held: Vec<Held>,
-    /// Where partitions start that have no committed offset yet.
-    uncommitted_starts: Offsets,
-    /// First offsets of the unit whose function is waiting; empty where none is.
-    current: Offsets,
-    /// Raised when what is in hand is dropped, so that a waiting function learns that it is too
-    /// late.
-    epoch: u64,
     /// The memory of the last unit.
     unit: Vec<Message>,
     last_schema: Option<SchemaId>,
     unknown_schemas: HashMap<SchemaId, Instant>,
-    /// The parts in which a batch that failed is handled; its messages begin the inbox.
-    bisection: Bisection,
     /// Nothing is consumed before this moment: the back-off after an abort.
     hold_off: Option<Instant>,
     aborts: u32,
@@ -119,19 +104,14 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
             settings,
             observer,
             stop,
-            inbox: VecDeque::new(),
+            hand: Hand::new(false),
             waiting_since: Instant::now(),
-            in_flight: None,
+            events: VecDeque::new(),
+            served: Instant::now(),
             spare: Batch::default(),
-            assigned: Vec::new(),
-            held: Vec::new(),
-            uncommitted_starts: Offsets::default(),
-            current: Offsets::default(),
-            epoch: 0,
             unit: Vec::new(),
             last_schema: None,
             unknown_schemas: HashMap::new(),
-            bisection: Bisection::default(),
             hold_off: None,
             aborts: 0,
             last_fencing: None,
@@ -142,6 +122,7 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
 
     /// Keeps a table too.
     pub(crate) fn with_tables(mut self, tables: Option<Tables>) -> Self {
+        self.hand = Hand::new(tables.as_ref().is_some_and(Tables::has_lookups));
         self.tables = tables;
         self
     }
@@ -176,7 +157,7 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
             Err(_) => Ok(true),
         };
         self.close_tables();
-        self.inbox.clear();
+        self.hand.inbox.clear();
         self.source.close();
         self.observer.ended();
         if let Ok(false) | Err(_) = &flushed {
@@ -200,19 +181,14 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
 
     /// One turn: events, outcomes, messages, work, hand-over.
     pub(crate) fn turn(&mut self) -> Result<(), LoopError> {
-        self.observer.turn();
-        self.serve()?;
-        self.settle()?;
-        self.resume_due();
-        let wait = self.wait();
-        if self.hold_off.is_some_and(|until| Instant::now() < until) {
-            std::thread::sleep(wait.min(Duration::from_millis(20)));
+        self.pump()?;
+        if let Some(left) = self.held_off() {
+            std::thread::sleep(left.min(Duration::from_millis(20)));
             return Ok(());
         }
-        self.hold_off = None;
-        let before = self.inbox.len();
-        let more = self.fetch(wait);
-        if before == 0 && !self.inbox.is_empty() {
+        let before = self.hand.inbox.len();
+        let more = self.fetch(self.wait());
+        if before == 0 && !self.hand.inbox.is_empty() {
             self.waiting_since = Instant::now();
         }
         self.work()?;
@@ -223,13 +199,20 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
         Ok(())
     }
 
+    /// What is left of the back-off after an abort.
+    fn held_off(&mut self) -> Option<Duration> {
+        let left = self.hold_off?.checked_duration_since(Instant::now());
+        if left.is_none() {
+            self.hold_off = None;
+        }
+        left
+    }
+
     /// Says whether nothing is in hand or on its way.
     pub(crate) fn idle(&self) -> bool {
-        self.inbox.is_empty()
-            && self.in_flight.is_none()
+        self.hand.is_empty()
             && self.hold_off.is_none()
-            && self.held.is_empty()
-            && self.tables.as_ref().is_none_or(Tables::is_ready)
+            && self.events.is_empty()
             && self.bench.outbox.borrow().batch().is_empty()
     }
 
@@ -239,8 +222,8 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
             // Only a look whether more has come: the commit thread is free for what is complete.
             return Duration::ZERO;
         }
-        let held = self.held.iter().map(|held| due_in(held.until)).min();
-        let look = held.map_or(LOOK_AROUND, |due| due.clamp(Duration::from_millis(1), LOOK_AROUND));
+        let young = self.hand.next_due().map(due_in);
+        let look = young.map_or(LOOK_AROUND, |due| due.clamp(Duration::from_millis(1), LOOK_AROUND));
         match self.next() {
             None => look,
             Some(Take::Now(_)) => Duration::ZERO,
@@ -250,11 +233,12 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
 
     /// Decides about the next unit; `None` where nothing is at hand.
     fn next(&self) -> Option<Take> {
-        if self.inbox.is_empty() {
+        let Hand { inbox, bisection, .. } = &self.hand;
+        if inbox.is_empty() {
             return None;
         }
-        let part = self.bisection.next().map(Take::Now);
-        Some(part.unwrap_or_else(|| self.pattern.take(&self.inbox, self.waiting_since)))
+        let part = bisection.next().map(Take::Now);
+        Some(part.unwrap_or_else(|| self.pattern.take(inbox, self.waiting_since)))
     }
 
     /// Handles the units that are at hand.
@@ -270,7 +254,7 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
                 self.make_room()?;
                 continue;
             }
-            self.unit(count.clamp(1, self.inbox.len()))?;
+            self.unit(count.clamp(1, self.hand.inbox.len()))?;
             units += 1;
             if self.committer.finished() {
                 self.settle()?;
@@ -282,8 +266,12 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
                 units = 0;
                 self.stride = if quick { (self.stride * 2).min(32) } else { 1 };
                 (clock, self.waiting_since) = (now, now);
+                if now - self.served >= SERVE {
+                    self.observer.rested();
+                    self.pump()?;
+                }
                 self.observer.working();
-                if self.in_flight.is_none() && self.age() >= self.settings.bounds.age {
+                if self.hand.flight.is_none() && self.age() >= self.settings.bounds.age {
                     self.submit();
                 }
             }
@@ -311,7 +299,7 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
     }
 
     fn can_submit(&self) -> bool {
-        self.in_flight.is_none() && !self.bench.outbox.borrow().batch().is_empty()
+        self.hand.flight.is_none() && !self.bench.outbox.borrow().batch().is_empty()
     }
 
     fn submit(&mut self) {
@@ -321,7 +309,7 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
         if let Some(tables) = &mut self.tables {
             tables.submitted(&batch);
         }
-        self.in_flight = Some(batch.first.clone());
+        self.hand.flight = Some(Flight { first: batch.first.clone(), next: batch.next.clone() });
         self.committer.submit(Work::Commit(batch));
     }
 
@@ -336,7 +324,7 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
 
     /// Takes the outcome of the batch in flight if there is one already.
     fn settle(&mut self) -> Result<(), LoopError> {
-        if self.in_flight.is_some() && self.committer.finished() {
+        if self.hand.flight.is_some() && self.committer.finished() {
             self.await_outcome()?;
         }
         Ok(())
@@ -345,14 +333,14 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
     /// Waits for the batch in flight. `Ok(false)`: it was not committed, and what was in hand is
     /// dropped.
     fn await_outcome(&mut self) -> Result<bool, LoopError> {
-        if self.in_flight.is_none() {
+        if self.hand.flight.is_none() {
             return Ok(true);
         }
         loop {
             if let Some(done) = self.committer.wait(LOOK_AROUND) {
                 return self.finish(done);
             }
-            self.observer.turn();
+            self.beat();
         }
     }
 

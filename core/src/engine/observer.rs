@@ -20,6 +20,8 @@ struct Tally {
     counters: TopicCounters,
     in_outbox: u64,
     in_flight: u64,
+    /// Of the last batch whose fate is unknown.
+    in_doubt: u64,
 }
 
 /// What one loop reports to.
@@ -142,13 +144,23 @@ impl Observer {
         }
         if committed {
             self.flush();
-        } else {
-            // Replayed: counted when it is committed.
-            self.counts.replayed();
-            for tally in self.consumed.iter_mut().chain(&mut self.produced) {
-                (tally.in_outbox, tally.in_flight) = (0, 0);
-            }
+            return;
         }
+        // Replayed: counted when it is committed.
+        self.counts.replayed();
+        let unknown = matches!(done.outcome, Outcome::Unknown { .. });
+        for tally in self.consumed.iter_mut().chain(&mut self.produced) {
+            let in_doubt = if unknown { tally.in_flight } else { 0 };
+            (tally.in_outbox, tally.in_flight, tally.in_doubt) = (0, 0, in_doubt);
+        }
+    }
+
+    /// The batch whose fate was unknown has committed.
+    pub(crate) fn confirmed(&mut self) {
+        for tally in self.consumed.iter_mut().chain(&mut self.produced) {
+            tally.in_flight += std::mem::take(&mut tally.in_doubt);
+        }
+        self.flush();
     }
 
     pub(crate) fn renewed(&self) {
@@ -187,7 +199,7 @@ fn tally(tallies: &mut Vec<Tally>, metrics: &Metrics, topic: Topic) {
         return;
     }
     let counters = metrics.topic(topic.name());
-    tallies.push(Tally { topic, counters, in_outbox: 1, in_flight: 0 });
+    tallies.push(Tally { topic, counters, in_outbox: 1, in_flight: 0, in_doubt: 0 });
 }
 
 /// Milliseconds since a moment, as the pulse counts them.

@@ -1,18 +1,20 @@
 //! Partitions that come and go.
 
 use super::commit::Committer;
-use super::recovery::{QUESTION, wake};
-use super::{Engine, rewind};
+use super::Engine;
+use super::recovery::QUESTION;
 use crate::error::LoopError;
 use crate::kafka::{Event, Source};
 use crate::pattern::Pattern;
 use crate::topic::{Offsets, TopicPartition};
+use std::time::Instant;
 
 impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     /// Serves the group until it has nothing more to tell.
     pub(super) fn serve(&mut self) -> Result<(), LoopError> {
+        self.served = Instant::now();
         self.table_news()?;
-        while let Some(event) = self.source.serve() {
+        while let Some(event) = self.events.pop_front().or_else(|| self.source.serve()) {
             match &event {
                 Event::Assigned(partitions) => self.assigned(&event, partitions)?,
                 Event::Revoked(partitions) => self.revoked(&event, partitions)?,
@@ -31,30 +33,28 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     /// `auto.offset.reset` says, and that place is committed at once: with `latest`, a crash before
     /// the first commit would otherwise skip what came meanwhile.
     fn assigned(&mut self, event: &Event, partitions: &[TopicPartition]) -> Result<(), LoopError> {
-        let mut starts = Offsets::default();
+        let (mut starts, mut guesses) = (Offsets::default(), Vec::new());
         if !partitions.is_empty() {
             let committed = self.committed(partitions)?;
             self.pattern.assigned(partitions, &self.source.notes());
             for &at in partitions {
-                let start = match committed.get(at) {
-                    Some(offset) => offset,
-                    None => {
-                        let start = self.ask("offset look-up", |s| s.reset_offset(at, QUESTION))?;
-                        self.bench.outbox.borrow_mut().keep_start(at, start);
-                        self.uncommitted_starts.set(at, start);
-                        start
-                    }
-                };
-                starts.set(at, start);
+                if let Some(offset) = committed.get(at) {
+                    starts.set(at, offset);
+                    continue;
+                }
+                starts.set(at, self.ask("offset look-up", |s| s.reset_offset(at, QUESTION))?);
+                guesses.push(at);
             }
         }
         tracing::info!(partitions = %starts, "assigned");
         self.observer.assigned(&starts);
-        self.assigned.extend(
-            partitions.iter().filter(|at| !self.assigned.contains(at)).copied().collect::<Vec<_>>(),
-        );
         self.accept(event, &starts);
-        self.own_tables(&starts);
+        for (at, start) in starts.iter() {
+            let ticket = self.tables.as_mut().and_then(|tables| tables.own(at));
+            self.hand.assign(at, start, guesses.contains(&at), ticket);
+        }
+        self.keep_guesses();
+        self.note_recovery();
         Ok(())
     }
 
@@ -71,38 +71,29 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     /// the broker refuses it by its member id, and its outcome is awaited first so that no later
     /// generation can carry it.
     fn lost(&mut self, event: &Event, partitions: &[TopicPartition]) -> Result<(), LoopError> {
-        self.assigned.retain(|at| !partitions.contains(at));
+        self.hand.release(partitions);
         self.await_outcome()?;
-        let kept = self.drop_in_hand(&Offsets::default());
-        self.give_up(event, partitions)?;
-        self.seek(&kept)
+        self.rewind();
+        self.give_up(event, partitions)
     }
 
+    /// Lets go of partitions of which nothing is complete and uncommitted any more.
     fn give_up(&mut self, event: &Event, partitions: &[TopicPartition]) -> Result<(), LoopError> {
-        tracing::info!(?partitions, lost = matches!(event, Event::Lost(_)), "given up");
-        self.observer.revoked(partitions, matches!(event, Event::Lost(_)));
-        self.assigned.retain(|at| !partitions.contains(at));
+        let lost = matches!(event, Event::Lost(_));
+        tracing::info!(?partitions, lost, "given up");
+        self.observer.revoked(partitions, lost);
         self.release_tables(partitions);
-        // librdkafka keeps a partition paused over an assignment; it would come back silent.
-        for held in self.held.extract_if(.., |held| partitions.contains(&held.at)) {
-            wake(&mut self.source, held.at);
-        }
-        self.uncommitted_starts.retain(|at| !partitions.contains(&at));
-        self.inbox.retain(|message| !partitions.contains(&message.topic_partition()));
-        self.bisection.clear();
-        let affected = self.current.iter().any(|(at, _)| partitions.contains(&at));
+        self.hand.wake(&mut self.source, partitions);
+        let void = self.hand.release(partitions);
+        // A first position that was to be tried again is the next owner's to commit.
+        self.bench.outbox.borrow_mut().forget(partitions);
         self.accept(event, &Offsets::default());
-        if affected {
-            // The waiting function's unit is void; of its partitions those that stay are read
-            // again.
-            self.epoch += 1;
-            self.current.retain(|at| !partitions.contains(&at));
-            let ours = |at| self.current.get(at).is_some();
-            let plan = rewind::plan(&[&self.current], &self.inbox, ours);
-            self.inbox.retain(|m| self.current.get(m.topic_partition()).is_none());
-            self.seek(&plan)?;
+        if void {
+            // The waiting function's unit goes as a whole; of its partitions those that stay are
+            // read again.
+            self.rewind();
         }
-        Ok(())
+        self.align()
     }
 
     fn accept(&mut self, event: &Event, starts: &Offsets) {

@@ -1,7 +1,8 @@
 //! What follows an outcome: go on, rewind, or make a new producer and ask the group how far it got.
 
 use super::commit::{Committer, Done, Outcome, Work};
-use super::{Engine, rewind};
+use super::hand::Flight;
+use super::Engine;
 use crate::error::LoopError;
 use crate::kafka::{Class, SinkError, Source};
 use crate::pattern::Pattern;
@@ -17,65 +18,72 @@ pub(super) const QUESTION: Duration = Duration::from_secs(5);
 impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     /// Acts on the outcome of the batch in flight. Answers whether it was committed.
     pub(super) fn finish(&mut self, done: Done) -> Result<bool, LoopError> {
-        let in_flight = self.in_flight.take().unwrap_or_default();
+        let flight = self.hand.flight.take();
         self.observer.finished(&done);
         self.spare = done.batch;
         self.settle_tables(done.store_failed)?;
-        match done.outcome {
-            Outcome::Committed | Outcome::Initialized => {
+        let (error, overdue) = match (done.outcome, &flight) {
+            (Outcome::Committed, Some(flight)) => {
                 self.aborts = 0;
-                self.uncommitted_starts.retain(|at| in_flight.get(at).is_none());
-                Ok(true)
+                self.hand.landed(flight);
+                return Ok(true);
             }
-            Outcome::Aborted { error, committing } => {
-                tracing::warn!(%error, first = %in_flight, "transaction aborted, replaying");
-                let mut plan = self.drop_in_hand(&in_flight);
+            (Outcome::Committed | Outcome::Initialized, _) => return Ok(true),
+            (Outcome::Aborted { error, committing }, _) => {
+                tracing::warn!(%error, "transaction aborted, replaying");
+                self.rewind();
                 self.count_abort("transaction", &error)?;
-                let mut committed = Offsets::default();
                 if committing {
-                    committed = self.committed_of(&plan)?;
-                    plan = rewind::to_committed(&plan, &committed);
-                    self.catch_up_tables(&in_flight);
+                    self.ask_group(flight.as_ref())?;
                 }
-                self.keep_starts(&committed);
-                self.seek(&plan)?;
-                Ok(false)
+                self.align()?;
+                return Ok(false);
             }
-            Outcome::Unknown { error, overdue } => {
-                tracing::warn!(%error, overdue, first = %in_flight,
-                    "transaction in doubt, making a new producer and asking the group");
-                let plan = self.drop_in_hand(&in_flight);
-                self.renew(error, overdue)?;
-                let committed = self.committed_of(&plan)?;
-                // Only now: whatever had been pending is decided, and lies before the log's end.
-                self.catch_up_tables(&in_flight);
-                self.keep_starts(&committed);
-                self.seek(&rewind::to_committed(&plan, &committed))?;
-                Ok(false)
-            }
-        }
-    }
-
-    /// Drops the outbox, the inbox and the unit at hand, and answers where they started.
-    pub(super) fn drop_in_hand(&mut self, in_flight: &Offsets) -> Offsets {
-        let plan = {
-            let outbox = self.bench.outbox.borrow();
-            let parts = [in_flight, &outbox.batch().first, &self.current];
-            rewind::plan(&parts, &self.inbox, |at| self.assigned.contains(&at))
+            (Outcome::Unknown { error, overdue }, _) => (error, overdue),
         };
-        self.bench.outbox.borrow_mut().clear();
-        self.inbox.clear();
-        self.bisection.clear();
-        self.epoch += 1;
-        plan
+        tracing::warn!(%error, overdue,
+            "transaction in doubt, making a new producer and asking the group");
+        self.rewind();
+        self.renew(error, overdue)?;
+        self.ask_group(flight.as_ref())?;
+        self.align()?;
+        Ok(false)
     }
 
-    /// Puts first positions back into the next batch whose transaction failed. Those the group
-    /// knows of by now must not be: they would take later offsets back.
-    fn keep_starts(&mut self, committed: &Offsets) {
-        self.uncommitted_starts.retain(|at| committed.get(at).is_none());
+    /// Drops the outbox and all that is in hand; the consumer is to go back to what is committed.
+    pub(super) fn rewind(&mut self) {
+        self.bench.outbox.borrow_mut().clear();
+        self.hand.rewind();
+        self.keep_guesses();
+    }
+
+    /// Asks the group where every partition stands after a transaction in doubt: nothing may be
+    /// handled before that is known. Comes after a rewind.
+    fn ask_group(&mut self, in_doubt: Option<&Flight>) -> Result<(), LoopError> {
+        let ours = self.hand.ours();
+        if ours.is_empty() {
+            return Ok(());
+        }
+        let committed = self.committed(&ours)?;
+        self.hand.believe(&committed);
+        // The outbox holds first positions alone: one that the group knows would take later offsets
+        // back.
+        self.bench.outbox.borrow_mut().clear();
+        self.keep_guesses();
+        let Some(flight) = in_doubt else { return Ok(()) };
+        // Only now: whatever had been pending is decided, and lies before the log's end.
+        self.catch_up_tables(&flight.first);
+        let done = |(at, next)| committed.get(at).is_some_and(|found| found >= next);
+        if !flight.next.is_empty() && flight.next.iter().all(done) {
+            self.observer.confirmed();
+        }
+        Ok(())
+    }
+
+    /// Puts first positions that the group does not know yet into the next batch.
+    pub(super) fn keep_guesses(&mut self) {
         let mut outbox = self.bench.outbox.borrow_mut();
-        self.uncommitted_starts.iter().for_each(|(at, start)| outbox.keep_start(at, start));
+        self.hand.guesses().for_each(|(at, start)| outbox.keep_start(at, start));
     }
 
     /// Counts a failure in a row, sets the back-off, and gives up when there were too many.
@@ -115,7 +123,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                 if let Some(done) = self.committer.wait(super::LOOK_AROUND) {
                     break done;
                 }
-                self.observer.turn();
+                self.beat();
             };
             let Outcome::Unknown { error, .. } = done.outcome else { return Ok(()) };
             match error.class {
@@ -128,7 +136,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                 }
                 Class::Retriable => {
                     self.count_abort("init_transactions", &error)?;
-                    std::thread::sleep(self.settings.wait_before(self.aborts));
+                    self.linger(self.settings.wait_before(self.aborts));
                 }
                 _ => {
                     let (step, what) = ("init_transactions", "for a new producer".to_owned());
@@ -139,11 +147,6 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     }
 
     /// Asks the group how far it got, until it answers: without an answer nothing may be handled.
-    fn committed_of(&mut self, plan: &Offsets) -> Result<Offsets, LoopError> {
-        let partitions: Vec<TopicPartition> = plan.iter().map(|(at, _)| at).collect();
-        self.committed(&partitions)
-    }
-
     pub(super) fn committed(&mut self, of: &[TopicPartition]) -> Result<Offsets, LoopError> {
         self.ask("committed offsets", |source| source.committed(of, QUESTION))
     }
@@ -156,7 +159,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     ) -> Result<T, LoopError> {
         let mut attempt = 0;
         loop {
-            self.observer.turn();
+            self.beat();
             match question(&mut self.source) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
@@ -169,46 +172,9 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                         return Err(LoopError::Kafka { step, what, error: error.to_string() });
                     }
                     tracing::warn!(%error, step, "no answer, asking again");
-                    std::thread::sleep(self.settings.wait_before(attempt));
+                    self.linger(self.settings.wait_before(attempt));
                 }
             }
         }
-    }
-
-    /// Moves the consumer back. A partition that cannot be moved (its fetcher has not started, or
-    /// it was just taken away) is tried again while the group is served; being revoked settles it
-    /// too.
-    pub(super) fn seek(&mut self, plan: &Offsets) -> Result<(), LoopError> {
-        // A partition may have been paused for a young message; after the move that is judged anew.
-        let paused: Vec<TopicPartition> =
-            self.held.iter().map(|h| h.at).filter(|at| plan.get(*at).is_some()).collect();
-        self.held.retain(|held| plan.get(held.at).is_none());
-        if let Some(tables) = &mut self.tables {
-            tables.sought(plan);
-        }
-        let mut plan = plan.clone();
-        let mut attempt = 0;
-        while !plan.is_empty() {
-            let Err(error) = self.source.seek(&plan) else { break };
-            attempt += 1;
-            if attempt > 100 {
-                let what = format!("to {plan}");
-                return Err(LoopError::Kafka { step: "seek", what, error: error.to_string() });
-            }
-            std::thread::sleep(Duration::from_millis(20));
-            self.serve()?;
-            plan.retain(|at| self.assigned.contains(&at));
-        }
-        for at in paused.into_iter().filter(|at| self.assigned.contains(at)) {
-            wake(&mut self.source, at);
-        }
-        Ok(())
-    }
-}
-
-/// Fetches a paused partition again.
-pub(super) fn wake(source: &mut impl Source, at: TopicPartition) {
-    if let Err(error) = source.resume(at) {
-        tracing::warn!(%error, %at, "could not resume a partition");
     }
 }

@@ -2,8 +2,7 @@
 
 use super::commit::Committer;
 use super::drive::{Driven, Waiter};
-use super::recovery::wake;
-use super::{Engine, ErrorPolicy, Held, due_in, now_millis};
+use super::{Engine, ErrorPolicy, due_in, now_millis};
 use crate::codec::{DecodeError, RegistryError, wire};
 use crate::error::{Exception, LoopError, MessageError};
 use crate::kafka::Source;
@@ -35,7 +34,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             return Ok(());
         }
         let mut unit = std::mem::take(&mut self.unit);
-        unit.extend(self.inbox.drain(..count));
+        unit.extend(self.hand.inbox.drain(..count));
         let handled = self.handle(&mut unit);
         if unit.len() > 1 {
             // What is left has waited for its turn, and now begins to wait for more of its kind.
@@ -49,20 +48,20 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     fn handle(&mut self, unit: &mut Vec<Message>) -> Result<(), LoopError> {
         let nameless = unit.iter().position(|message| !self.is_named(message));
         if let Some(index) = nameless.filter(|_| unit.len() > 1) {
-            self.bisection.isolate(index, unit.len());
+            self.hand.bisection.isolate(index, unit.len());
             self.put_back(unit);
             return Ok(());
         }
         let mut attempt = 0;
         loop {
-            self.bench.slate.wipe(self.bisection.next().is_some());
+            self.bench.slate.wipe(self.hand.bisection.next().is_some());
             let error = match self.run_function(unit, nameless.is_some())? {
                 Ran::Done => {
                     self.observer.handled(unit);
                     if P::BATCH {
                         self.observer.batch(unit.len());
                     }
-                    self.bisection.succeeded();
+                    self.hand.bisection.succeeded();
                     self.keep(unit);
                     return Ok(());
                 }
@@ -93,7 +92,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                 tracing::warn!(error = %exception, at = %unit[0].topic_partition(),
                     offset = unit[0].offset(), messages = unit.len(),
                     "the batch failed, looking for the messages to blame by halves");
-                self.bisection.failed(unit.len());
+                self.hand.bisection.failed(unit.len());
                 self.put_back(unit);
                 return Ok(());
             }
@@ -104,19 +103,19 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     /// Decides whether a unit that failed is tried again as it is. A part of a failed batch is not:
     /// it is halved until one message is left.
     fn tries_again(&self, unit: &[Message], attempt: u32, error: &anyhow::Error) -> bool {
-        let part = self.bisection.next().is_some() && unit.len() > 1;
+        let part = self.hand.bisection.next().is_some() && unit.len() > 1;
         attempt <= self.settings.error_retries && !part && !poisonous(error) && !self.stopping()
     }
 
     /// Decides whether a failed batch is halved. What cannot be decoded is always looked for: its
     /// neighbours are not to blame, and trying again cannot help.
     fn halves(&self, error: &anyhow::Error) -> bool {
-        self.bisection.next().is_some() || self.pattern.bisects() || poisonous(error)
+        self.hand.bisection.next().is_some() || self.pattern.bisects() || poisonous(error)
     }
 
     /// Puts the unit back to the front of the inbox, to be handled in parts.
     fn put_back(&mut self, unit: &mut Vec<Message>) {
-        unit.drain(..).rev().for_each(|message| self.inbox.push_front(message));
+        unit.drain(..).rev().for_each(|message| self.hand.inbox.push_front(message));
     }
 
     /// Completes the unit, unless the function has committed it by itself.
@@ -158,7 +157,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             return Err(app_error(unit, error.context(format!("and not sent to it: {second:#}"))));
         }
         self.observer.handled(unit);
-        self.bisection.failed(1);
+        self.hand.bisection.failed(1);
         self.bench.outbox.borrow_mut().keep(unit);
         Ok(())
     }
@@ -207,6 +206,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                 Driven::Cancelled => return Ok(Driven::Cancelled),
                 Driven::Ready(Ok(())) => self.last_schema = Some(id),
                 Driven::Ready(Err(RegistryError::UnknownSchema { .. })) => {
+                    self.unknown_schemas.retain(|_, asked| asked.elapsed() < ASK_AGAIN);
                     self.unknown_schemas.insert(id, Instant::now());
                 }
                 Driven::Ready(Err(error)) => {
@@ -227,43 +227,20 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         self.drive(sleep, Messages::new(unit, &none), Waiter::Loop)
     }
 
-    /// Pauses the partition of the first message that is too young, and lets go of what was fetched
-    /// of it from there on: the pause would drop the rest anyway. Answers whether the unit must be
-    /// chosen anew.
+    /// Holds the partition of the first message that is too young, and lets go of what was fetched
+    /// of it from there on. Answers whether the unit must be chosen anew.
     pub(super) fn hold_young(&mut self, count: usize) -> bool {
         let age = i64::try_from(self.settings.message_age.as_millis()).unwrap_or(i64::MAX);
         let now = now_millis();
-        let young = self.inbox.iter().take(count).find_map(|message| {
+        let young = self.hand.inbox.iter().take(count).find_map(|message| {
             let until = message.timestamp()?.saturating_add(age);
             (until > now).then_some((message.topic_partition(), message.offset(), until))
         });
         let Some((at, offset, until)) = young else { return false };
-        self.inbox.retain(|message| message.topic_partition() != at || message.offset() < offset);
-        self.bisection.clear();
-        let paused = self
-            .source
-            .pause(at)
-            .and_then(|()| self.source.seek(&std::iter::once((at, offset)).collect()));
-        if let Err(error) = paused {
-            tracing::warn!(%error, %at, "could not pause a partition for a young message");
-        }
-        tracing::debug!(%at, offset, wait = ?due_in(until), "too young, waiting");
+        self.hand.hold_young(at, offset, until);
+        tracing::debug!(%at, offset, wait = ?due_in(until), "Too young, waiting.");
         self.observer.waits(due_in(until));
-        self.held.push(Held { at, until });
         true
-    }
-
-    /// Fetches the partitions again whose first message is old enough now.
-    pub(super) fn resume_due(&mut self) {
-        let now = now_millis();
-        let source = &mut self.source;
-        self.held.retain(|held| {
-            if held.until > now {
-                return true;
-            }
-            wake(source, held.at);
-            false
-        });
     }
 }
 

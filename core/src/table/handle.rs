@@ -75,11 +75,15 @@ impl KeeperHandle {
         Ok(handle)
     }
 
-    /// Runs a keeper on the caller's thread, a turn with every look at the news.
-    pub(crate) fn inline<S: ChangelogSource + 'static>(parts: (Keeper<S>, Self)) -> Self {
+    /// Runs a keeper on the caller's thread, a turn with every look at the news at which `ready`
+    /// says so.
+    pub(crate) fn inline<S: ChangelogSource + 'static>(
+        parts: (Keeper<S>, Self),
+        mut ready: impl FnMut() -> bool + 'static,
+    ) -> Self {
         let (mut keeper, mut handle) = parts;
         handle.inline = Some(Box::new(move || {
-            if !keeper.turn(Duration::ZERO) {
+            if ready() && !keeper.turn(Duration::ZERO) {
                 keeper.close();
             }
         }));

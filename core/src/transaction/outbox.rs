@@ -234,6 +234,13 @@ impl Outbox {
         self.batch.since.get_or_insert_with(Instant::now);
     }
 
+    /// Forgets the offsets of partitions that are given up. Nothing of theirs is complete then.
+    pub(crate) fn forget(&mut self, gone: &[TopicPartition]) {
+        self.batch.next.retain(|at| !gone.contains(&at));
+        self.batch.first.retain(|at| !gone.contains(&at));
+        self.batch.notes.retain(|(at, _)| !gone.contains(at));
+    }
+
     /// Adds a note beside the place where the first of the messages at hand lies: everything before
     /// it is complete.
     pub(crate) fn keep_note(&mut self, at: TopicPartition, offset: i64, note: String) {

@@ -246,3 +246,65 @@ fn a_partition_that_waits_for_a_young_message_comes_back_awake() {
         assert_eq!(driver.values::<i64>("out").unwrap(), [0, 1, 0], "{fault:?}");
     }
 }
+
+/// One partition goes while a unit of two waits, and the transaction before it is aborted.
+#[test]
+fn a_partition_that_is_taken_while_its_unit_waits_loses_nothing_of_the_others() {
+    for (nth, serve) in (1..=6).flat_map(|nth| (2..=40).map(move |serve| (nth, serve))) {
+        let mut driver = driver(WaitingSixes, 40);
+        driver.settings.bounds.count = 100;
+        driver.fail(Step::Commit, nth, Fault::Abort);
+        driver.fail(Step::Serve, serve, Fault::RevokeOne(1));
+        driver.run().unwrap();
+        let found = driver.values::<i64>("out").unwrap().len();
+        assert_eq!(found, 40, "commit {nth}, serve {serve}");
+        check(&driver, 40);
+    }
+}
+
+/// Up to six messages a unit, whose function waits.
+struct WaitingSixes;
+
+impl Pattern for WaitingSixes {
+    fn take(&self, waiting: &VecDeque<Message>, _: Instant) -> Take {
+        Take::Now(waiting.len().min(6))
+    }
+
+    async fn run(&self, tx: &Transaction<'_>) -> anyhow::Result<()> {
+        Fours.run(tx).await?;
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+}
+
+#[test]
+fn a_move_that_is_refused_is_made_later_and_nothing_is_handled_twice() {
+    for refused in [1, 3, 7] {
+        for serve in 3..=12 {
+            let mut driver = driver(copy(), 20);
+            driver.fail(Step::Commit, 2, Fault::Abort);
+            driver.fail(Step::Seek, 1, Fault::RefuseSeeks(refused));
+            driver.fail(Step::Serve, serve, Fault::RevokeOne(0));
+            driver.run().unwrap();
+            check(&driver, 20);
+        }
+    }
+}
+
+#[test]
+fn a_young_message_whose_partition_cannot_be_held_is_not_passed_over() {
+    for fault in [Fault::RefuseSeeks(2), Fault::RefusePauses(1), Fault::RefusePauses(3)] {
+        let mut driver = driver(copy(), 2);
+        driver.settings.message_age = Duration::from_millis(30);
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let young = driver.broker.borrow().log("in").next().map(|(_, body)| body.clone()).unwrap();
+        let timestamp = Some(i64::try_from(now.as_millis()).unwrap());
+        for _ in 0..2 {
+            driver.send_raw("in", 1, MessageBody { timestamp, ..young.clone() });
+        }
+        driver.fail(Step::Fetch, 1, fault);
+        driver.run().unwrap();
+        assert_eq!(driver.values::<i64>("out").unwrap(), [0, 1, 0, 0], "{fault:?}");
+    }
+}

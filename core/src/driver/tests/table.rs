@@ -220,3 +220,16 @@ fn misuse_is_named() {
     let error = driver.run().unwrap_err().to_string();
     assert!(error.contains("\"0-0\"") && error.contains("cannot be read"), "{error}");
 }
+
+#[test]
+fn messages_that_wait_for_their_store_are_dropped_by_a_rewind() {
+    for (late, nth, step) in (1..=12).flat_map(|late| {
+        (1..=3).flat_map(move |n| [Step::Commit, Step::SendOffsets].map(|s| (late, n, s)))
+    }) {
+        let mut driver = driver(count(), 60);
+        driver.fail(Step::Begin, 1, Fault::LateStores(late));
+        driver.fail(step, nth, Fault::Abort);
+        driver.run().unwrap();
+        check(&driver, 60, &format!("{late} turns late, {step:?} {nth} aborted"));
+    }
+}

@@ -130,7 +130,7 @@ fn start(
     change(&mut settings);
     let source = Shelf(Rc::clone(logs));
     let parts = Keeper::new(source, Arc::clone(&shared), settings, Arc::new(|| {}));
-    Process { shared, handle: KeeperHandle::inline(parts) }
+    Process { shared, handle: KeeperHandle::inline(parts, || true) }
 }
 
 impl Process {

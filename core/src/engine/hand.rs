@@ -1,0 +1,434 @@
+//! All that is consumed and not committed, with one owner: only this says where to go on.
+//!
+//! For each partition that is ours it knows the first offset that is not committed. A rewind drops
+//! what is in hand, wherever it lies, and moves every partition there; so there is no list of
+//! places to gather a plan from, and none to forget.
+//!
+//! ```text
+//!              assign                       store up to date                 too young
+//!   (not ours) ──────▶ Restoring{parked} ─────────────────────▶ Ready ───────────────────▶ Young
+//!        ▲   └─────────── without a table ──────────────────────▶ │ ◀───── old enough, rewind ┘
+//!        │                      ▲ └ rewind: parked is dropped     │                           │
+//!        │                      └──────────── store in doubt ─────┴───────────────────────────┤
+//!        └── revoked or lost, from every state: what is in hand of it goes with it ───────────┘
+//! ```
+//!
+//! A move (`target`) is a wish that lasts until the consumer has carried it out. Until then
+//! whatever comes of the partition is stale, and is dropped. It belongs to the partition, so it ends
+//! with the assignment: no move that was meant for one assignment can reach the next.
+
+use super::bisection::Bisection;
+use crate::kafka::{Source, SourceError};
+use crate::message::Message;
+use crate::topic::{Offsets, TopicPartition};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// How many messages of a partition wait in memory while its store is brought up to date.
+const PARKED: usize = 2_000;
+/// How many bytes of messages wait so, over all partitions; further ones stay at the broker.
+const PARKED_BYTES: usize = 32 << 20;
+/// How long until a move that was refused is tried again.
+const AGAIN: Duration = Duration::from_millis(20);
+/// How often a move is tried.
+const TRIES: u32 = 100;
+
+/// How it stands with a partition of ours.
+#[derive(Debug)]
+enum State {
+    /// Its messages are handled.
+    Ready,
+    /// Its next message is too young, until this time in milliseconds since the epoch.
+    Young(i64),
+    /// Its messages wait for stores.
+    Restoring(Restoring),
+}
+
+#[derive(Debug, Default)]
+struct Restoring {
+    /// The order to the keeper whose end is waited for; none where only other tables are.
+    ticket: Option<u64>,
+    parked: Vec<Message>,
+    bytes: usize,
+    /// No more are taken; fetching pauses.
+    full: bool,
+}
+
+/// One partition that is ours.
+#[derive(Debug)]
+struct Partition {
+    at: TopicPartition,
+    /// The first offset that is not committed.
+    committed: i64,
+    /// The group does not know it yet: `auto.offset.reset` chose it.
+    guessed: bool,
+    state: State,
+    /// Where the consumer is to go on; what comes before it is there is stale.
+    target: Option<i64>,
+}
+
+impl Partition {
+    fn rests(&self) -> bool {
+        match &self.state {
+            State::Ready => false,
+            State::Young(_) => true,
+            State::Restoring(restoring) => restoring.full,
+        }
+    }
+
+    fn is_plain(&self) -> bool {
+        self.target.is_none() && matches!(self.state, State::Ready)
+    }
+}
+
+/// The first and next offsets of the batch on its way.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub(super) first: Offsets,
+    pub(super) next: Offsets,
+}
+
+/// All that is consumed and not committed, but for the records in the outbox.
+#[derive(Debug, Default)]
+pub(super) struct Hand {
+    /// Consumed and not handled yet.
+    pub(super) inbox: VecDeque<Message>,
+    /// The parts in which a batch that failed is handled; its messages begin the inbox.
+    pub(super) bisection: Bisection,
+    /// The batch on its way.
+    pub(super) flight: Option<Flight>,
+    partitions: Vec<Partition>,
+    /// The partitions of the units whose functions wait.
+    at_work: Vec<TopicPartition>,
+    /// Raised when the units at work are void.
+    epoch: u64,
+    /// Nothing is handled before the tables that are looked up are there.
+    lookups_pending: bool,
+    /// What the consumer has paused; a partition may outlive its assignment here.
+    paused: Vec<TopicPartition>,
+    /// Some partition is not plainly fetched and handled, or is to be.
+    unsettled: bool,
+    /// How often moves were refused in a row, and when they are tried again.
+    refused: u32,
+    again: Option<Instant>,
+}
+
+impl Hand {
+    /// Begins; with `lookups`, messages wait until [`Self::lookups_ready`].
+    pub(super) fn new(lookups: bool) -> Self {
+        Self { lookups_pending: lookups, ..Self::default() }
+    }
+
+    /// Takes a partition on, from its first uncommitted offset. With a ticket, its messages wait
+    /// for its store.
+    pub(super) fn assign(
+        &mut self,
+        at: TopicPartition,
+        committed: i64,
+        guessed: bool,
+        ticket: Option<u64>,
+    ) {
+        let waits = ticket.is_some() || self.lookups_pending;
+        let restoring = Restoring { ticket, ..Restoring::default() };
+        let state = if waits { State::Restoring(restoring) } else { State::Ready };
+        self.partitions.retain(|known| known.at != at);
+        self.partitions.push(Partition { at, committed, guessed, state, target: None });
+        self.unsettled |= waits || self.paused.contains(&at);
+    }
+
+    /// Lets go of partitions and of what is in hand of them. Answers whether a unit at work held
+    /// some: it is void.
+    pub(super) fn release(&mut self, gone: &[TopicPartition]) -> bool {
+        self.partitions.retain(|known| !gone.contains(&known.at));
+        self.inbox.retain(|message| !gone.contains(&message.topic_partition()));
+        self.bisection.clear();
+        let void = self.at_work.iter().any(|at| gone.contains(at));
+        if void {
+            self.epoch += 1;
+        }
+        void
+    }
+
+    /// Drops everything in hand and moves every partition to its first uncommitted offset.
+    pub(super) fn rewind(&mut self) {
+        self.inbox.clear();
+        self.bisection.clear();
+        self.at_work.clear();
+        self.epoch += 1;
+        for partition in &mut self.partitions {
+            partition.target = Some(partition.committed);
+            match &mut partition.state {
+                State::Ready => {}
+                State::Young(_) => partition.state = State::Ready,
+                State::Restoring(restoring) => {
+                    let ticket = restoring.ticket;
+                    *restoring = Restoring { ticket, ..Restoring::default() };
+                }
+            }
+        }
+        self.unsettled = true;
+    }
+
+    /// The batch on its way has committed.
+    pub(super) fn landed(&mut self, flight: &Flight) {
+        for (at, next) in flight.next.iter() {
+            if let Some(partition) = self.find(at) {
+                (partition.committed, partition.guessed) = (next, false);
+            }
+        }
+    }
+
+    /// The group says how far it got, after a rewind: its word is the truth.
+    pub(super) fn believe(&mut self, committed: &Offsets) {
+        for (at, next) in committed.iter() {
+            if let Some(partition) = self.find(at) {
+                (partition.committed, partition.guessed) = (next, false);
+                partition.target = Some(next);
+            }
+        }
+    }
+
+    /// Moves a partition on from where it is fetched; what is in hand of it stays.
+    #[cfg_attr(not(test), expect(dead_code, reason = "until partition errors act"))]
+    pub(super) fn move_to(&mut self, at: TopicPartition, offset: i64) {
+        if let Some(partition) = self.find(at) {
+            partition.target = Some(offset);
+        }
+        self.unsettled = true;
+    }
+
+    /// The first offsets of partitions that the group does not know yet.
+    pub(super) fn guesses(&self) -> impl Iterator<Item = (TopicPartition, i64)> + '_ {
+        self.partitions.iter().filter(|p| p.guessed).map(|p| (p.at, p.committed))
+    }
+
+    /// The partitions that are ours.
+    pub(super) fn ours(&self) -> Vec<TopicPartition> {
+        self.partitions.iter().map(|partition| partition.at).collect()
+    }
+
+    /// Those whose messages are handled, and where each goes on if the batch on its way succeeds.
+    pub(super) fn handled(&self) -> Vec<(TopicPartition, i64)> {
+        let on_its_way = |at| self.flight.as_ref().and_then(|flight| flight.next.get(at));
+        let handled =
+            self.partitions.iter().filter(|p| !matches!(p.state, State::Restoring(_)));
+        handled.map(|p| (p.at, on_its_way(p.at).unwrap_or(p.committed))).collect()
+    }
+
+    fn find(&mut self, at: TopicPartition) -> Option<&mut Partition> {
+        self.partitions.iter_mut().find(|known| known.at == at)
+    }
+
+    /// Notes that a function waits with these messages in hand.
+    pub(super) fn wait_with<'m>(&mut self, unit: impl Iterator<Item = &'m Message>) {
+        for at in unit.map(Message::topic_partition) {
+            if !self.at_work.contains(&at) {
+                self.at_work.push(at);
+            }
+        }
+    }
+
+    /// Says whether a function waits.
+    pub(super) fn waits(&self) -> bool {
+        !self.at_work.is_empty()
+    }
+
+    /// The unit at work is complete, or its function has ended.
+    pub(super) fn done_waiting(&mut self) {
+        self.at_work.clear();
+    }
+
+    /// Changes when the units at work become void.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Sorts what was fetched into the inbox behind its first `known`: stale messages are dropped,
+    /// those of partitions that are not ready wait aside.
+    pub(super) fn sort(&mut self, known: usize) {
+        if !self.unsettled || self.inbox.len() == known {
+            return;
+        }
+        let restoring = |p: &&Partition| matches!(p.state, State::Restoring(_));
+        let share = PARKED_BYTES / self.partitions.iter().filter(restoring).count().max(1);
+        for message in self.inbox.split_off(known) {
+            let at = message.topic_partition();
+            let Some(partition) = self.partitions.iter_mut().find(|known| known.at == at) else {
+                continue;
+            };
+            match (&mut partition.state, partition.target) {
+                (_, Some(_)) => {}
+                (State::Restoring(restoring), None) => {
+                    if restoring.full {
+                        // The pause was refused.
+                        partition.target = Some(message.offset());
+                        continue;
+                    }
+                    restoring.bytes += message.size();
+                    let next = message.offset() + 1;
+                    restoring.parked.push(message);
+                    if restoring.parked.len() >= PARKED || restoring.bytes >= share {
+                        // What librdkafka has fetched goes with the pause.
+                        (restoring.full, partition.target) = (true, Some(next));
+                    }
+                }
+                (State::Young(_), None) => partition.target = Some(message.offset()),
+                (State::Ready, None) => self.inbox.push_back(message),
+            }
+        }
+    }
+
+    /// Lets go of a partition's messages from `offset` on, which is too young until then.
+    pub(super) fn hold_young(&mut self, at: TopicPartition, offset: i64, until: i64) {
+        self.inbox.retain(|message| message.topic_partition() != at || message.offset() < offset);
+        self.bisection.clear();
+        if let Some(partition) = self.find(at) {
+            (partition.state, partition.target) = (State::Young(until), Some(offset));
+        }
+        self.unsettled = true;
+    }
+
+    /// Lets partitions go on whose first message is old enough.
+    pub(super) fn resume_due(&mut self, now: i64) {
+        if !self.unsettled {
+            return;
+        }
+        for partition in &mut self.partitions {
+            if matches!(partition.state, State::Young(until) if until <= now) {
+                partition.state = State::Ready;
+            }
+        }
+    }
+
+    /// When the first message that is too young will be old enough.
+    pub(super) fn next_due(&self) -> Option<i64> {
+        if !self.unsettled {
+            return None;
+        }
+        let until = |p: &Partition| if let State::Young(until) = p.state { Some(until) } else { None };
+        self.partitions.iter().filter_map(until).min()
+    }
+
+    /// A partition's store is in doubt: its messages wait for this ticket.
+    pub(super) fn restore(&mut self, at: TopicPartition, ticket: u64) {
+        if let Some(partition) = self.find(at) {
+            let restoring = Restoring { ticket: Some(ticket), ..Restoring::default() };
+            partition.state = State::Restoring(restoring);
+        }
+        self.unsettled = true;
+    }
+
+    /// A store is up to date: its partition's messages go on.
+    pub(super) fn restored(&mut self, partition: i32, ticket: u64) {
+        for known in self.partitions.iter_mut().filter(|known| known.at.partition == partition) {
+            if let State::Restoring(restoring) = &mut known.state
+                && restoring.ticket == Some(ticket)
+            {
+                restoring.ticket = None;
+            }
+        }
+        self.unpark();
+    }
+
+    /// The tables that are looked up are there.
+    pub(super) fn lookups_ready(&mut self) {
+        self.lookups_pending = false;
+        self.unpark();
+    }
+
+    fn unpark(&mut self) {
+        if self.lookups_pending {
+            return;
+        }
+        for partition in &mut self.partitions {
+            if let State::Restoring(restoring) = &mut partition.state
+                && restoring.ticket.is_none()
+            {
+                self.inbox.extend(restoring.parked.drain(..));
+                partition.state = State::Ready;
+            }
+        }
+    }
+
+    /// Says whether a partition waits for a store, or all do.
+    pub(super) fn is_restoring(&self) -> bool {
+        self.lookups_pending
+            || (self.unsettled
+                && self.partitions.iter().any(|p| matches!(p.state, State::Restoring(_))))
+    }
+
+    /// Says whether a store of ours is up to date.
+    pub(super) fn has_store(&self, at: TopicPartition) -> bool {
+        let known = self.partitions.iter().find(|known| known.at == at);
+        known.is_some_and(|known| match &known.state {
+            State::Restoring(restoring) => restoring.ticket.is_none(),
+            State::Ready | State::Young(_) => true,
+        })
+    }
+
+    /// Says whether nothing is in hand, on its way or to be moved.
+    pub(super) fn is_empty(&self) -> bool {
+        self.inbox.is_empty() && self.flight.is_none() && !self.unsettled && !self.lookups_pending
+    }
+
+    /// Brings the consumer to where it is to be: pauses, moves, resumes. What it refuses is tried
+    /// again by a later call, as it then ought to be.
+    ///
+    /// # Errors
+    /// It was refused too often.
+    pub(super) fn align(&mut self, source: &mut impl Source) -> Result<(), SourceError> {
+        if !self.unsettled || self.again.is_some_and(|again| Instant::now() < again) {
+            return Ok(());
+        }
+        match self.try_align(source) {
+            Ok(()) => {
+                (self.refused, self.again) = (0, None);
+                self.unsettled = !self.paused.is_empty()
+                    || !self.partitions.iter().all(Partition::is_plain);
+                Ok(())
+            }
+            Err(error) => {
+                self.refused += 1;
+                self.again = Some(Instant::now() + AGAIN);
+                tracing::debug!(%error, tries = self.refused, "The consumer refused a move.");
+                if self.refused >= TRIES { Err(error) } else { Ok(()) }
+            }
+        }
+    }
+
+    fn try_align(&mut self, source: &mut impl Source) -> Result<(), SourceError> {
+        for partition in self.partitions.iter().filter(|partition| partition.rests()) {
+            if !self.paused.contains(&partition.at) {
+                source.pause(partition.at)?;
+                self.paused.push(partition.at);
+            }
+        }
+        let moves = |p: &Partition| p.target.map(|target| (p.at, target));
+        let moves: Offsets = self.partitions.iter().filter_map(moves).collect();
+        if !moves.is_empty() {
+            source.seek(&moves)?;
+            self.partitions.iter_mut().for_each(|partition| partition.target = None);
+        }
+        let rests = |at| self.partitions.iter().any(|known| known.at == at && known.rests());
+        let ours = |at| self.partitions.iter().any(|known| known.at == at);
+        let awake: Vec<_> =
+            self.paused.iter().copied().filter(|at| ours(*at) && !rests(*at)).collect();
+        for at in awake {
+            source.resume(at)?;
+            self.paused.retain(|known| *known != at);
+        }
+        Ok(())
+    }
+
+    /// Resumes what is about to be given up: librdkafka keeps a partition paused over an
+    /// assignment. What it refuses is resumed when the partition is ours again.
+    pub(super) fn wake(&mut self, source: &mut impl Source, gone: &[TopicPartition]) {
+        self.paused.retain(|at| {
+            !gone.contains(at)
+                || source
+                    .resume(*at)
+                    .inspect_err(|error| tracing::warn!(%error, %at, "Could not resume it."))
+                    .is_err()
+        });
+    }
+}
