@@ -2,8 +2,8 @@
 //! polled again when it is woken, and meanwhile the loop serves the group, settles and hands over
 //! what is complete.
 
-use super::commit::Committer;
 use super::Engine;
+use super::commit::Committer;
 use crate::error::LoopError;
 use crate::kafka::Source;
 use crate::pattern::Pattern;

@@ -32,7 +32,8 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         }
         while !self.settings.message_age.is_zero() && self.hold_young(missing) {}
         let here = missing.min(self.hand.inbox.len());
-        let fit = self.hand.inbox.iter().take(here).take_while(|message| self.is_named(message)).count();
+        let fit =
+            self.hand.inbox.iter().take(here).take_while(|message| self.is_named(message)).count();
         if fit < here || self.stopping() {
             // A message without a guid begins a unit, and is handled alone then.
             self.bench.slate.close();

@@ -210,8 +210,7 @@ impl Hand {
     /// Those whose messages are handled, and where each goes on if the batch on its way succeeds.
     pub(super) fn handled(&self) -> Vec<(TopicPartition, i64)> {
         let on_its_way = |at| self.flight.as_ref().and_then(|flight| flight.next.get(at));
-        let handled =
-            self.partitions.iter().filter(|p| !matches!(p.state, State::Restoring(_)));
+        let handled = self.partitions.iter().filter(|p| !matches!(p.state, State::Restoring(_)));
         handled.map(|p| (p.at, on_its_way(p.at).unwrap_or(p.committed))).collect()
     }
 
@@ -305,7 +304,8 @@ impl Hand {
         if !self.unsettled {
             return None;
         }
-        let until = |p: &Partition| if let State::Young(until) = p.state { Some(until) } else { None };
+        let until =
+            |p: &Partition| if let State::Young(until) = p.state { Some(until) } else { None };
         self.partitions.iter().filter_map(until).min()
     }
 
@@ -383,8 +383,8 @@ impl Hand {
         match self.try_align(source) {
             Ok(()) => {
                 (self.refused, self.again) = (0, None);
-                self.unsettled = !self.paused.is_empty()
-                    || !self.partitions.iter().all(Partition::is_plain);
+                self.unsettled =
+                    !self.paused.is_empty() || !self.partitions.iter().all(Partition::is_plain);
                 Ok(())
             }
             Err(error) => {

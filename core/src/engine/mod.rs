@@ -223,7 +223,8 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
             return Duration::ZERO;
         }
         let young = self.hand.next_due().map(due_in);
-        let look = young.map_or(LOOK_AROUND, |due| due.clamp(Duration::from_millis(1), LOOK_AROUND));
+        let look =
+            young.map_or(LOOK_AROUND, |due| due.clamp(Duration::from_millis(1), LOOK_AROUND));
         match self.next() {
             None => look,
             Some(Take::Now(_)) => Duration::ZERO,

@@ -22,12 +22,11 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         self.align()
     }
 
-    /// Keeps the membership and the liveness, and nothing else.
+    /// Keeps the membership and the liveness, and nothing else. One event a time: a consumer that
+    /// is broken for good says so whenever it is asked.
     pub(super) fn beat(&mut self) {
         self.observer.turn();
-        while let Some(event) = self.source.serve() {
-            self.events.push_back(event);
-        }
+        self.events.extend(self.source.serve());
     }
 
     /// Waits between two tries of a question that decides how to go on; a stop ends it.

@@ -1,7 +1,7 @@
 //! Partitions that come and go.
 
-use super::commit::Committer;
 use super::Engine;
+use super::commit::Committer;
 use super::recovery::QUESTION;
 use crate::error::LoopError;
 use crate::kafka::{Event, Source};

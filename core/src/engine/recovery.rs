@@ -1,8 +1,8 @@
 //! What follows an outcome: go on, rewind, or make a new producer and ask the group how far it got.
 
+use super::Engine;
 use super::commit::{Committer, Done, Outcome, Work};
 use super::hand::Flight;
-use super::Engine;
 use crate::error::LoopError;
 use crate::kafka::{Class, SinkError, Source};
 use crate::pattern::Pattern;

@@ -221,12 +221,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         Ok(())
     }
 
-    fn expire_in(
-        &mut self,
-        at: TopicPartition,
-        next: i64,
-        before: i64,
-    ) -> Result<(), LoopError> {
+    fn expire_in(&mut self, at: TopicPartition, next: i64, before: i64) -> Result<(), LoopError> {
         let Some(tables) = &mut self.tables else { return Ok(()) };
         let Some(topic) = tables.changelog else { return Ok(()) };
         let of = TopicPartition { topic, partition: at.partition };
