@@ -5,6 +5,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
@@ -24,9 +25,12 @@ fn main() -> ExitCode {
     {
         return child(role, Path::new(health)).into();
     }
-    let tests: [(&str, fn()); 7] = [
+    let tests: [(&str, fn()); 10] = [
         ("a_signal_stops_gracefully", a_signal_stops_gracefully),
         ("a_second_signal_exits_at_once", a_second_signal_exits_at_once),
+        ("a_signal_that_comes_twice_at_once_is_one", a_signal_that_comes_twice_at_once),
+        ("a_second_signal_that_comes_twice_at_once_is_one", a_doubled_second_signal),
+        ("a_third_signal_ends_a_process_whose_log_is_stuck", a_third_signal_with_a_stuck_log),
         ("a_stop_that_takes_too_long_ends_the_process", a_stop_that_takes_too_long),
         ("a_hung_call_ends_the_process", a_hung_call_ends_the_process),
         ("a_hung_call_ends_a_process_whose_log_is_stuck", a_hung_call_with_a_stuck_log),
@@ -61,6 +65,17 @@ fn child(role: &str, health: &Path) -> Exit {
             });
             hang();
         }
+        "finishes" => {
+            let _hook = stop.on_request(|| say("stopping"));
+            while !stop.wait_timeout(PATIENCE) {}
+            // The work at hand.
+            thread::sleep(Duration::from_millis(500));
+        }
+        "ignores mutely" => {
+            let _hook = stop.on_request(|| say("stopping"));
+            while !stop.wait_timeout(PATIENCE) {}
+            fill_the_log();
+        }
         "lingers" => {
             let limit = Duration::from_millis(50);
             let _bound = stop.bound(limit, || tracing::error!("the stop took too long"));
@@ -72,10 +87,7 @@ fn child(role: &str, health: &Path) -> Exit {
         }
         "hangs mutely" => {
             let _guard = watchdog.watch("commit_transaction", Duration::from_millis(50));
-            // Nobody reads: once the pipe is full, this thread holds the log for ever.
-            loop {
-                tracing::warn!("{}", "x".repeat(1000));
-            }
+            fill_the_log();
         }
         "is frozen" => {
             // Longer than the tests' freeze would be too long, so the limit is shorter than it.
@@ -94,6 +106,13 @@ fn say(word: &str) {
     println!("{word}");
 }
 
+/// Nobody reads: once the pipe is full, this thread holds the log for ever.
+fn fill_the_log() -> ! {
+    loop {
+        tracing::warn!("{}", "x".repeat(1000));
+    }
+}
+
 fn hang() -> ! {
     loop {
         thread::park();
@@ -110,7 +129,10 @@ struct Watched {
 
 impl Watched {
     fn start(role: &str) -> Self {
-        let name = format!("nubium-process-{}-{}", std::process::id(), role.replace(' ', "-"));
+        // Tests run side by side, some with the same role.
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let name = format!("nubium-process-{}-{number}", std::process::id());
         let health = env::temp_dir().join(name);
         let mut child = Command::new(env::current_exe().expect("own path"))
             .args([CHILD, role])
@@ -132,9 +154,12 @@ impl Watched {
     }
 
     fn signal(&self, name: &str) {
+        assert!(self.try_signal(name));
+    }
+
+    fn try_signal(&self, name: &str) -> bool {
         let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-s", name, &pid]).status().expect("kill");
-        assert!(sent.success());
+        Command::new("kill").args(["-s", name, &pid]).status().expect("kill").success()
     }
 
     fn wait(&mut self) -> ExitStatus {
@@ -178,16 +203,55 @@ fn a_signal_stops_gracefully() {
     }
 }
 
+fn a_signal_that_comes_twice_at_once() {
+    for (first, again) in [("TERM", "TERM"), ("INT", "INT"), ("INT", "TERM")] {
+        let mut child = Watched::start("finishes");
+        child.signal(first);
+        child.hear("stopping");
+        child.signal(again);
+        let (code, log) = child.end();
+        assert_eq!(code, Some(0), "{first}, {again}: {log}");
+    }
+}
+
 fn a_second_signal_exits_at_once() {
     for (name, want) in [("TERM", 143), ("INT", 130)] {
         let mut child = Watched::start("ignores");
         child.signal("TERM");
         child.hear("stopping");
+        thread::sleep(signals::ECHO);
         child.signal(name);
         let (code, log) = child.end();
         assert_eq!(code, Some(want), "{log}");
         assert!(log.contains("Second signal"), "{log}");
     }
+}
+
+fn a_doubled_second_signal() {
+    let mut child = Watched::start("ignores");
+    child.signal("TERM");
+    child.hear("stopping");
+    thread::sleep(signals::ECHO);
+    child.signal("TERM");
+    // Too late when it has ended already: then it is not there to be hurt.
+    let _ = child.try_signal("INT");
+    let (code, log) = child.end();
+    assert_eq!(code, Some(143), "{log}");
+    assert!(log.contains("Second signal"), "the last words were cut off: {log}");
+}
+
+fn a_third_signal_with_a_stuck_log() {
+    let mut child = Watched::start("ignores mutely");
+    child.signal("TERM");
+    child.hear("stopping");
+    thread::sleep(signals::ECHO);
+    child.signal("TERM");
+    thread::sleep(signals::ECHO);
+    // Its number tells the handler's end from the one after the last words, which is TERM's.
+    while child.child.try_wait().expect("waited").is_none() {
+        let _ = child.try_signal("INT");
+    }
+    assert_eq!(child.wait().code(), Some(130));
 }
 
 fn a_stop_that_takes_too_long() {

@@ -26,7 +26,8 @@ Exit codes:
   2  the command line or a setting is wrong; nothing was sent
   3  Kafka or the registry refused, or did not answer in time
   6  the machine is in the way: a file, a port, a thread
-  130, 143  a second INT or TERM came before the work at hand was finished";
+  130, 143  a second INT or TERM came, a second or more after the first, before the work at hand
+     was finished";
 
 /// Works on topics, messages, groups, schemas and transactions.
 #[derive(Debug, Parser)]
