@@ -71,6 +71,16 @@ impl Process {
         lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
     }
 
+    /// Sends a signal that is a second one: what comes within [`nubium_host::signals::ECHO`] of the
+    /// first is the same request.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn second_signal(&self, signal: Signal) -> Result<()> {
+        std::thread::sleep(nubium_host::signals::ECHO);
+        self.signal(signal)
+    }
+
     /// Sends a signal; a process that has ended is left alone.
     ///
     /// # Errors

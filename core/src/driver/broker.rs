@@ -6,79 +6,20 @@
 //! the older one and ends its transaction. It proves the app function and the loop's logic, and
 //! nothing about a real broker.
 
+use super::{Fault, Step};
 use crate::headers::Header;
-use crate::kafka::{Class, Event, Sent, Sink, SinkError, Source, SourceError, Waker};
+use crate::kafka::{Class, Event, Sent, Sink, SinkError};
 use crate::liveness::Pulse;
-use crate::message::{Message, MessageBody};
+use crate::message::MessageBody;
 use crate::topic::{Notes, Offsets, TopicPartition};
 use crate::transaction::Batch;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// A step at which a fault can be injected. Each counts from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Step {
-    /// A new producer asks for its id.
-    InitProducer,
-    /// A transaction begins.
-    Begin,
-    /// Offsets are added to it.
-    SendOffsets,
-    /// A record is added to it.
-    Send,
-    /// It is to be committed; the fault comes before that takes effect.
-    Commit,
-    /// It has been committed; the fault is that the answer is lost.
-    Committed,
-    /// It is to be aborted.
-    Abort,
-    /// The group is served.
-    Serve,
-    /// Messages are fetched.
-    Fetch,
-    /// The consumer is moved.
-    Seek,
-    /// A partition is paused.
-    Pause,
-    /// A partition is resumed.
-    Resume,
-}
-
-/// What goes wrong at a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// The call asks for an abort (a failed record, a stale group generation).
-    Abort,
-    /// No answer in time.
-    Timeout,
-    /// Another producer takes the `transactional.id` over.
-    Fence,
-    /// The producer dies.
-    Fatal,
-    /// The partitions are revoked and assigned again.
-    Rebalance,
-    /// The partitions are lost and assigned again: nothing in hand may be committed.
-    Lose,
-    /// The process dies; nothing more of it reaches the broker.
-    Crash,
-    /// One partition, the `n`th of those that are ours, is revoked and assigned again, or assigned
-    /// to another member where there is one.
-    RevokeOne(usize),
-    /// One partition is lost, and is assigned again or to another member.
-    LoseOne(usize),
-    /// So many of the next seeks are refused.
-    RefuseSeeks(u32),
-    /// So many of the next calls that pause or resume are refused.
-    RefusePauses(u32),
-    /// The table's stores come no further for so many turns.
-    LateStores(u32),
-}
 
 #[derive(Debug, Default)]
-struct OpenTransaction {
+pub(super) struct OpenTransaction {
     records: Vec<(TopicPartition, MessageBody)>,
     offsets: Offsets,
     notes: Notes,
@@ -87,15 +28,15 @@ struct OpenTransaction {
 /// One member of the group, and its producer.
 #[derive(Debug, Default)]
 pub(super) struct Member {
-    positions: BTreeMap<TopicPartition, i64>,
-    paused: Vec<TopicPartition>,
-    events: VecDeque<Event>,
-    transaction: Option<OpenTransaction>,
-    epoch: u64,
+    pub(super) positions: BTreeMap<TopicPartition, i64>,
+    pub(super) paused: Vec<TopicPartition>,
+    pub(super) events: VecDeque<Event>,
+    pub(super) transaction: Option<OpenTransaction>,
+    pub(super) epoch: u64,
     /// It has lost something and does not know yet: the group refuses its offsets.
-    stale: bool,
-    refused_seeks: u32,
-    refused_pauses: u32,
+    pub(super) stale: bool,
+    pub(super) refused_seeks: u32,
+    pub(super) refused_pauses: u32,
     pub(super) late_stores: u32,
     pub(super) crashed: bool,
     pub(super) alive: bool,
@@ -103,18 +44,18 @@ pub(super) struct Member {
 
 #[derive(Debug, Default)]
 pub(super) struct Broker {
-    logs: BTreeMap<TopicPartition, Vec<MessageBody>>,
+    pub(super) logs: BTreeMap<TopicPartition, Vec<MessageBody>>,
     pub(super) committed: BTreeMap<TopicPartition, i64>,
-    notes: BTreeMap<TopicPartition, String>,
-    subscribed: Vec<String>,
+    pub(super) notes: BTreeMap<TopicPartition, String>,
+    pub(super) subscribed: Vec<String>,
     pub(super) members: Vec<Member>,
     /// Who has a partition, and to whom it goes once that one has given it up.
-    owners: BTreeMap<TopicPartition, (usize, Option<usize>)>,
-    faults: Vec<(Step, u64, Fault)>,
+    pub(super) owners: BTreeMap<TopicPartition, (usize, Option<usize>)>,
+    pub(super) faults: Vec<(Step, u64, Fault)>,
     /// Faults by the number of the step, of whatever kind.
     pub(super) schedule: Vec<(u64, Fault)>,
     pub(super) clock: u64,
-    steps: BTreeMap<Step, u64>,
+    pub(super) steps: BTreeMap<Step, u64>,
     /// What the loop notes of itself, and at each serving of the group whether it said that an app
     /// function was running.
     pub(super) pulse: Option<Arc<Pulse>>,
@@ -159,59 +100,6 @@ impl Broker {
         self.faults.push((step, self.steps.get(&step).unwrap_or(&0) + nth, fault));
     }
 
-    /// A process starts: a new member of the group. It gets the partitions that nobody has.
-    pub(super) fn start(&mut self, me: usize, topics: &[String]) {
-        self.subscribed = topics.to_vec();
-        while self.members.len() <= me {
-            self.members.push(Member::default());
-        }
-        self.leave(me);
-        let epoch = self.members[me].epoch;
-        self.members[me] = Member { epoch, alive: true, ..Member::default() };
-        let owners = &self.owners;
-        let free: Vec<_> =
-            self.inputs().into_iter().filter(|at| !owners.contains_key(at)).collect();
-        free.iter().for_each(|at| _ = self.owners.insert(*at, (me, None)));
-        self.members[me].events.push_back(Event::Assigned(free));
-    }
-
-    /// A process is gone: its transaction is aborted and what it had goes to who is left.
-    pub(super) fn leave(&mut self, me: usize) {
-        let member = &mut self.members[me];
-        member.alive = false;
-        member.transaction = None;
-        let had = |(at, (owner, to)): (&TopicPartition, &(usize, Option<usize>))| {
-            (*owner == me).then_some((*at, *to))
-        };
-        let had: Vec<_> = self.owners.iter().filter_map(had).collect();
-        for (at, to) in had {
-            self.hand_on(at, to);
-        }
-    }
-
-    /// Assigns a partition that its owner has given up.
-    fn hand_on(&mut self, at: TopicPartition, to: Option<usize>) {
-        let alive = |member: &usize| self.members[*member].alive;
-        let to = to.filter(alive).or_else(|| (0..self.members.len()).find(alive));
-        let Some(to) = to else {
-            self.owners.remove(&at);
-            return;
-        };
-        self.owners.insert(at, (to, None));
-        self.members[to].events.push_back(Event::Assigned(vec![at]));
-    }
-
-    fn inputs(&self) -> Vec<TopicPartition> {
-        let ours = |at: &&TopicPartition| self.subscribed.iter().any(|t| t == at.topic.name());
-        self.logs.keys().filter(ours).copied().collect()
-    }
-
-    /// The partitions of a member that nobody asks back yet.
-    fn held_by(&self, me: usize) -> Vec<TopicPartition> {
-        let held = self.owners.iter().filter(|(_, owner)| **owner == (me, None));
-        held.map(|(at, _)| *at).collect()
-    }
-
     /// Says whether there is nothing left to fetch or tell.
     pub(super) fn drained(&self) -> bool {
         (0..self.members.len()).all(|me| self.is_drained(me))
@@ -227,7 +115,7 @@ impl Broker {
 
     /// Counts a step and answers the fault that is due at it, carrying out what concerns the broker
     /// itself.
-    fn step(&mut self, me: usize, step: Step) -> Option<Fault> {
+    pub(super) fn step(&mut self, me: usize, step: Step) -> Option<Fault> {
         if self.members[me].crashed {
             return Some(Fault::Crash);
         }
@@ -275,57 +163,6 @@ impl Broker {
                 self.leave(me);
             }
             Fault::Abort | Fault::Timeout | Fault::Fatal => {}
-        }
-    }
-
-    /// Asks partitions back: they go to the next member, or to the same one again.
-    fn take_back(&mut self, me: usize, partitions: Vec<TopicPartition>) {
-        if partitions.is_empty() {
-            return;
-        }
-        for at in &partitions {
-            self.owners.insert(*at, (me, Some(self.next_member(me))));
-        }
-        self.members[me].events.push_back(Event::Revoked(partitions));
-    }
-
-    /// Takes partitions away without asking.
-    fn lose(&mut self, me: usize, partitions: Vec<TopicPartition>) {
-        if partitions.is_empty() {
-            return;
-        }
-        let to = self.next_member(me);
-        self.members[me].stale = true;
-        self.members[me].events.push_back(Event::Lost(partitions.clone()));
-        partitions.into_iter().for_each(|at| self.hand_on(at, Some(to)));
-    }
-
-    fn next_member(&self, me: usize) -> usize {
-        let members = self.members.len();
-        (1..=members).map(|n| (me + n) % members).find(|to| self.members[*to].alive).unwrap_or(me)
-    }
-
-    fn accepted(&mut self, me: usize, event: &Event, starts: &Offsets) {
-        match event {
-            Event::Assigned(_) => {
-                let positions = &mut self.members[me].positions;
-                starts.iter().for_each(|(at, start)| _ = positions.insert(at, start));
-            }
-            Event::Revoked(partitions) => {
-                self.members[me].positions.retain(|at, _| !partitions.contains(at));
-                for at in partitions {
-                    if let Some((owner, to)) = self.owners.get(at).copied()
-                        && owner == me
-                    {
-                        self.hand_on(*at, to);
-                    }
-                }
-            }
-            Event::Lost(partitions) => {
-                self.members[me].stale = false;
-                self.members[me].positions.retain(|at, _| !partitions.contains(at));
-            }
-            _ => {}
         }
     }
 }
@@ -445,126 +282,4 @@ impl Sink for MemorySink {
         broker.aborts += 1;
         Ok(())
     }
-}
-
-/// The consumer's side.
-pub(super) struct MemorySource {
-    pub(super) broker: Rc<RefCell<Broker>>,
-    pub(super) me: usize,
-    pub(super) latest: bool,
-}
-
-impl Source for MemorySource {
-    fn subscribe(&mut self) -> Result<(), SourceError> {
-        Ok(())
-    }
-
-    fn serve(&mut self) -> Option<Event> {
-        let mut broker = self.broker.borrow_mut();
-        if let Some(pulse) = &broker.pulse {
-            let busy = pulse.snapshot().app_since.is_some();
-            broker.in_function.push(busy);
-        }
-        if broker.step(self.me, Step::Serve) == Some(Fault::Crash) {
-            return Some(Event::Fatal("injected: crash".into()));
-        }
-        broker.members[self.me].events.pop_front()
-    }
-
-    fn fetch(&mut self, inbox: &mut VecDeque<Message>, wait: Duration) -> bool {
-        let before = inbox.len();
-        let mut broker = self.broker.borrow_mut();
-        if broker.step(self.me, Step::Fetch) == Some(Fault::Crash) {
-            return false;
-        }
-        let Broker { logs, members, .. } = &mut *broker;
-        let Member { positions, paused, .. } = &mut members[self.me];
-        for (at, next) in positions.iter_mut().filter(|(at, _)| !paused.contains(at)) {
-            let log = logs.get(at).map_or(&[][..], Vec::as_slice);
-            let from = usize::try_from(*next).unwrap_or(0).min(log.len());
-            for (offset, body) in log.iter().enumerate().skip(from) {
-                inbox.push_back(Message::owned(*at, offset as i64, body.clone()));
-            }
-            *next = log.len() as i64;
-        }
-        if inbox.len() == before {
-            // Nothing comes meanwhile: a part of the wait is enough to let time pass.
-            std::thread::sleep(wait.min(Duration::from_millis(1)));
-        }
-        false
-    }
-
-    fn accept(&mut self, event: &Event, starts: &Offsets) -> Result<(), SourceError> {
-        self.broker.borrow_mut().accepted(self.me, event, starts);
-        Ok(())
-    }
-
-    fn committed(
-        &mut self,
-        partitions: &[TopicPartition],
-        _: Duration,
-    ) -> Result<Offsets, SourceError> {
-        let broker = self.broker.borrow();
-        let found = |at: &TopicPartition| broker.committed.get(at).map(|offset| (*at, *offset));
-        Ok(partitions.iter().filter_map(found).collect())
-    }
-
-    fn notes(&mut self) -> Notes {
-        let broker = self.broker.borrow();
-        broker.notes.iter().map(|(at, note)| (*at, note.clone())).collect()
-    }
-
-    fn reset_offset(&mut self, at: TopicPartition, _: Duration) -> Result<i64, SourceError> {
-        let end = self.broker.borrow().logs.get(&at).map_or(0, |log| log.len() as i64);
-        Ok(if self.latest { end } else { 0 })
-    }
-
-    fn seek(&mut self, to: &Offsets) -> Result<(), SourceError> {
-        let mut broker = self.broker.borrow_mut();
-        broker.step(self.me, Step::Seek);
-        let member = &mut broker.members[self.me];
-        refuse(&mut member.refused_seeks, "seek")?;
-        for (at, offset) in to.iter() {
-            match member.positions.get_mut(&at) {
-                Some(next) => *next = offset,
-                None => {
-                    let text = format!("{at} not assigned");
-                    return Err(SourceError { step: "seek", text, permanent: false });
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn pause(&mut self, at: TopicPartition) -> Result<(), SourceError> {
-        let mut broker = self.broker.borrow_mut();
-        broker.step(self.me, Step::Pause);
-        let member = &mut broker.members[self.me];
-        refuse(&mut member.refused_pauses, "pause")?;
-        member.paused.push(at);
-        Ok(())
-    }
-
-    fn resume(&mut self, at: TopicPartition) -> Result<(), SourceError> {
-        let mut broker = self.broker.borrow_mut();
-        broker.step(self.me, Step::Resume);
-        let member = &mut broker.members[self.me];
-        refuse(&mut member.refused_pauses, "resume")?;
-        member.paused.retain(|known| *known != at);
-        Ok(())
-    }
-
-    fn waker(&self) -> Waker {
-        Arc::new(|| {})
-    }
-
-    fn close(&mut self) {}
-}
-
-fn refuse(left: &mut u32, step: &'static str) -> Result<(), SourceError> {
-    if *left == 0 {
-        return Ok(());
-    }
-    *left -= 1;
-    Err(SourceError { step, text: "injected: refused".into(), permanent: false })
 }

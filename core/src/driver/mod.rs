@@ -23,11 +23,14 @@
 //! ```
 
 mod broker;
+mod fault;
+mod group;
+mod source;
 mod table;
 #[cfg(test)]
 mod tests;
 
-pub use broker::{Fault, Step};
+pub use fault::{Fault, Step};
 
 use crate::codec::Encode;
 use crate::codec::{Codec, TopicEncoder};
@@ -42,9 +45,10 @@ use crate::retry::RetryRoutes;
 use crate::topic::{Topic, TopicPartition};
 use crate::transaction::{Output, Workbench};
 use anyhow::Context as _;
-use broker::{Broker, MemorySink, MemorySource};
+use broker::{Broker, MemorySink};
 use nubium_host::Stop;
 use serde::de::DeserializeOwned;
+use source::MemorySource;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;

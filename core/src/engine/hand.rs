@@ -4,82 +4,22 @@
 //! what is in hand, wherever it lies, and moves every partition there; so there is no list of
 //! places to gather a plan from, and none to forget.
 //!
-//! ```text
-//!              assign                       store up to date                 too young
-//!   (not ours) ──────▶ Restoring{parked} ─────────────────────▶ Ready ───────────────────▶ Young
-//!        ▲   └─────────── without a table ──────────────────────▶ │ ◀───── old enough, rewind ┘
-//!        │                      ▲ └ rewind: parked is dropped     │                           │
-//!        │                      └──────────── store in doubt ─────┴───────────────────────────┤
-//!        └── revoked or lost, from every state: what is in hand of it goes with it ───────────┘
-//! ```
-//!
 //! A move (`target`) is a wish that lasts until the consumer has carried it out. Until then
 //! whatever comes of the partition is stale, and is dropped. It belongs to the partition, so it ends
 //! with the assignment: no move that was meant for one assignment can reach the next.
 
 use super::bisection::Bisection;
+use super::partition::{self, Partition, Restoring, State};
 use crate::kafka::{Source, SourceError};
 use crate::message::Message;
 use crate::topic::{Offsets, TopicPartition};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// How many messages of a partition wait in memory while its store is brought up to date.
-const PARKED: usize = 2_000;
-/// How many bytes of messages wait so, over all partitions; further ones stay at the broker.
-const PARKED_BYTES: usize = 32 << 20;
 /// How long until a move that was refused is tried again.
 const AGAIN: Duration = Duration::from_millis(20);
 /// How often a move is tried.
 const TRIES: u32 = 100;
-
-/// How it stands with a partition of ours.
-#[derive(Debug)]
-enum State {
-    /// Its messages are handled.
-    Ready,
-    /// Its next message is too young, until this time in milliseconds since the epoch.
-    Young(i64),
-    /// Its messages wait for stores.
-    Restoring(Restoring),
-}
-
-#[derive(Debug, Default)]
-struct Restoring {
-    /// The order to the keeper whose end is waited for; none where only other tables are.
-    ticket: Option<u64>,
-    parked: Vec<Message>,
-    bytes: usize,
-    /// No more are taken; fetching pauses.
-    full: bool,
-}
-
-/// One partition that is ours.
-#[derive(Debug)]
-struct Partition {
-    at: TopicPartition,
-    /// The first offset that is not committed.
-    committed: i64,
-    /// The group does not know it yet: `auto.offset.reset` chose it.
-    guessed: bool,
-    state: State,
-    /// Where the consumer is to go on; what comes before it is there is stale.
-    target: Option<i64>,
-}
-
-impl Partition {
-    fn rests(&self) -> bool {
-        match &self.state {
-            State::Ready => false,
-            State::Young(_) => true,
-            State::Restoring(restoring) => restoring.full,
-        }
-    }
-
-    fn is_plain(&self) -> bool {
-        self.target.is_none() && matches!(self.state, State::Ready)
-    }
-}
 
 /// The first and next offsets of the batch on its way.
 #[derive(Debug)]
@@ -188,15 +128,6 @@ impl Hand {
         }
     }
 
-    /// Moves a partition on from where it is fetched; what is in hand of it stays.
-    #[cfg_attr(not(test), expect(dead_code, reason = "until partition errors act"))]
-    pub(super) fn move_to(&mut self, at: TopicPartition, offset: i64) {
-        if let Some(partition) = self.find(at) {
-            partition.target = Some(offset);
-        }
-        self.unsettled = true;
-    }
-
     /// The first offsets of partitions that the group does not know yet.
     pub(super) fn guesses(&self) -> impl Iterator<Item = (TopicPartition, i64)> + '_ {
         self.partitions.iter().filter(|p| p.guessed).map(|p| (p.at, p.committed))
@@ -249,30 +180,15 @@ impl Hand {
             return;
         }
         let restoring = |p: &&Partition| matches!(p.state, State::Restoring(_));
-        let share = PARKED_BYTES / self.partitions.iter().filter(restoring).count().max(1);
+        let share =
+            partition::PARKED_BYTES / self.partitions.iter().filter(restoring).count().max(1);
         for message in self.inbox.split_off(known) {
             let at = message.topic_partition();
             let Some(partition) = self.partitions.iter_mut().find(|known| known.at == at) else {
                 continue;
             };
-            match (&mut partition.state, partition.target) {
-                (_, Some(_)) => {}
-                (State::Restoring(restoring), None) => {
-                    if restoring.full {
-                        // The pause was refused.
-                        partition.target = Some(message.offset());
-                        continue;
-                    }
-                    restoring.bytes += message.size();
-                    let next = message.offset() + 1;
-                    restoring.parked.push(message);
-                    if restoring.parked.len() >= PARKED || restoring.bytes >= share {
-                        // What librdkafka has fetched goes with the pause.
-                        (restoring.full, partition.target) = (true, Some(next));
-                    }
-                }
-                (State::Young(_), None) => partition.target = Some(message.offset()),
-                (State::Ready, None) => self.inbox.push_back(message),
+            if let Some(message) = partition.admit(message, share) {
+                self.inbox.push_back(message);
             }
         }
     }

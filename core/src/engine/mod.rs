@@ -18,6 +18,7 @@ mod drive;
 mod growth;
 mod hand;
 mod observer;
+mod partition;
 mod pump;
 mod rebalance;
 mod recovery;

@@ -1,4 +1,5 @@
-//! The loop's side of a table: what the keeper is asked and tells, positions at the end of an ownership, and entries whose time is over.
+//! The loop's side of a table: what the keeper is asked and tells, positions at the end of an
+//! ownership, and entries whose time is over.
 
 use super::Engine;
 use super::commit::Committer;

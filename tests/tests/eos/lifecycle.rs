@@ -51,9 +51,7 @@ fn a_second_signal_ends_an_app_whose_function_blocks() -> Result<()> {
     until("the function to block", DEADLINE, || app.log().contains("blocking"))?;
     app.signal(Signal::TERM)?;
     until("the first signal to be noticed", DEADLINE, || app.log().contains("stop"))?;
-    // What comes sooner is the same request.
-    std::thread::sleep(nubium_host::signals::ECHO);
-    app.signal(Signal::TERM)?;
+    app.second_signal(Signal::TERM)?;
     let status = app.wait(DEADLINE)?;
     assert_ne!(status.code(), Some(0), "{}", app.log_tail());
     scenario.verify(&ledger, Extent::UpToCommitted)?;
