@@ -141,8 +141,7 @@ impl Broker {
 
     /// Says whether there is nothing left to fetch or tell.
     pub(super) fn drained(&self) -> bool {
-        let end = |at: &TopicPartition| self.logs.get(at).map_or(0, |log| log.len() as i64);
-        self.events.is_empty() && self.positions.iter().all(|(at, next)| *next >= end(at))
+        self.events.is_empty() && self.positions.iter().all(|(at, next)| *next >= self.end(*at))
     }
 
     /// Counts a step and answers the fault that is due at it, carrying out what concerns the broker
@@ -342,7 +341,7 @@ impl Source for MemorySource {
             Event::Revoked(partitions) | Event::Lost(partitions) => {
                 broker.positions.retain(|at, _| !partitions.contains(at));
             }
-            Event::Trouble(_) | Event::Fatal(_) => {}
+            Event::Partition { .. } | Event::Trouble(_) | Event::Fatal(_) => {}
         }
         Ok(())
     }
@@ -358,13 +357,15 @@ impl Source for MemorySource {
     }
 
     fn notes(&mut self) -> Notes {
-        let broker = self.broker.borrow();
-        broker.notes.iter().map(|(at, note)| (*at, note.clone())).collect()
+        self.broker.borrow().notes.iter().map(|(at, note)| (*at, note.clone())).collect()
     }
 
     fn reset_offset(&mut self, at: TopicPartition, _: Duration) -> Result<i64, SourceError> {
-        let end = self.broker.borrow().logs.get(&at).map_or(0, |log| log.len() as i64);
-        Ok(if self.latest { end } else { 0 })
+        Ok(if self.latest { self.broker.borrow().end(at) } else { 0 })
+    }
+
+    fn watermarks(&mut self, at: TopicPartition, _: Duration) -> Result<(i64, i64), SourceError> {
+        Ok((0, self.broker.borrow().end(at)))
     }
 
     fn seek(&mut self, to: &Offsets) -> Result<(), SourceError> {

@@ -22,6 +22,7 @@ mod recovery;
 mod rewind;
 mod settings;
 mod table;
+mod trouble;
 mod unit;
 
 pub use bounds::Bounds;
