@@ -1,13 +1,15 @@
 //! Creates topics with names of their own, so that tests share one broker.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
+use crate::ledger::Partition;
 use crate::wait::{Look, eventually};
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -87,4 +89,21 @@ pub fn delete(bootstrap: &str, topic: &str) -> Result<()> {
         Ok(0) | Err(_) => Look::Ready(()),
         Ok(count) => Look::NotYet(format!("{count} leaders")),
     })
+}
+
+/// Deletes the records before these offsets, as retention would.
+///
+/// # Errors
+/// The cluster refuses.
+pub fn delete_records(bootstrap: &str, before: &BTreeMap<Partition, i64>) -> Result<()> {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
+    let mut list = TopicPartitionList::new();
+    for (at, offset) in before {
+        list.add_partition_offset(&at.topic, at.number, Offset::Offset(*offset))?;
+    }
+    let options = AdminOptions::new().operation_timeout(Some(DEADLINE));
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let deleted = runtime.block_on(admin.delete_records(&list, &options))?;
+    deleted.elements().iter().try_for_each(|element| element.error()).map_err(Into::into)
 }

@@ -83,6 +83,10 @@ impl Source for MemorySource {
         Ok(if self.latest { end } else { 0 })
     }
 
+    fn watermarks(&mut self, at: TopicPartition, _: Duration) -> Result<(i64, i64), SourceError> {
+        Ok((0, self.broker.borrow().end(at)))
+    }
+
     fn seek(&mut self, to: &Offsets) -> Result<(), SourceError> {
         let mut broker = self.broker.borrow_mut();
         broker.step(self.me, Step::Seek);

@@ -128,6 +128,35 @@ impl Hand {
         }
     }
 
+    /// Says whether a partition is ours and no move of it is pending.
+    pub(super) fn is_fetched(&self, at: TopicPartition) -> bool {
+        self.partitions.iter().any(|known| known.at == at && known.target.is_none())
+    }
+
+    /// Says whether something of a partition is in hand, or on its way.
+    pub(super) fn holds(&self, at: TopicPartition) -> bool {
+        self.inbox.iter().any(|message| message.topic_partition() == at)
+            || self.at_work.contains(&at)
+            || self.flight.as_ref().is_some_and(|flight| flight.next.get(at).is_some())
+            || self.partitions.iter().any(|known| known.at == at && known.has_parked())
+    }
+
+    /// Moves a partition on from where it is fetched; what is in hand of it stays.
+    pub(super) fn move_to(&mut self, at: TopicPartition, offset: i64) {
+        if let Some(partition) = self.find(at) {
+            partition.target = Some(offset);
+        }
+        self.unsettled = true;
+    }
+
+    /// Begins anew at a place that the group does not know yet. Nothing of the partition is in hand.
+    pub(super) fn begin_at(&mut self, at: TopicPartition, offset: i64) {
+        if let Some(partition) = self.find(at) {
+            (partition.committed, partition.guessed) = (offset, true);
+        }
+        self.move_to(at, offset);
+    }
+
     /// The first offsets of partitions that the group does not know yet.
     pub(super) fn guesses(&self) -> impl Iterator<Item = (TopicPartition, i64)> + '_ {
         self.partitions.iter().filter(|p| p.guessed).map(|p| (p.at, p.committed))

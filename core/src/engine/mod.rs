@@ -24,6 +24,7 @@ mod rebalance;
 mod recovery;
 mod settings;
 mod table;
+mod trouble;
 mod unit;
 
 pub use bounds::Bounds;

@@ -167,6 +167,17 @@ impl Observer {
         self.counts.producer_renewed();
     }
 
+    /// A partition goes on elsewhere.
+    pub(crate) fn skipped(&self, at: TopicPartition, deleted: u64, reset: u64) {
+        self.metrics.offsets_skipped(at.topic.name(), deleted, reset);
+    }
+
+    /// An input topic is gone, and is until the time is over if nothing more is heard of it.
+    pub(crate) fn input_gone(&self, lasts: Duration) {
+        let lasts = u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
+        self.pulse.input_gone_until(self.now().saturating_add(lasts));
+    }
+
     pub(crate) fn assigned(&self, _: &Offsets) {
         self.counts.rebalanced(RebalanceEvent::Assigned);
         self.pulse.group(Group::Member, self.now());

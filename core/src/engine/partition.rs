@@ -63,6 +63,10 @@ impl Partition {
         self.target.is_none() && matches!(self.state, State::Ready)
     }
 
+    pub(super) fn has_parked(&self) -> bool {
+        matches!(&self.state, State::Restoring(restoring) if !restoring.parked.is_empty())
+    }
+
     /// Takes in a message that was fetched. Answers it if it is to be handled now; one that is
     /// stale is dropped, and one that must wait for a store is put aside, up to `share` bytes.
     pub(super) fn admit(&mut self, message: Message, share: usize) -> Option<Message> {

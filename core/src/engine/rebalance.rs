@@ -19,6 +19,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                 Event::Assigned(partitions) => self.assigned(&event, partitions)?,
                 Event::Revoked(partitions) => self.revoked(&event, partitions)?,
                 Event::Lost(partitions) => self.lost(&event, partitions)?,
+                Event::Partition { at, trouble } => self.partition_trouble(*at, trouble)?,
                 Event::Trouble(text) => tracing::warn!(%text, "librdkafka reports an error"),
                 Event::Fatal(text) => {
                     let (step, what) = ("consumer", "for good".to_owned());

@@ -156,6 +156,7 @@ impl ChangelogSource for KafkaChangelog {
 
     fn assign(&mut self, from: &Offsets) -> Result<(), SourceTrouble> {
         let list = list_of(from.iter().map(|(at, offset)| (at, Some(offset))));
+        self.topics.clear();
         let assigned =
             if from.is_empty() { self.consumer.unassign() } else { self.consumer.assign(&list) };
         assigned.map_err(trouble("assignment"))

@@ -1,5 +1,8 @@
 //! [`Source`] on librdkafka.
 
+mod restart;
+mod trouble;
+
 use super::{Event, Source, SourceError, Waker};
 use crate::message::Message;
 use crate::raw::{MessageQueue, NativeMessage};
@@ -97,6 +100,19 @@ pub struct KafkaSource {
     reset: OffsetReset,
     subscription: Vec<String>,
     notes: Notes,
+    /// The group's protocol assigns everything at once.
+    eager: bool,
+    /// Where partitions were last sent to; with an eager protocol, where they are.
+    places: Offsets,
+    /// Partitions whose fetchers librdkafka has stopped.
+    halted: Vec<TopicPartition>,
+    /// Partitions that the loop has paused.
+    paused: Vec<TopicPartition>,
+    /// Seeks in a row that found no fetcher.
+    refusals: u32,
+    /// Partitions' troubles that were not told yet.
+    troubles: VecDeque<Event>,
+    missing: trouble::Missing,
 }
 
 impl KafkaSource {
@@ -117,8 +133,21 @@ impl KafkaSource {
         let queue = MessageQueue::new(&consumer, AT_ONCE);
         let subscription = topics.iter().map(|topic| (*topic).to_owned()).collect();
         let consumer = Arc::new(consumer);
-        let (topics, notes) = (Vec::new(), Notes::new());
-        Ok(Self { queue, topics, consumer, reset, subscription, notes })
+        Ok(Self {
+            queue,
+            topics: Vec::new(),
+            consumer,
+            reset,
+            subscription,
+            notes: Notes::new(),
+            eager: is_eager(properties),
+            places: Offsets::default(),
+            halted: Vec::new(),
+            paused: Vec::new(),
+            refusals: 0,
+            troubles: VecDeque::new(),
+            missing: trouble::Missing::default(),
+        })
     }
 
     /// Shares the consumer with the producer's side, which reads the group's metadata from it.
@@ -137,6 +166,14 @@ impl KafkaSource {
     }
 }
 
+/// Says whether the group's protocol takes everything back at each rebalance.
+fn is_eager(properties: &BTreeMap<String, String>) -> bool {
+    let is = |name: &str, value: &str| properties.get(name).is_some_and(|known| known == value);
+    !is("group.protocol", "consumer") && !is("partition.assignment.strategy", "cooperative-sticky")
+}
+
+/// Finds a message's topic by librdkafka's handle, which is quicker than by name. Handles are used
+/// again once nothing of their topic is assigned: `topics` must be cleared then.
 pub(super) fn topic_of(topics: &mut Vec<(usize, Topic)>, message: &NativeMessage) -> Topic {
     let handle = message.topic_handle();
     if let Some((_, topic)) = topics.iter().find(|(known, _)| *known == handle) {
@@ -167,23 +204,32 @@ impl Source for KafkaSource {
             Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
                 Some(Event::Fatal(code.to_string()))
             }
-            Some(Err(error)) => trouble(&error),
+            Some(Err(error)) => match error.rdkafka_error_code() {
+                Some(code) if trouble::is_of_topic(code) && self.blame(code) => None,
+                _ => trouble(&error),
+            },
             None => None,
         };
-        self.event().or(polled)
+        self.ask_for_missing();
+        self.event().or(polled).or_else(|| self.troubles.pop_front())
     }
 
     fn fetch(&mut self, inbox: &mut VecDeque<Message>, wait: Duration) -> bool {
-        let topics = &mut self.topics;
-        let received = self.queue.receive(wait, |message| {
+        let Self { queue, topics, places, eager, .. } = self;
+        let mut troubles = Vec::new();
+        let received = queue.receive(wait, |message| {
             if let Some(code) = message.error() {
-                tracing::warn!(topic = message.topic(), partition = message.partition(), %code,
-                    "librdkafka reports an error of a partition");
+                troubles.extend(trouble::of_message(code, &message));
                 return;
             }
             let topic = topic_of(topics, &message);
+            if *eager {
+                let partition = message.partition();
+                places.set(TopicPartition { topic, partition }, message.offset() + 1);
+            }
             inbox.push_back(Message::native(topic, message));
         });
+        troubles.into_iter().for_each(|(at, trouble)| self.note(at, trouble));
         received >= AT_ONCE
     }
 
@@ -191,8 +237,13 @@ impl Source for KafkaSource {
         let (partitions, assign) = match event {
             Event::Assigned(partitions) => (partitions, true),
             Event::Revoked(partitions) | Event::Lost(partitions) => (partitions, false),
-            Event::Trouble(_) | Event::Fatal(_) => return Ok(()),
+            Event::Partition { .. } | Event::Trouble(_) | Event::Fatal(_) => return Ok(()),
         };
+        if assign {
+            starts.iter().for_each(|(at, start)| self.places.set(at, start));
+        } else {
+            self.forget(partitions);
+        }
         for at in partitions {
             self.queue.forward(&self.consumer, at.topic.name(), at.partition, assign);
         }
@@ -244,27 +295,37 @@ impl Source for KafkaSource {
             );
             return Err(SourceError { step: "auto.offset.reset", text, permanent: true });
         }
-        let (first, end) = self
-            .consumer
-            .fetch_watermarks(at.topic.name(), at.partition, limit)
-            .map_err(failed("watermarks"))?;
+        let (first, end) = self.watermarks(at, limit)?;
         Ok(match self.reset {
             OffsetReset::Earliest | OffsetReset::Error => first,
             OffsetReset::Latest => end,
         })
     }
 
+    fn watermarks(
+        &mut self,
+        at: TopicPartition,
+        limit: Duration,
+    ) -> Result<(i64, i64), SourceError> {
+        let found = self.consumer.fetch_watermarks(at.topic.name(), at.partition, limit);
+        found.map_err(failed("watermarks"))
+    }
+
+    fn reset(&self) -> OffsetReset {
+        self.reset
+    }
+
     fn seek(&mut self, to: &Offsets) -> Result<(), SourceError> {
-        let list = list_of(to.iter().map(|(at, offset)| (at, Some(offset))));
-        let answer = self.consumer.seek_partitions(list, SEEK).map_err(failed("seek"))?;
-        answer.elements().iter().try_for_each(|e| e.error().map_err(failed("seek")))
+        self.move_to(to)
     }
 
     fn pause(&mut self, at: TopicPartition) -> Result<(), SourceError> {
+        self.paused.push(at);
         self.consumer.pause(&list_of([(at, None)])).map_err(failed("pause"))
     }
 
     fn resume(&mut self, at: TopicPartition) -> Result<(), SourceError> {
+        self.paused.retain(|known| *known != at);
         self.consumer.resume(&list_of([(at, None)])).map_err(failed("resume"))
     }
 

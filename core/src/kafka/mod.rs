@@ -28,10 +28,34 @@ pub enum Event {
     Revoked(Vec<TopicPartition>),
     /// These partitions are gone already: nothing of theirs may be committed.
     Lost(Vec<TopicPartition>),
+    /// A partition cannot be read from where it is, or at all.
+    Partition {
+        /// Which one; a partition below zero stands for all of the topic.
+        at: TopicPartition,
+        /// What is wrong.
+        trouble: PartitionTrouble,
+    },
     /// A passing trouble that librdkafka mends by itself.
     Trouble(String),
     /// The consumer cannot go on.
     Fatal(String),
+}
+
+/// Why a partition cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PartitionTrouble {
+    /// The log does not hold what is to be fetched next, and nothing more is fetched until a seek.
+    /// What was fetched before is not affected.
+    OutOfRange {
+        /// The place that is not there; `None` where the log was cut and it is not known.
+        offset: Option<i64>,
+    },
+    /// The principal may not read the topic. Kafka's words.
+    Denied(String),
+    /// There is no such topic or partition, or not any more. Told again while that is so.
+    Gone(String),
+    /// Something else, which librdkafka tries again. Kafka's words.
+    Other(String),
 }
 
 /// Why a consumer call failed.
@@ -91,6 +115,21 @@ pub trait Source {
     /// # Errors
     /// As [`Self::committed`].
     fn reset_offset(&mut self, at: TopicPartition, limit: Duration) -> Result<i64, SourceError>;
+
+    /// Asks where a partition's log begins and ends: its first offset and the one after the last.
+    ///
+    /// # Errors
+    /// As [`Self::committed`].
+    fn watermarks(
+        &mut self,
+        at: TopicPartition,
+        limit: Duration,
+    ) -> Result<(i64, i64), SourceError>;
+
+    /// What to do about a place that the log does not hold. By default nothing is guessed.
+    fn reset(&self) -> OffsetReset {
+        OffsetReset::Error
+    }
 
     /// Moves on to these offsets.
     ///

@@ -80,6 +80,8 @@ pub fn consumer_properties(config: &Config, cluster: &Cluster, thread: u32) -> C
     let mut properties = consumer(config, cluster, thread);
     // The producer commits the offsets, within its transaction.
     properties.set("enable.auto.commit", false);
+    // The loop follows the setting itself: librdkafka would do so without a word of what is lost.
+    properties.set("auto.offset.reset", "error");
     pass_through(&mut properties, config, &config.properties.consumer);
     properties
 }

@@ -163,21 +163,24 @@ impl View<'_> {
 
     fn not_ready(&self) -> impl Iterator<Item = String> {
         let pulse = self.pulse;
-        let gone = self.limits.out_of_group.as_millis();
+        let too_long = self.limits.out_of_group.as_millis();
         let group = match pulse.group {
             Group::Starting => Some("is starting: not a member of its group yet.".to_owned()),
             Group::Left => Some("has left its group: it is stopping.".to_owned()),
             // A rebalance is part of normal work until it takes too long.
-            Group::Joining if u128::from(self.age(pulse.group_since)) > gone => {
+            Group::Joining if u128::from(self.age(pulse.group_since)) > too_long => {
                 Some(format!("is joining its group for {}.", self.seconds(pulse.group_since)))
             }
             Group::Joining | Group::Member => None,
         };
+        let gone = (pulse.input_gone_until > self.now)
+            .then(|| "misses an input topic, or a part of one: its log names it.".to_owned());
         let waits = |since: Option<u64>, what: &str| {
             since.map(|since| format!("{what} for {}.", self.seconds(since)))
         };
         [
             group,
+            gone,
             waits(pulse.broker_gone_since, "reaches no broker"),
             waits(pulse.registry_gone_since, "waits for the schema registry"),
             waits(pulse.recovering_since, "is recovering"),

@@ -26,6 +26,7 @@ pub struct Pulse {
     input_since: AtomicU64,
     wait_until: AtomicU64,
     recovering_since: AtomicU64,
+    input_gone_until: AtomicU64,
     /// The group and since when, in one word, so that both are read together.
     group: AtomicU64,
 }
@@ -51,6 +52,7 @@ impl Pulse {
             input_since: none(),
             wait_until: AtomicU64::new(0),
             recovering_since: none(),
+            input_gone_until: AtomicU64::new(0),
             group: AtomicU64::new(pack(Group::Starting, now)),
         }
     }
@@ -113,6 +115,11 @@ impl Pulse {
         note(&self.recovering_since, recovering, now);
     }
 
+    /// Notes that an input topic is not there; it counts as being back at this time.
+    pub fn input_gone_until(&self, time: u64) {
+        self.input_gone_until.store(time, Ordering::Relaxed);
+    }
+
     /// Notes where the loop stands with its group. Saying the same again changes nothing.
     pub fn group(&self, group: Group, now: u64) {
         if unpack(self.group.load(Ordering::Relaxed)).0 != group {
@@ -135,6 +142,7 @@ impl Pulse {
             input_since: time(self.input_since.load(Ordering::Relaxed)),
             wait_until: self.wait_until.load(Ordering::Relaxed),
             recovering_since: time(self.recovering_since.load(Ordering::Relaxed)),
+            input_gone_until: self.input_gone_until.load(Ordering::Relaxed),
             group,
             group_since,
         }
@@ -162,6 +170,8 @@ pub struct PulseSnapshot {
     pub wait_until: u64,
     /// Restores or replays since.
     pub recovering_since: Option<u64>,
+    /// An input topic is missing until; long past when none is.
+    pub input_gone_until: u64,
     /// Where it stands with its group.
     pub group: Group,
     /// And since when.

@@ -129,6 +129,7 @@ fn normal_work_and_waits_on_purpose_are_green() {
         green("input came a moment ago after a day of none", |p, now| {
             p.input_waiting(true, now - S);
         }),
+        green("an input topic came back", |p, now| p.input_gone_until(now)),
         green("committing all the time", |p, now| {
             p.input_waiting(true, now - 90 * MINUTE);
             p.commit_started(now - 2 * S);
@@ -158,6 +159,9 @@ fn what_does_not_work_now_and_needs_no_restart_is_live_but_not_ready() {
         waits("a long restore", "recovering for 1800 s", |p, now| {
             p.recovering(true, now - 30 * MINUTE);
             p.input_waiting(true, now - 30 * MINUTE);
+        }),
+        waits("an input topic was deleted", "misses an input topic", |p, now| {
+            p.input_gone_until(now + 60 * S);
         }),
         waits("stopping, for long", "stopping", |p, now| {
             p.group(Group::Left, now - 10 * MINUTE);

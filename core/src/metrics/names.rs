@@ -92,6 +92,13 @@ pub const LAG: Metric = gauge(
     &["topic", "partition"],
     "Messages between the position of the app and the end of the partition.",
 );
+/// Offsets that were passed over.
+pub const SKIPPED: Metric = counter(
+    "nubium_offsets_skipped_total",
+    &["topic", "reason"],
+    "Offsets passed over because the log did not hold the position: deleted (by retention, before \
+     they were read), reset (still there, and skipped by NU_CONSUMER_AUTO_OFFSET_RESET=latest).",
+);
 /// Transactions that committed.
 pub const COMMITTED: Metric =
     counter("nubium_transactions_committed_total", &[], "Kafka transactions that committed.");
@@ -205,13 +212,14 @@ pub const BUILD_INFO: Metric =
     gauge("nubium_build_info", &["version"], "Always 1; the version is in the label.");
 
 /// Lists every metric above, for the registry, the docs and the tests.
-pub const ALL: [Metric; 29] = [
+pub const ALL: [Metric; 30] = [
     CONSUMED,
     PRODUCED,
     ERRORS,
     EXTERNAL_REQUESTS,
     SECONDS_BEHIND,
     LAG,
+    SKIPPED,
     COMMITTED,
     ABORTED,
     COMMIT_DURATION,

@@ -38,6 +38,7 @@ pub(super) struct Core {
     external_requests: Family<IntCounter>,
     seconds_behind: Family<Gauge>,
     lag: Family<Gauge>,
+    skipped: Family<IntCounter>,
     committed: Family<IntCounter>,
     aborted: Family<IntCounter>,
     commit_duration: Family<Histogram>,
@@ -171,6 +172,14 @@ impl Metrics {
         self.0.core.lag.remove(&[topic, &partition.to_string()]);
     }
 
+    /// Counts offsets that were passed over: `deleted` by retention before they were read, and
+    /// retained ones that a `reset` left out.
+    pub fn offsets_skipped(&self, topic: &str, deleted: u64, reset: u64) {
+        for (reason, offsets) in [("deleted", deleted), ("reset", reset)] {
+            series(&self.0.core.skipped, &[topic, reason]).inc_by(offsets);
+        }
+    }
+
     /// Counts a request to the schema registry. Both are one of a few fixed words.
     pub fn registry_request(&self, operation: &'static str, outcome: &'static str) {
         series(&self.0.core.registry_requests, &[operation, outcome]).inc();
@@ -274,6 +283,7 @@ impl Core {
             external_requests: family(registry, &names::EXTERNAL_REQUESTS),
             seconds_behind: family(registry, &names::SECONDS_BEHIND),
             lag: family(registry, &names::LAG),
+            skipped: family(registry, &names::SKIPPED),
             committed: family(registry, &names::COMMITTED),
             aborted: family(registry, &names::ABORTED),
             commit_duration: family(registry, &names::COMMIT_DURATION),

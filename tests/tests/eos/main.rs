@@ -9,6 +9,7 @@ mod harness;
 mod hundred_thousand;
 mod lifecycle;
 mod messages;
+mod out_of_range;
 mod plain_clients;
 mod probes;
 mod protocols;

@@ -61,7 +61,7 @@ fn make_clients(config: &Config) -> [ClientProperties; 4] {
 fn librdkafka_takes_the_defaults() {
     let [consumer, plain_consumer, producer, plain_producer] = make_clients(&config(&[]));
     let expected = [
-        ("auto.offset.reset", "latest"),
+        ("auto.offset.reset", "error"),
         ("bootstrap.servers", "127.0.0.1:1"),
         ("client.id", "funnel-0-1"),
         ("enable.auto.commit", "false"),
@@ -82,6 +82,7 @@ fn librdkafka_takes_the_defaults() {
         ("statistics.interval.ms", "5000"),
     ];
     assert_eq!(consumer.redacted(), BTreeMap::from(expected));
+    assert_eq!(plain_consumer.get("auto.offset.reset"), Some("latest"));
     assert_eq!(plain_consumer.get("enable.auto.commit"), Some("true"));
     assert_eq!(plain_consumer.get("auto.commit.interval.ms"), Some("20000"));
     let expected = [
