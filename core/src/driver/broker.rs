@@ -55,6 +55,8 @@ pub(super) struct Broker {
     /// Faults by the number of the step, of whatever kind.
     pub(super) schedule: Vec<(u64, Fault)>,
     pub(super) clock: u64,
+    /// A look for messages that finds none lets no time pass.
+    pub(super) timeless: bool,
     pub(super) steps: BTreeMap<Step, u64>,
     /// What the loop notes of itself, and at each serving of the group whether it said that an app
     /// function was running.
@@ -100,6 +102,13 @@ impl Broker {
         self.faults.push((step, self.steps.get(&step).unwrap_or(&0) + nth, fault));
     }
 
+    /// Forgets all but the topics and what is in them, and begins with these faults.
+    #[cfg(test)]
+    pub(super) fn begin_anew(&self, schedule: &[(u64, Fault)]) -> Self {
+        let (logs, schedule) = (self.logs.clone(), schedule.to_vec());
+        Self { logs, schedule, timeless: true, ..Self::default() }
+    }
+
     /// Says whether there is nothing left to fetch or tell.
     pub(super) fn drained(&self) -> bool {
         (0..self.members.len()).all(|me| self.is_drained(me))
@@ -108,8 +117,9 @@ impl Broker {
     fn is_drained(&self, me: usize) -> bool {
         let end = |at: &TopicPartition| self.logs.get(at).map_or(0, |log| log.len() as i64);
         let member = &self.members[me];
-        !member.alive
-            || (member.events.is_empty()
+        // Who crashed is not idle: it has yet to notice.
+        !member.crashed
+            && (member.events.is_empty()
                 && member.positions.iter().all(|(at, next)| *next >= end(at)))
     }
 

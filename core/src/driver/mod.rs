@@ -34,7 +34,9 @@ pub use fault::{Fault, Step};
 
 use crate::codec::Encode;
 use crate::codec::{Codec, TopicEncoder};
-use crate::engine::{Bounds, Engine, ErrorPolicy, InlineCommitter, LoopSettings, Observer, Steps};
+use crate::engine::{
+    Bounds, Engine, ErrorPolicy, InlineCommitter, LoopSettings, Observer, Steps, Tables,
+};
 use crate::error::LoopError;
 use crate::headers::Header;
 use crate::liveness::Pulse;
@@ -42,6 +44,7 @@ use crate::message::MessageBody;
 use crate::metrics::Metrics;
 use crate::pattern::Pattern;
 use crate::retry::RetryRoutes;
+use crate::table::Applier;
 use crate::topic::{Topic, TopicPartition};
 use crate::transaction::{Output, Workbench};
 use anyhow::Context as _;
@@ -76,6 +79,9 @@ impl Delivered {
         std::str::from_utf8(found.value.as_deref()?).ok()
     }
 }
+
+/// The real loop on the broker in memory.
+type MemoryEngine<'e, P> = Engine<'e, MemorySource, InlineCommitter<MemorySink>, P>;
 
 /// An app in memory.
 pub struct Driver<P> {
@@ -207,32 +213,10 @@ impl<P: Pattern> Driver<P> {
     pub fn run(&mut self) -> anyhow::Result<()> {
         self.broker.borrow_mut().start(0, &self.inputs);
         let mut bench = self.workbench()?;
-        let (tables, applier) = match self.run_table(&self.metrics)? {
-            Some(table) => {
-                bench.table = Some(table.desk);
-                (Some(table.tables), Some(table.applier))
-            }
-            None => (None, None),
-        };
-        let _runtime = self.runtime.enter();
-        let source = MemorySource { broker: Rc::clone(&self.broker), me: 0, latest: self.latest };
-        let steps = Steps::new(MemorySink::new(&self.broker, 0), Duration::from_millis(1));
-        let steps = steps.with_table(applier);
+        let (tables, applier) = self.table_parts(0, &mut bench)?;
         let stop = Stop::new();
-        let clock = Instant::now();
-        let pulse = Arc::new(Pulse::new(0));
-        self.broker.borrow_mut().pulse = cfg!(test).then(|| Arc::clone(&pulse));
-        let observer = Observer::new(&self.metrics, pulse, clock);
-        let mut engine = Engine::new(
-            source,
-            InlineCommitter::new(steps),
-            &self.pattern,
-            &bench,
-            self.settings.clone(),
-            observer,
-            stop.clone(),
-        )
-        .with_tables(tables);
+        let _runtime = self.runtime.enter();
+        let mut engine = self.engine(0, &bench, tables, applier, &stop);
         let ended = engine.init().and_then(|()| Self::turns(&mut engine, &self.broker));
         if self.broker.borrow().members[0].crashed {
             return Ok(());
@@ -253,8 +237,38 @@ impl<P: Pattern> Driver<P> {
         }
     }
 
+    fn table_parts(
+        &self,
+        me: usize,
+        bench: &mut Workbench,
+    ) -> anyhow::Result<(Option<Tables>, Option<Applier>)> {
+        let Some(table) = self.run_table(me, &self.metrics)? else { return Ok((None, None)) };
+        bench.table = Some(table.desk);
+        Ok((Some(table.tables), Some(table.applier)))
+    }
+
+    /// Puts the loop of one member together.
+    fn engine<'e>(
+        &'e self,
+        me: usize,
+        bench: &'e Workbench,
+        tables: Option<Tables>,
+        applier: Option<Applier>,
+        stop: &Stop,
+    ) -> MemoryEngine<'e, P> {
+        let source = MemorySource { broker: Rc::clone(&self.broker), me, latest: self.latest };
+        let steps = Steps::new(MemorySink::new(&self.broker, me), Duration::from_millis(1));
+        let pulse = Arc::new(Pulse::new(0));
+        self.broker.borrow_mut().pulse = cfg!(test).then(|| Arc::clone(&pulse));
+        let observer = Observer::new(&self.metrics, pulse, Instant::now());
+        let committer = InlineCommitter::new(steps.with_table(applier));
+        let settings = self.settings.clone();
+        Engine::new(source, committer, &self.pattern, bench, settings, observer, stop.clone())
+            .with_tables(tables)
+    }
+
     fn turns(
-        engine: &mut Engine<'_, MemorySource, InlineCommitter<MemorySink>, P>,
+        engine: &mut MemoryEngine<'_, P>,
         broker: &Rc<RefCell<Broker>>,
     ) -> Result<bool, LoopError> {
         for _ in 0..TURNS {

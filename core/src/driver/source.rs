@@ -51,7 +51,7 @@ impl Source for MemorySource {
             }
             *next = log.len() as i64;
         }
-        if inbox.len() == before {
+        if inbox.len() == before && !broker.timeless {
             // Nothing comes meanwhile: a part of the wait is enough to let time pass.
             std::thread::sleep(wait.min(Duration::from_millis(1)));
         }

@@ -40,6 +40,13 @@ impl TableHome {
     }
 }
 
+impl TableHome {
+    /// Every member has a volume of its own; the first one's is the home itself.
+    fn of_member(&self, me: usize) -> PathBuf {
+        if me == 0 { self.root.clone() } else { self.root.join(format!("member-{me}")) }
+    }
+}
+
 impl Drop for TableHome {
     fn drop(&mut self) {
         // What is left behind is in the system's directory for such things.
@@ -103,7 +110,11 @@ impl<P: Pattern> Driver<P> {
         Ok(None)
     }
 
-    pub(super) fn run_table(&self, metrics: &Metrics) -> anyhow::Result<Option<RunTable>> {
+    pub(super) fn run_table(
+        &self,
+        me: usize,
+        metrics: &Metrics,
+    ) -> anyhow::Result<Option<RunTable>> {
         let Some(home) = &self.table else { return Ok(None) };
         let name = changelog_of(APP);
         let prepare = self.codec.prepare_topic(&name, STRING_SCHEMA, true);
@@ -117,7 +128,7 @@ impl<P: Pattern> Driver<P> {
             instance: APP.into(),
             changelog: name.clone(),
             partitions: self.broker.borrow().count(&name),
-            root: home.root.clone(),
+            root: home.of_member(me),
             ttl: home.ttl,
         };
         shared.set_terms(terms, metrics);
@@ -134,7 +145,7 @@ impl<P: Pattern> Driver<P> {
         let parts = Keeper::new(source, Arc::clone(&shared), settings, Arc::new(|| {}));
         let broker = Rc::clone(&self.broker);
         let keeper = KeeperHandle::inline(parts, move || {
-            let late = &mut broker.borrow_mut().members[0].late_stores;
+            let late = &mut broker.borrow_mut().members[me].late_stores;
             let ready = *late == 0;
             *late = late.saturating_sub(1);
             ready

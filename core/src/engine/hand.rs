@@ -16,7 +16,7 @@ use crate::topic::{Offsets, TopicPartition};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// How long until a move that was refused is tried again.
+/// How long at most until a move that was refused is tried again.
 const AGAIN: Duration = Duration::from_millis(20);
 /// How often a move is tried.
 const TRIES: u32 = 100;
@@ -48,6 +48,8 @@ pub(super) struct Hand {
     paused: Vec<TopicPartition>,
     /// Some partition is not plainly fetched and handled, or is to be.
     unsettled: bool,
+    /// How long until a move that was refused is tried again.
+    pause: Duration,
     /// How often moves were refused in a row, and when they are tried again.
     refused: u32,
     again: Option<Instant>,
@@ -55,8 +57,8 @@ pub(super) struct Hand {
 
 impl Hand {
     /// Begins; with `lookups`, messages wait until [`Self::lookups_ready`].
-    pub(super) fn new(lookups: bool) -> Self {
-        Self { lookups_pending: lookups, ..Self::default() }
+    pub(super) fn new(lookups: bool, backoff: Duration) -> Self {
+        Self { lookups_pending: lookups, pause: backoff.min(AGAIN), ..Self::default() }
     }
 
     /// Takes a partition on, from its first uncommitted offset. With a ticket, its messages wait
@@ -334,7 +336,7 @@ impl Hand {
             }
             Err(error) => {
                 self.refused += 1;
-                self.again = Some(Instant::now() + AGAIN);
+                self.again = Some(Instant::now() + self.pause);
                 tracing::debug!(%error, tries = self.refused, "The consumer refused a move.");
                 if self.refused >= TRIES { Err(error) } else { Ok(()) }
             }

@@ -98,6 +98,7 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
         observer: Observer,
         stop: Stop,
     ) -> Self {
+        let hand = Hand::new(false, settings.backoff.0);
         Self {
             source,
             committer,
@@ -106,7 +107,7 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
             settings,
             observer,
             stop,
-            hand: Hand::new(false),
+            hand,
             waiting_since: Instant::now(),
             events: VecDeque::new(),
             served: Instant::now(),
@@ -124,7 +125,8 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
 
     /// Keeps a table too.
     pub(crate) fn with_tables(mut self, tables: Option<Tables>) -> Self {
-        self.hand = Hand::new(tables.as_ref().is_some_and(Tables::has_lookups));
+        let lookups = tables.as_ref().is_some_and(Tables::has_lookups);
+        self.hand = Hand::new(lookups, self.settings.backoff.0);
         self.tables = tables;
         self
     }

@@ -4,6 +4,7 @@
 mod batch;
 mod batch_errors;
 mod messages;
+mod model;
 mod table;
 
 use super::{Driver, Fault, Step};

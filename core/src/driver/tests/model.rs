@@ -1,0 +1,298 @@
+//! Random orders of events, by seed, on the real loop: several members of one group on one log, in
+//! turns, while partitions come and go one by one, transactions fail, moves are refused, stores are
+//! late and members die. Whatever the order, every input counts once and in order.
+//!
+//! `NUBIUM_MODEL_RUNS` says how many orders are tried of each pattern, `NUBIUM_MODEL_SEED` where to
+//! begin. An order that fails is made as short as it can be, and printed.
+
+use super::{LONG, copy};
+use crate::driver::{Driver, Fault, MemoryEngine, broker::Broker};
+use crate::pattern::{Batch, BatchTransaction, Pattern, Single};
+use crate::record::Record;
+use crate::topic::TopicPartition;
+use crate::transaction::{Transaction, Workbench};
+use nubium_host::Stop;
+use serde::{Deserialize, Serialize};
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const INPUTS: i64 = 40;
+const PARTITIONS: i64 = 3;
+const KEYS: i64 = 2;
+/// Steps among which faults fall; a run without any has about so many.
+const STEPS: u64 = 300;
+/// Turns after which a run counts as stuck.
+const TURNS: usize = 4_000;
+/// How often one member is started at most: every fault may cost a start.
+const STARTS: usize = 12;
+
+/// A small generator (xorshift64*): the same orders everywhere and for ever.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % bound
+    }
+
+    fn fault(&mut self) -> Fault {
+        let n = self.below(3) as usize;
+        match self.below(14) {
+            0..=2 => Fault::RevokeOne(n),
+            3 => Fault::LoseOne(n),
+            4..=5 => Fault::Abort,
+            6 => Fault::Timeout,
+            7 => Fault::Fatal,
+            8 => Fault::Rebalance,
+            9 => Fault::Lose,
+            10 => Fault::RefuseSeeks(n as u32 + 1),
+            11 => Fault::RefusePauses(n as u32 + 1),
+            12 => Fault::LateStores(4 * n as u32 + 1),
+            _ => [Fault::Crash, Fault::Fence, Fault::Crash][n],
+        }
+    }
+
+    fn schedule(&mut self) -> Vec<(u64, Fault)> {
+        let faults = 1 + self.below(6);
+        (0..faults).map(|_| (1 + self.below(STEPS), self.fault())).collect()
+    }
+}
+
+/// A member of the group: its loop, and the workbenches of its starts.
+struct Seat<'e, P> {
+    me: usize,
+    benches: std::slice::Iter<'e, OnceCell<Workbench>>,
+    bench: Option<&'e Workbench>,
+    stop: Stop,
+    engine: Option<MemoryEngine<'e, P>>,
+}
+
+impl<P: Pattern> Seat<'_, P> {
+    /// The process is gone, and with it its hold on the stores.
+    fn vacate(&mut self) {
+        self.engine = None;
+        if let Some(desk) = self.bench.take().and_then(|bench| bench.table.as_ref()) {
+            for partition in 0..PARTITIONS as i32 {
+                desk.shared.remove(TopicPartition { topic: desk.changelog, partition });
+            }
+        }
+    }
+}
+
+/// What is tried.
+struct Model<P> {
+    driver: Driver<P>,
+    /// What each partition's output is to be.
+    expected: Vec<Vec<i64>>,
+    members: usize,
+}
+
+impl<P: Pattern> Model<P> {
+    fn new(pattern: P, members: usize, counts: bool) -> Self {
+        let mut driver = Driver::new(pattern).unwrap();
+        driver.input("in", PARTITIONS as i32, LONG).unwrap();
+        driver.output("out", PARTITIONS as i32, LONG).unwrap();
+        driver.settings.bounds.count = 4;
+        if counts {
+            driver.table();
+        }
+        let mut expected = vec![Vec::new(); PARTITIONS as usize];
+        let mut seen = BTreeMap::new();
+        for n in 0..INPUTS {
+            let partition = n % PARTITIONS;
+            let key = format!("{partition}-{}", n / PARTITIONS % KEYS);
+            driver.send("in", partition as i32, &key, &n).unwrap();
+            let count = seen.entry(key).or_insert(0);
+            *count += 1;
+            expected[partition as usize].push(if counts { *count } else { n });
+        }
+        Self { driver, expected, members }
+    }
+
+    /// Tries `runs` orders.
+    fn hold(&mut self, name: &str, runs: u64) {
+        let start = std::env::var("NUBIUM_MODEL_SEED").ok().and_then(|s| s.parse().ok());
+        let fresh = self.driver.broker.borrow().begin_anew(&[]);
+        for seed in start.unwrap_or(1)..start.unwrap_or(1) + runs {
+            let schedule = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1).schedule();
+            let Err(why) = self.play(&fresh, &schedule) else { continue };
+            let (shortest, why) = self.shorten(&fresh, schedule, why);
+            panic!("{name}, seed {seed}: {why}\nThe shortest order that fails: {shortest:?}");
+        }
+    }
+
+    /// Leaves faults out as long as it still fails.
+    fn shorten(
+        &mut self,
+        fresh: &Broker,
+        mut schedule: Vec<(u64, Fault)>,
+        mut why: String,
+    ) -> (Vec<(u64, Fault)>, String) {
+        let mut index = 0;
+        while index < schedule.len() {
+            let mut fewer = schedule.clone();
+            fewer.remove(index);
+            match self.play(fresh, &fewer) {
+                Err(still) => (schedule, why) = (fewer, still),
+                Ok(()) => index += 1,
+            }
+        }
+        (schedule, why)
+    }
+
+    /// Plays one order and judges its end.
+    fn play(&mut self, fresh: &Broker, schedule: &[(u64, Fault)]) -> Result<(), String> {
+        *self.driver.broker.borrow_mut() = fresh.begin_anew(schedule);
+        if self.driver.table.is_some() {
+            self.driver.wipe_table().unwrap();
+        }
+        let benches: Vec<_> = (0..self.members * STARTS).map(|_| OnceCell::new()).collect();
+        let _runtime = self.driver.runtime.enter();
+        let mut seats: Vec<Seat<'_, P>> = (0..self.members)
+            .map(|me| Seat {
+                me,
+                benches: benches[me * STARTS..(me + 1) * STARTS].iter(),
+                bench: None,
+                stop: Stop::new(),
+                engine: None,
+            })
+            .collect();
+        self.take_turns(&mut seats)?;
+        for seat in &mut seats {
+            seat.stop.request("all is handled");
+            let engine = seat.engine.take();
+            engine.map_or(Ok(()), MemoryEngine::run).map_err(|error| error.to_string())?;
+        }
+        self.judge()
+    }
+
+    fn take_turns<'e>(&'e self, seats: &mut [Seat<'e, P>]) -> Result<(), String> {
+        for _ in 0..TURNS {
+            for seat in seats.iter_mut() {
+                let ended = match &mut seat.engine {
+                    Some(engine) => engine.turn().is_err(),
+                    None => false,
+                };
+                if ended {
+                    // As an orchestrator does: what is left of it goes, and it starts anew.
+                    seat.vacate();
+                    self.driver.broker.borrow_mut().leave(seat.me);
+                }
+                if seat.engine.is_none() {
+                    self.start(seat)?;
+                }
+            }
+            let idle = |seat: &Seat<'_, P>| seat.engine.as_ref().is_some_and(MemoryEngine::idle);
+            if seats.iter().all(idle) && self.driver.broker.borrow().drained() {
+                return Ok(());
+            }
+        }
+        Err("it makes no progress".into())
+    }
+
+    fn start<'e>(&'e self, seat: &mut Seat<'e, P>) -> Result<(), String> {
+        seat.vacate();
+        self.driver.broker.borrow_mut().start(seat.me, &self.driver.inputs);
+        let place = seat.benches.next().ok_or("it ends again and again")?;
+        let mut bench = self.driver.workbench().map_err(|error| error.to_string())?;
+        let parts = self.driver.table_parts(seat.me, &mut bench);
+        let (tables, applier) = parts.map_err(|error| error.to_string())?;
+        let bench = place.get_or_init(|| bench);
+        seat.stop = Stop::new();
+        let mut engine = self.driver.engine(seat.me, bench, tables, applier, &seat.stop);
+        seat.bench = Some(bench);
+        if engine.init().is_ok() {
+            seat.engine = Some(engine);
+        }
+        Ok(())
+    }
+
+    fn judge(&self) -> Result<(), String> {
+        let mut found = vec![Vec::new(); PARTITIONS as usize];
+        for delivered in self.driver.delivered("out") {
+            let value = self.driver.codec.decode::<i64>(delivered.body.value.as_deref().unwrap());
+            found[delivered.at.partition as usize].push(value.unwrap());
+        }
+        for (partition, expected) in self.expected.iter().enumerate() {
+            if &found[partition] != expected {
+                let found = &found[partition];
+                return Err(format!("partition {partition}: {found:?}, not {expected:?}"));
+            }
+            let committed = self.driver.committed("in", partition as i32);
+            if committed != Some(expected.len() as i64) {
+                return Err(format!("partition {partition}: committed {committed:?}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn runs(share: u64) -> u64 {
+    let all = std::env::var("NUBIUM_MODEL_RUNS").ok().and_then(|runs| runs.parse().ok());
+    all.unwrap_or(4_000) / share
+}
+
+/// Copies one message a unit; the function of every third waits.
+fn waiting() -> impl Pattern {
+    Single(async |tx: &Transaction<'_>| {
+        let n: i64 = tx.value()?;
+        tx.produce(Record::to("out").value(&n).partition(tx.message().partition()))?;
+        for _ in 0..n % 3 {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    })
+}
+
+/// Copies batches that wait, and ask for more.
+fn growing() -> impl Pattern {
+    Batch::new(async |batch: &BatchTransaction<'_>| {
+        tokio::task::yield_now().await;
+        batch.consume_within(Duration::ZERO, 9).await?;
+        for message in batch.messages() {
+            let n: i64 = message.value()?;
+            batch.produce(message, Record::to("out").value(&n).partition(message.partition()))?;
+        }
+        tokio::task::yield_now().await;
+        Ok(())
+    })
+    .max_count(6)
+    .max_time(Duration::ZERO)
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Count {
+    count: i64,
+}
+
+/// Counts messages by key and says the count.
+fn counting() -> impl Pattern {
+    Single(async |tx: &Transaction<'_>| {
+        let count = tx.read_table_entry::<Count>()?.map_or(0, |entry| entry.count) + 1;
+        tokio::task::yield_now().await;
+        tx.update_table_entry(&Count { count })?;
+        tx.produce(Record::to("out").value(&count).partition(tx.message().partition()))
+    })
+}
+
+#[test]
+fn single_messages_count_once_in_any_order_of_events() {
+    Model::new(copy(), 1, false).hold("one member", runs(1));
+    Model::new(waiting(), 1, false).hold("one member that waits", runs(1));
+    Model::new(waiting(), 3, false).hold("three members that wait", runs(2));
+}
+
+#[test]
+fn batches_count_once_in_any_order_of_events() {
+    Model::new(growing(), 1, false).hold("one member", runs(1));
+    Model::new(growing(), 3, false).hold("three members", runs(2));
+}
+
+#[test]
+fn tables_count_once_in_any_order_of_events() {
+    Model::new(counting(), 1, true).hold("one member", runs(20));
+    Model::new(counting(), 2, true).hold("two members", runs(40));
+}
