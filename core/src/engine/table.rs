@@ -170,7 +170,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     /// Hears what the keeper has to tell.
     pub(super) fn table_news(&mut self) -> Result<(), LoopError> {
         let Some(tables) = &mut self.tables else { return Ok(()) };
-        if tables.is_ready() && !tables.keeper.is_inline() {
+        if tables.is_ready() && !tables.keeper.is_inline() && tables.keeper.is_alive() {
             return Ok(());
         }
         loop {

@@ -1,5 +1,6 @@
 //! Tests of the room as a whole: stores on a real disk, changelogs in memory.
 
+mod handle;
 mod keeper;
 
 use super::place::Place;
