@@ -4,7 +4,7 @@
 //! At least once: an offset is stored when the next message is asked for, and committed every
 //! `NU_CONSUMER_AUTO_COMMIT_INTERVAL_SECONDS`, so after a crash some messages come again.
 
-use crate::codec::{Codec, Encode, RegistryError, TopicEncoder, wire};
+use crate::codec::{Codec, Encode, TopicEncoder, wire};
 use crate::config::{Cluster, Config};
 use crate::engine::report_lag;
 use crate::headers::Header;
@@ -149,8 +149,9 @@ impl PlainConsumer {
         let (at, offset) = (message.topic_partition(), message.offset());
         if let Some(Ok((id, _))) = message.value_bytes().map(wire::split) {
             match self.codec.ensure(id).await {
-                // An unknown schema is for the decoder to report.
-                Ok(_) | Err(RegistryError::UnknownSchema { .. }) => {}
+                Ok(_) => {}
+                // What lies in the schema is for the decoder to report.
+                Err(error) if error.is_of_schema() => {}
                 Err(error) => return Err(ConsumeError::Schema { at, offset, error: error.into() }),
             }
         }

@@ -18,6 +18,14 @@ pub enum DecodeError {
     /// The schema is not in the cache: call [`Codec::ensure`](super::Codec::ensure) and try again.
     #[error("cannot decode: schema {0} has not been fetched from the registry yet")]
     NotFetched(SchemaId),
+    /// The registry has the schema, and it is none that can be decoded with.
+    #[error("cannot decode: {reason}")]
+    Unusable {
+        /// The schema that the message names.
+        schema: SchemaId,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The bytes do not fit the schema, or the schema does not fit the type asked for.
     #[error("cannot decode with schema {schema}: {reason}")]
     Invalid {

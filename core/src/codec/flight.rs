@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::watch;
 
@@ -12,7 +13,7 @@ use super::wire::SchemaId;
 
 type Outcome = Option<Result<&'static Schema, RegistryError>>;
 
-/// Holds the fetches under way. None is kept when it is over, so a failure is never remembered.
+/// Holds the fetches under way. None is kept when it is over, so an outage is never remembered.
 #[derive(Debug, Default)]
 pub(super) struct Flights(Mutex<HashMap<SchemaId, watch::Receiver<Outcome>>>);
 
@@ -70,8 +71,9 @@ async fn fly(
         if matches!(outcome, Err(RegistryError::Stopped)) && done.receiver_count() > 1 {
             continue; // Somebody came back just now.
         }
-        if let Ok(schema) = outcome {
-            codec.insert(id, schema);
+        match &outcome {
+            Ok(schema) => codec.insert(id, schema),
+            Err(error) => codec.unusable.note(id, error, Instant::now()),
         }
         flights.remove(&id);
         done.send_replace(Some(outcome));

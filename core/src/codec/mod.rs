@@ -28,11 +28,13 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod unusable;
 mod value;
 pub mod wire;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use serde::de::{Deserialize, DeserializeSeed};
@@ -60,6 +62,7 @@ struct Inner {
     /// Sorted by id. An app meets a few ids, so a list is searched faster than a map is hashed.
     schemas: ArcSwap<Vec<(SchemaId, &'static Schema)>>,
     flights: flight::Flights,
+    unusable: unusable::Unusable,
     source: Source,
 }
 
@@ -102,8 +105,9 @@ impl Codec {
     }
 
     fn with(source: Source) -> Self {
-        let schemas = ArcSwap::default();
-        Self(Arc::new(Inner { schemas, flights: flight::Flights::default(), source }))
+        let (schemas, flights) = (ArcSwap::default(), flight::Flights::default());
+        let unusable = unusable::Unusable::default();
+        Self(Arc::new(Inner { schemas, flights, unusable, source }))
     }
 
     /// Returns the registry client, for its health and counters; `None` for a codec in memory.
@@ -130,11 +134,14 @@ impl Codec {
     ///
     /// # Errors
     /// Only what does not pass by itself: the id is unknown (also after the grace time for
-    /// registries that lag), the login is refused, the schema is not Avro. Nothing of this is
-    /// remembered: the next call asks again.
+    /// registries that lag), the login is refused, the schema is not Avro. The next call asks again;
+    /// where the registry has the schema and it cannot be used, only after a minute.
     pub async fn ensure(&self, id: SchemaId) -> Result<&'static Schema, RegistryError> {
         if let Some(schema) = self.cached(id) {
             return Ok(schema);
+        }
+        if let Some(error) = self.0.unusable.fresh(id, Instant::now()) {
+            return Err(error);
         }
         match &self.0.source {
             Source::Registry(registry) => flight::fetch(&self.0, registry, id).await,
@@ -146,10 +153,19 @@ impl Codec {
         }
     }
 
+    /// Says why a schema is not in the cache.
+    pub(crate) fn missing(&self, id: SchemaId) -> DecodeError {
+        match self.0.unusable.last(id) {
+            Some(error) => DecodeError::Unusable { schema: id, reason: error.to_string() },
+            None => DecodeError::NotFetched(id),
+        }
+    }
+
     /// Decodes a key or value; `T` may borrow from `bytes`.
     ///
     /// # Errors
-    /// [`DecodeError::NotFetched`] asks for [`Codec::ensure`]; the others stay with the message.
+    /// [`DecodeError::NotFetched`] asks for [`Codec::ensure`]; the others stay with the message,
+    /// [`DecodeError::Unusable`] too, which such a call has found.
     #[inline]
     pub fn decode<'a, T: Deserialize<'a>>(&self, bytes: &'a [u8]) -> Result<T, DecodeError> {
         self.decode_seed(PhantomData, bytes)
@@ -166,7 +182,7 @@ impl Codec {
         bytes: &'a [u8],
     ) -> Result<S::Value, DecodeError> {
         let (id, body) = wire::split(bytes)?;
-        let schema = self.cached(id).ok_or(DecodeError::NotFetched(id))?;
+        let schema = self.cached(id).ok_or_else(|| self.missing(id))?;
         decode::decode_body(seed, id, schema, body)
     }
 
@@ -177,7 +193,7 @@ impl Codec {
     #[inline]
     pub fn decode_key<'a>(&self, bytes: &'a [u8]) -> Result<&'a str, DecodeError> {
         let (id, body) = wire::split(bytes)?;
-        let schema = self.cached(id).ok_or(DecodeError::NotFetched(id))?;
+        let schema = self.cached(id).ok_or_else(|| self.missing(id))?;
         let invalid = |reason: String| DecodeError::Invalid { schema: id, reason };
         if !schema.is_plain_string() {
             return Err(invalid(format!("the key is not a string but {}", schema.text())));
@@ -191,7 +207,7 @@ impl Codec {
     /// As [`Codec::decode`]; also when the data cannot be read with the reader's schema.
     pub fn decode_as(&self, reader: &Reader, bytes: &[u8]) -> Result<Value, DecodeError> {
         let (id, body) = wire::split(bytes)?;
-        let schema = self.cached(id).ok_or(DecodeError::NotFetched(id))?;
+        let schema = self.cached(id).ok_or_else(|| self.missing(id))?;
         let plans = reader
             .plans(schema)
             .map_err(|error| DecodeError::Invalid { schema: id, reason: error.to_string() })?;

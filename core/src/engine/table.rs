@@ -111,7 +111,8 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     /// Hears what the keeper has to tell.
     pub(super) fn table_news(&mut self) -> Result<(), LoopError> {
         let Some(tables) = &mut self.tables else { return Ok(()) };
-        if !self.hand.is_restoring() && !tables.keeper.is_inline() {
+        let quiet = !self.hand.is_restoring() && !tables.keeper.is_inline();
+        if quiet && tables.keeper.is_alive() {
             return Ok(());
         }
         let idle = self.hand.inbox.is_empty();

@@ -3,7 +3,7 @@
 use super::commit::Committer;
 use super::drive::{Driven, Waiter};
 use super::{Engine, ErrorPolicy, due_in, now_millis};
-use crate::codec::{DecodeError, RegistryError, wire};
+use crate::codec::{DecodeError, wire};
 use crate::error::{Exception, LoopError, MessageError};
 use crate::kafka::Source;
 use crate::message::Message;
@@ -205,7 +205,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             match self.drive(fetch, unit, Waiter::Loop)? {
                 Driven::Cancelled => return Ok(Driven::Cancelled),
                 Driven::Ready(Ok(())) => self.last_schema = Some(id),
-                Driven::Ready(Err(RegistryError::UnknownSchema { .. })) => {
+                Driven::Ready(Err(error)) if error.is_of_schema() => {
                     self.unknown_schemas.retain(|_, asked| asked.elapsed() < ASK_AGAIN);
                     self.unknown_schemas.insert(id, Instant::now());
                 }

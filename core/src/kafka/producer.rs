@@ -93,6 +93,10 @@ impl KafkaSink {
             .ok_or_else(|| SinkError { class: Class::Fatal, text: "there is no producer".into() })
     }
 
+    fn forget_failure(&self) {
+        *self.first_failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
+    }
+
     fn explain(&self, error: RawError) -> SinkError {
         let failure =
             self.first_failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
@@ -143,6 +147,7 @@ impl Sink for KafkaSink {
             let _guard = self.watchdog.watch("closing the old producer", self.limit * 2);
             self.live = None;
         }
+        self.forget_failure();
         let config: ClientConfig =
             self.properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
         let context = Context {
@@ -162,6 +167,8 @@ impl Sink for KafkaSink {
     }
 
     fn begin(&mut self) -> Result<(), SinkError> {
+        // One that failed in the transaction before says nothing of this one.
+        self.forget_failure();
         self.guarded("begin_transaction", |live| live.calls.begin())
     }
 
@@ -237,5 +244,59 @@ impl Live {
         })?;
         self.topics.push((topic, made));
         Ok(self.topics.len() - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::{KafkaSource, OffsetReset};
+
+    struct Deaf;
+
+    impl ClientObserver for Deaf {
+        fn statistics(&self, _: &rdkafka::Statistics) {}
+        fn error(&self, _: Option<RDKafkaErrorCode>, _: &str) {}
+    }
+
+    fn sink() -> KafkaSink {
+        let properties = |extra: (&str, &str)| {
+            let own = [("bootstrap.servers", "127.0.0.1:1"), extra];
+            own.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect()
+        };
+        let source = KafkaSource::new(
+            &properties(("group.id", "g")),
+            &[],
+            OffsetReset::Error,
+            Arc::new(Deaf),
+        )
+        .unwrap();
+        let watchdog = Watchdog::exiting().unwrap();
+        let properties = properties(("transactional.id", "t"));
+        KafkaSink::new(properties, &source, Arc::new(Deaf), watchdog, Duration::from_millis(1))
+    }
+
+    /// Its delivery report was kept, and no error of its own transaction asked for it.
+    fn fail_a_record(sink: &KafkaSink) {
+        *sink.first_failure.lock().unwrap() = Some("orders[0]: too large".into());
+    }
+
+    #[test]
+    fn a_failed_record_is_blamed_for_its_own_transaction_alone() {
+        let mut sink = sink();
+        let error = || RawError {
+            code: RDKafkaErrorCode::Fail,
+            text: "failed".into(),
+            fatal: false,
+            retriable: false,
+            requires_abort: true,
+        };
+        fail_a_record(&sink);
+        assert!(sink.explain(error()).text.contains("orders[0]"));
+        fail_a_record(&sink);
+        let _ = sink.begin();
+        assert!(!sink.explain(error()).text.contains("orders[0]"), "begun anew");
+        fail_a_record(&sink);
+        assert!(!sink.init().unwrap_err().text.contains("orders[0]"), "made anew");
     }
 }

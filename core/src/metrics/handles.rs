@@ -1,7 +1,8 @@
 //! What the rest of the core holds and bumps.
 
-use std::sync::Arc;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use prometheus::local::LocalHistogram;
@@ -9,22 +10,35 @@ use prometheus::{Gauge, Histogram, IntCounter};
 
 use super::registry::Metrics;
 
-/// Counts the messages of one topic. Resolve it once and keep it.
-#[derive(Clone, Debug)]
+/// Counts the messages of one topic. Resolve it once and keep it. A series is made with the first
+/// message that it counts: a topic that is only read has none of what is produced.
+#[derive(Clone)]
 pub struct TopicCounters {
-    pub(super) consumed: IntCounter,
-    pub(super) produced: IntCounter,
+    pub(super) metrics: Metrics,
+    pub(super) topic: Arc<str>,
+    pub(super) consumed: OnceLock<IntCounter>,
+    pub(super) produced: OnceLock<IntCounter>,
+}
+
+impl fmt::Debug for TopicCounters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TopicCounters").field("topic", &self.topic).finish_non_exhaustive()
+    }
 }
 
 impl TopicCounters {
     /// Counts messages consumed, once a batch.
     pub fn consumed(&self, messages: u64) {
-        self.consumed.inc_by(messages);
+        if messages > 0 {
+            self.consumed.get_or_init(|| self.metrics.consumed(&self.topic)).inc_by(messages);
+        }
     }
 
     /// Counts messages produced, once a batch.
     pub fn produced(&self, messages: u64) {
-        self.produced.inc_by(messages);
+        if messages > 0 {
+            self.produced.get_or_init(|| self.metrics.produced(&self.topic)).inc_by(messages);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The metrics of one process.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use prometheus::proto::LabelPair;
 use prometheus::{Gauge, Histogram, IntCounter, Registry, TextEncoder};
@@ -82,10 +82,17 @@ impl Metrics {
     /// Returns the counters of a topic.
     #[must_use]
     pub fn topic(&self, topic: &str) -> TopicCounters {
-        let core = &self.0.core;
-        let (consumed, produced) =
-            (series(&core.consumed, &[topic]), series(&core.produced, &[topic]));
-        TopicCounters { consumed, produced }
+        let (metrics, topic) = (self.clone(), topic.into());
+        let (consumed, produced) = (OnceLock::new(), OnceLock::new());
+        TopicCounters { metrics, topic, consumed, produced }
+    }
+
+    pub(super) fn consumed(&self, topic: &str) -> IntCounter {
+        series(&self.0.core.consumed, &[topic])
+    }
+
+    pub(super) fn produced(&self, topic: &str) -> IntCounter {
+        series(&self.0.core.produced, &[topic])
     }
 
     /// Counts messages that an app consumed in a loop of its own. [`PlainConsumer`] counts for
@@ -176,7 +183,9 @@ impl Metrics {
     /// retained ones that a `reset` left out.
     pub fn offsets_skipped(&self, topic: &str, deleted: u64, reset: u64) {
         for (reason, offsets) in [("deleted", deleted), ("reset", reset)] {
-            series(&self.0.core.skipped, &[topic, reason]).inc_by(offsets);
+            if offsets > 0 {
+                series(&self.0.core.skipped, &[topic, reason]).inc_by(offsets);
+            }
         }
     }
 

@@ -49,6 +49,30 @@ fn keeps_the_names_and_labels_of_nubium_utils() {
 }
 
 #[test]
+fn a_series_of_a_topic_appears_with_what_it_counts() {
+    let metrics = metrics();
+    let (input, output) = (metrics.topic("in"), metrics.topic("out"));
+    input.consumed(0);
+    metrics.offsets_skipped("in", 0, 0);
+    let text = metrics.text();
+    for name in ["messages_consumed", "messages_produced", "nubium_offsets_skipped_total"] {
+        assert!(!text.contains(name), "{name} in\n{text}");
+    }
+    input.consumed(2);
+    output.produced(1);
+    metrics.offsets_skipped("in", 5, 0);
+    let text = metrics.text();
+    let series: Vec<_> = text.lines().filter(|line| line.contains("topic=")).collect();
+    let at = r#"app="funnel",job="funnel-0""#;
+    let expected = [
+        format!(r#"messages_consumed{{{at},topic="in"}} 2"#),
+        format!(r#"messages_produced{{{at},topic="out"}} 1"#),
+        format!(r#"nubium_offsets_skipped_total{{{at},reason="deleted",topic="in"}} 5"#),
+    ];
+    assert_eq!(series, expected);
+}
+
+#[test]
 fn a_loop_counts_its_transactions() {
     let metrics = metrics();
     let of_loop = metrics.for_loop();

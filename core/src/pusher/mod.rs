@@ -17,10 +17,15 @@ pub use exposition::Exposition;
 use crate::config::Config;
 use anyhow::Context as _;
 use rounds::Rounds;
-use std::sync::mpsc;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use target::Target;
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// Between a panic of the pusher and its new start.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// How an app ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +60,7 @@ pub fn start_pushing(config: &Config, exposition: &Exposition) -> anyhow::Result
         return Ok(None);
     }
     let target = Target::new(settings, &config.app.hostname)?;
-    let rounds = Rounds::new(settings, target, exposition);
+    let target = Arc::new(target);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -67,11 +72,26 @@ pub fn start_pushing(config: &Config, exposition: &Exposition) -> anyhow::Result
         "Pushing metrics."
     );
     let (orders, inbox) = unbounded_channel();
+    let (own, exposition) = (settings.clone(), exposition.clone());
+    let make = move || Rounds::new(&own, Arc::clone(&target), &exposition);
     std::thread::Builder::new()
         .name("nubium-pusher".into())
-        .spawn(move || runtime.block_on(rounds.run(inbox)))
+        .spawn(move || push_on(&runtime, inbox, make))
         .context("thread of the metrics pusher")?;
     Ok(Some(Pushing { orders, limit: settings.exit_timeout, finished: false }))
+}
+
+/// Pushes to the end. A panic, of what an app measures for instance, costs the rounds under way and
+/// not all that come after.
+fn push_on(runtime: &Runtime, mut inbox: UnboundedReceiver<Order>, make: impl Fn() -> Rounds) {
+    loop {
+        let rounds = || runtime.block_on(make().run(&mut inbox));
+        if std::panic::catch_unwind(AssertUnwindSafe(rounds)).is_ok() {
+            return;
+        }
+        tracing::error!(pause = ?PAUSE, "The pushing of metrics panicked; it begins anew.");
+        std::thread::sleep(PAUSE);
+    }
 }
 
 /// Pushes until it is finished or dropped. Both block the thread they are called on while the last
@@ -122,5 +142,37 @@ impl Drop for Pushing {
         if !self.finished {
             self.last_push(End::Failed, self.limit);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    #[test]
+    fn a_panic_of_a_measurement_does_not_end_the_pushing() {
+        let vars = [
+            ("NU_APP_NAME", "app"),
+            ("NU_HOSTNAME", "app-0"),
+            ("NU_MP_PROJECT", "tests"),
+            ("NU_SCHEMA_REGISTRY_URL", "http://127.0.0.1:1"),
+            ("NU_KAFKA_CLUSTERS_CONFIGS_JSON", r#"{"main": {"url": "127.0.0.1:1"}}"#),
+            ("NU_TOPIC_CONFIGS_JSON", "{}"),
+            ("NU_METRICS_SERVICE_NAME", "127.0.0.1"),
+            ("NU_METRICS_POD_PORT", "1"),
+        ];
+        let vars = vars.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let config = Config::from_vars(vars).unwrap_or_else(|problems| panic!("{problems}")).config;
+        let (measured, rounds) = (AtomicU32::new(0), mpsc::channel());
+        let exposition =
+            Exposition::new(&Metrics::new("app", "app-0"), None).measuring(move || {
+                assert!(measured.fetch_add(1, Ordering::Relaxed) > 0, "panics once, as told");
+                let _ = rounds.0.send(());
+            });
+        let pushing = start_pushing(&config, &exposition).unwrap().expect("it is on");
+        rounds.1.recv_timeout(Duration::from_secs(60)).expect("a round after the panic");
+        pushing.finish_within(End::Clean, Duration::from_secs(5));
     }
 }

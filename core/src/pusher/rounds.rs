@@ -10,9 +10,11 @@ use super::target::{Job, PushError, Target};
 use super::{End, Order};
 use crate::config::MetricsPush;
 use crate::metrics::{PushMetrics, PushOutcome};
+use futures::FutureExt as _;
 use reqwest::Method;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -23,6 +25,15 @@ use tokio::time::MissedTickBehavior;
 enum Event {
     LookedUp(Lookup),
     Pushed { pod: IpAddr, answer: Result<u16, PushError>, took: Duration },
+}
+
+/// Runs a task whose panic is an answer too: what waits for it would wait for ever.
+async fn or_broken<T>(task: impl Future<Output = T>, instead: T) -> T {
+    let ran = AssertUnwindSafe(task).catch_unwind().await;
+    ran.unwrap_or_else(|_| {
+        tracing::error!("A task of the metrics pusher panicked; it is tried again.");
+        instead
+    })
 }
 
 /// Everything the pusher's thread knows.
@@ -44,12 +55,16 @@ pub(super) struct Rounds {
 }
 
 impl Rounds {
-    pub(super) fn new(settings: &MetricsPush, target: Target, exposition: &Exposition) -> Self {
+    pub(super) fn new(
+        settings: &MetricsPush,
+        target: Arc<Target>,
+        exposition: &Exposition,
+    ) -> Self {
         Self {
             exposition: exposition.clone(),
             counts: exposition.metrics().for_pushing(),
             service: Service::new(&settings.service_name, settings.dns_server),
-            target: Arc::new(target),
+            target,
             interval: settings.interval,
             as_gauges: settings.as_gauges,
             delete_on_exit: settings.delete_on_exit,
@@ -63,7 +78,7 @@ impl Rounds {
     }
 
     /// Pushes at once, then at the set rate and when ordered to, until the end.
-    pub(super) async fn run(mut self, mut orders: UnboundedReceiver<Order>) {
+    pub(super) async fn run(mut self, orders: &mut UnboundedReceiver<Order>) {
         let mut ticks = tokio::time::interval(self.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -109,7 +124,10 @@ impl Rounds {
     fn look_up(&mut self) {
         if !std::mem::replace(&mut self.looking_up, true) {
             let service = self.service.clone();
-            self.tasks.spawn(async move { Event::LookedUp(service.look_up().await) });
+            self.tasks.spawn(async move {
+                let lookup = service.look_up();
+                Event::LookedUp(or_broken(lookup, Lookup::Failed("it panicked".into())).await)
+            });
         }
     }
 
@@ -117,8 +135,7 @@ impl Rounds {
         match ended {
             Ok(Event::LookedUp(lookup)) => self.looked_up(lookup),
             Ok(Event::Pushed { pod, answer, took }) => self.pushed(pod, &answer, took),
-            // The pod it belonged to stays busy, so that it is left alone.
-            Err(error) => tracing::error!(%error, "A push of metrics broke."),
+            Err(error) => tracing::error!(%error, "A push of metrics broke off."),
         }
     }
 
@@ -200,7 +217,8 @@ impl Rounds {
         };
         self.tasks.spawn(async move {
             let start = Instant::now();
-            let answer = target.push(&client, address, &ports, &job).await;
+            let push = target.push(&client, address, &ports, &job);
+            let answer = or_broken(push, Err(PushError::NoAnswer("it panicked".into()))).await;
             Event::Pushed { pod: address, answer, took: start.elapsed() }
         });
     }
@@ -230,5 +248,16 @@ impl Rounds {
         if let Some(job) = next {
             self.start(address, job, alone);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::or_broken;
+
+    #[tokio::test]
+    async fn a_task_that_panics_has_an_answer() {
+        assert_eq!(or_broken(async { 1 }, 2).await, 1);
+        assert_eq!(or_broken(async { panic!("as told") }, 2).await, 2);
     }
 }

@@ -66,15 +66,21 @@ impl Applier {
         let mut pending = std::mem::take(&mut self.pending);
         let saved: Vec<i32> = pending.iter().map(|bounds| bounds.at.partition).collect();
         self.written.retain(|partition| !saved.contains(partition));
+        let mut advanced = Vec::new();
         for part in sorted.chunk_by(|(a, _), (b, _)| a.partition == b.partition) {
             let partition = part[0].0.partition;
             let known = pending.iter().position(|bounds| bounds.at.partition == partition);
             let position = known.map(|index| pending.swap_remove(index).end);
             self.write(partition, part, position)?;
             self.written.insert(partition);
+            advanced.push((partition, position, part.len()));
         }
         for bounds in pending {
             self.write(bounds.at.partition, &[], Some(bounds.end))?;
+            advanced.push((bounds.at.partition, Some(bounds.end), 0));
+        }
+        if !advanced.is_empty() {
+            self.shared.advance(self.changelog, advanced);
         }
         Ok(())
     }

@@ -102,6 +102,12 @@ impl KeeperHandle {
         self.inline.is_some()
     }
 
+    /// Says whether the keeper's thread runs. One that ended by itself has panicked: its news say so,
+    /// also to a loop that waits for none. Costs a load of an atomic.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.thread.as_ref().is_none_or(|thread| !thread.is_finished())
+    }
+
     /// What there is to tell. `Err`: the keeper is gone.
     pub(crate) fn news(&mut self) -> Result<Option<News>, &'static str> {
         if let Some(turn) = &mut self.inline {

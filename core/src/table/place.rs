@@ -153,8 +153,9 @@ impl Place {
             return Ok(None);
         }
         match fs::read_to_string(path.join("open")) {
-            Ok(boot) if boot != boot_id() => {
-                let why = "the machine went down while it was open, and nothing was synced";
+            Ok(boot) if !is_same_boot(&boot, &boot_id()) => {
+                let why = "the machine went down while it was open, or that is not known, and \
+                    nothing was synced";
                 return Ok(Some(why.into()));
             }
             Ok(_) => {}
@@ -233,7 +234,12 @@ fn meta_page(file: &mut File, at: u64) -> io::Result<Option<MetaPage>> {
     }))
 }
 
-/// Tells one boot of the machine from another.
+/// Compares the marker's boot with this one. Where one is not known they may be two.
+fn is_same_boot(marked: &str, now: &str) -> bool {
+    !marked.is_empty() && marked == now
+}
+
+/// Tells one boot of the machine from another; empty where the system does not say.
 fn boot_id() -> String {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     id.trim().to_owned()
@@ -245,4 +251,22 @@ fn file_name(name: &str) -> String {
     let dots = name.chars().all(|c| c == '.');
     let code = |c: char| format!("%{:02X}", u32::from(c));
     name.chars().map(|c| if plain(c) && !dots { c.to_string() } else { code(c) }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_same_boot;
+
+    #[test]
+    fn a_boot_that_is_not_known_is_another() {
+        for (marked, now, same) in [
+            ("a", "a", true),
+            ("a", "b", false),
+            ("", "b", false),
+            ("a", "", false),
+            ("", "", false),
+        ] {
+            assert_eq!(is_same_boot(marked, now), same, "{marked:?} {now:?}");
+        }
+    }
 }

@@ -78,7 +78,7 @@ pub struct PartitionState {
     pub rows: u64,
     /// The changelog offset up to which everything is in the store; more may be.
     pub position: i64,
-    /// The changelog's end when it was last asked for.
+    /// The changelog's end when it was last asked for, and what was written since.
     pub end: i64,
 }
 

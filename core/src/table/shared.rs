@@ -4,7 +4,7 @@ use super::error::{StoreError, TableError};
 use super::reader::{PartitionState, Phase, Role};
 use super::store::Store;
 use crate::metrics::Metrics;
-use crate::topic::TopicPartition;
+use crate::topic::{Topic, TopicPartition};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -18,7 +18,7 @@ pub(crate) struct Held {
     pub(crate) phase: Phase,
     /// Open, though perhaps behind.
     pub(crate) store: Option<Arc<Store>>,
-    /// The changelog's end, as last asked.
+    /// The changelog's end, as last asked; of what is ours, moved on by what was written since.
     pub(crate) end: i64,
 }
 
@@ -104,6 +104,23 @@ impl Shared {
         }
     }
 
+    /// So many records of ours were committed to these partitions' changelog and are in the stores;
+    /// where the log's end was asked for, it was this. A transaction ends with a control record. That
+    /// is less than the true end where others were aborted, until it is asked for again.
+    pub(crate) fn advance(
+        &self,
+        topic: Topic,
+        parts: impl IntoIterator<Item = (i32, Option<i64>, usize)>,
+    ) {
+        let mut all = self.write();
+        for (partition, asked, records) in parts {
+            let ours = all.get_mut(&TopicPartition { topic, partition });
+            let Some(held) = ours.filter(|held| held.is_ready(Role::Active)) else { continue };
+            let more = if records == 0 { 0 } else { i64::try_from(records).unwrap_or(0) + 1 };
+            held.end = held.end.max(asked.unwrap_or(0)).max(held.position()) + more;
+        }
+    }
+
     /// A partition is not here any more.
     pub(crate) fn remove(&self, at: TopicPartition) -> Option<Held> {
         if let Some(metrics) = self.metrics() {
@@ -150,8 +167,8 @@ impl Shared {
             role: held.role,
             phase: held.phase,
             rows: held.store.as_ref().and_then(|store| store.rows().ok()).unwrap_or(0),
-            position: held.store.as_ref().map_or(0, |store| store.position()),
-            end: held.end,
+            position: held.reached(),
+            end: held.end.max(held.position()),
         };
         of_topic.map(state).collect()
     }
@@ -175,6 +192,18 @@ impl Shared {
 }
 
 impl Held {
+    /// The position beside the rows.
+    fn position(&self) -> i64 {
+        self.store.as_ref().map_or(0, |store| store.position())
+    }
+
+    /// How far the store has come: what is ours and up to date has everything that was written, and
+    /// the position beside the rows follows later.
+    fn reached(&self) -> i64 {
+        let up_to_date = if self.is_ready(Role::Active) { self.end } else { 0 };
+        self.position().max(up_to_date)
+    }
+
     fn is_ready(&self, role: Role) -> bool {
         self.role == role && self.phase == Phase::Ready
     }

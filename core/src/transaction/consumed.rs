@@ -55,7 +55,7 @@ impl<'a> Consumed<'a> {
     /// As [`Self::datum`], or the registry does not know the schema.
     pub fn schema(self) -> anyhow::Result<&'static Schema> {
         let (id, _) = self.datum()?;
-        Ok(self.codec.cached(id).ok_or(DecodeError::NotFetched(id))?)
+        Ok(self.codec.cached(id).ok_or_else(|| self.codec.missing(id))?)
     }
 
     /// Says whether the value is null.

@@ -41,6 +41,22 @@ pub enum RegistryError {
         /// The registry's own words.
         message: String,
     },
+    /// The registry has the schema, and it is none of Avro.
+    #[error("schema {id} is of type {kind}, not AVRO: its producer must write Avro")]
+    NotAvro {
+        /// The schema id.
+        id: SchemaId,
+        /// The registry's name of its type, such as `PROTOBUF`.
+        kind: String,
+    },
+    /// The registry has the schema, and nothing can be decoded with it.
+    #[error("schema {id}: {why}")]
+    Unusable {
+        /// The schema id.
+        id: SchemaId,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The schema is not registered, and this app shall not register schemas.
     #[error(
         "the schema is not registered under subject `{subject}` ({message}); register it first, or \
@@ -63,6 +79,19 @@ pub enum RegistryError {
     /// The runtime that carries the requests has ended.
     #[error("the registry client has been shut down")]
     Stopped,
+}
+
+impl RegistryError {
+    /// Tells what belongs to the schema that was asked for, and so to the messages that name it,
+    /// from outages and refusals, which concern every message.
+    #[must_use]
+    pub fn is_of_schema(&self) -> bool {
+        match self {
+            Self::UnknownSchema { .. } | Self::NotAvro { .. } | Self::Unusable { .. } => true,
+            Self::Settings(_) | Self::Unreachable { .. } | Self::Refused { .. } => false,
+            Self::NotRegistered { .. } | Self::Schema { .. } | Self::Stopped => false,
+        }
+    }
 }
 
 fn within(waited: Duration) -> String {

@@ -143,7 +143,7 @@ impl Registry {
     /// Fetches a schema by id, for as long as it takes or `wanted` says no.
     ///
     /// # Errors
-    /// Only permanent ones: see [`retriable`].
+    /// Only permanent ones: see [`retriable`], and those that lie in the schema.
     pub(super) async fn fetch(
         &self,
         id: SchemaId,
@@ -165,7 +165,20 @@ impl Registry {
             }
             answer => answer?,
         };
-        self.parse(&format!("schema {id}"), &answer).await
+        if let Some(kind) = answer.foreign_kind() {
+            return Err(RegistryError::NotAvro { id, kind: kind.into() });
+        }
+        match self.parse(&format!("schema {id}"), &answer).await {
+            Err(RegistryError::Schema { error, .. }) => {
+                Err(RegistryError::Unusable { id, why: error.to_string() })
+            }
+            // A schema that it refers to, which may come yet.
+            Err(RegistryError::Refused { what, status: 404, message }) => {
+                let message = format!("it refers to another; cannot {what}: {message}");
+                Err(RegistryError::UnknownSchema { id, waited: Duration::ZERO, message })
+            }
+            parsed => parsed,
+        }
     }
 
     /// Registers a schema under a subject, or finds it there; returns its id.
@@ -240,7 +253,7 @@ impl Registry {
         answer: &SchemaAnswer,
     ) -> Result<&'static Schema, RegistryError> {
         let bad = |error| RegistryError::Schema { what: what.into(), error };
-        if let Some(kind) = answer.kind.as_deref().filter(|kind| *kind != "AVRO") {
+        if let Some(kind) = answer.foreign_kind() {
             let error = SchemaError::new(format!("its type is {kind}, not AVRO"));
             return Err(bad(error));
         }
@@ -349,6 +362,13 @@ impl fmt::Debug for Registry {
 struct Patience {
     deadline: Option<Duration>,
     not_found: Duration,
+}
+
+impl SchemaAnswer {
+    /// The type of a schema that is none of Avro.
+    fn foreign_kind(&self) -> Option<&str> {
+        self.kind.as_deref().filter(|kind| *kind != "AVRO")
+    }
 }
 
 impl Reference {

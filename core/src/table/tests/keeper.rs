@@ -342,3 +342,34 @@ fn committed_writes_reach_the_store_and_the_position_only_what_was_committed_bef
     applier.after(&writes(&[])).unwrap();
     assert_eq!(store.position(), 1_000);
 }
+
+#[test]
+fn what_is_told_of_a_partition_moves_with_every_committed_batch() {
+    let (dir, logs) = (TempDir::new().unwrap(), Rc::default());
+    let mut process = start(dir.path(), &logs, |_| {});
+    process.own(0);
+    let told = |process: &Process| {
+        let state = process.shared.states("app__changelog")[0];
+        (state.position, state.end)
+    };
+    assert_eq!(told(&process), (0, 0));
+    let ends = Box::new(|of: &[TopicPartition]| {
+        Some(of.iter().map(|at| Bounds { at: *at, first: 0, end: 1_000 }).collect())
+    });
+    let mut applier =
+        Applier::new(Arc::clone(&process.shared), Topic::named("app__changelog"), 7, ends);
+    let batch = writes(&[("key-0", Some("x")), ("key-1", None)]);
+    applier.after(&batch).unwrap();
+    assert_eq!(told(&process), (3, 3), "two records and the transaction's end");
+    applier.after(&batch).unwrap();
+    assert_eq!(told(&process), (6, 6));
+    applier.before(true);
+    applier.after(&batch).unwrap();
+    assert_eq!(
+        told(&process),
+        (1_003, 1_003),
+        "the end that was asked for, and the batch behind it"
+    );
+    applier.after(&writes(&[])).unwrap();
+    assert_eq!(told(&process), (1_003, 1_003));
+}

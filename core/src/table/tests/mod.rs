@@ -1,5 +1,6 @@
 //! Tests of the room as a whole: stores on a real disk, changelogs in memory.
 
+mod handle;
 mod keeper;
 
 use super::place::Place;
@@ -123,6 +124,7 @@ fn what_cannot_be_used_is_set_aside_and_made_anew() {
         ("cut to one page", hurt(cut(|_| 4096), &same)),
         ("no LMDB", hurt(|path| std::fs::write(path.join("data.mdb"), [7; 9000]).unwrap(), &same)),
         ("another boot", hurt(|path| std::fs::write(path.join("open"), "other").unwrap(), &same)),
+        ("an unknown boot", hurt(|path| std::fs::write(path.join("open"), "").unwrap(), &same)),
         ("another app", hurt(nothing, &other(|i| i.app = "other".into()))),
         ("another partition", hurt(nothing, &other(|i| i.partition = 1))),
         ("a changelog made anew", hurt(nothing, &other(|i| i.topic_id = "new".into()))),
