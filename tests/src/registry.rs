@@ -110,11 +110,23 @@ impl RegistryClient {
     /// # Errors
     /// The registry does not answer, or refuses.
     pub fn register(&self, subject: &str, schema: &str) -> Result<u32> {
+        self.post_version(subject, &json!({ "schema": schema }))
+    }
+
+    /// Registers a schema of another type, such as `JSON` or `PROTOBUF`, and returns its id.
+    ///
+    /// # Errors
+    /// The registry does not answer, or refuses.
+    pub fn register_as(&self, kind: &str, subject: &str, schema: &str) -> Result<u32> {
+        self.post_version(subject, &json!({ "schemaType": kind, "schema": schema }))
+    }
+
+    fn post_version(&self, subject: &str, body: &serde_json::Value) -> Result<u32> {
         let request = self
             .http
             .post(format!("{}/subjects/{subject}/versions", self.url))
             .header("content-type", MEDIA_TYPE)
-            .body(json!({ "schema": schema }).to_string());
+            .body(body.to_string());
         let answer = self.call(request)?;
         let id = answer["id"].as_u64().with_context(|| format!("no id in {answer}"))?;
         Ok(u32::try_from(id)?)

@@ -87,7 +87,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             let offset = place.map_or("unknown".to_owned(), |place| place.to_string());
             tracing::error!(%topic, partition, offset, first, end, to, deleted, skipped, ?reset,
                 "The log does not hold the offset to read next. Going on elsewhere, as \
-                NU_CONSUMER_AUTO_OFFSET_RESET says; look at the topic's retention, and at the lag.");
+                NU_CONSUMER_AUTO_OFFSET_RESET says; look at the topic's retention and the lag.");
             self.observer.skipped(at, deleted, skipped);
         }
         if self.hand.holds(at) || self.bench.outbox.borrow().batch().next.get(at).is_some() {

@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use nubium_tests::checker::{Extent, Source, Violation, check};
 use nubium_tests::ledger::{Fate, Ledger, Partition};
 use nubium_tests::reader::{Raw, read_all, settled};
+use nubium_tests::registry::RegistryClient;
 use nubium_tests::scenario::{Cluster, DEADLINE, Kept, Scenario};
 use nubium_tests::topics;
 
@@ -145,6 +146,31 @@ fn undecodable_bytes_go_to_the_failure_topic_as_they_are() -> Result<()> {
     let guids: Vec<_> = failed.iter().map(|record| record.header("guid")).collect();
     assert_eq!(guids, [Some("guid-1"), Some("guid-2"), Some("guid-3"), Some("guid-4")]);
     assert!(failed.iter().all(|record| record.header("exception").is_some()));
+    assert!(app.exits().is_empty(), "it ended by itself: {:?}", app.exits());
+    Ok(())
+}
+
+#[test]
+fn a_record_of_a_schema_that_is_not_avro_goes_to_the_failure_topic() -> Result<()> {
+    let mut run = prepare("not-avro")?;
+    run.scenario.set("NU_PRODUCE_FAILURE_TOPICS", run.failure.clone());
+    let registry = RegistryClient::new(&run.scenario.cluster.registry)?;
+    let subject = format!("{}-json", run.scenario.group);
+    let schema = r#"{"$schema":"http://json-schema.org/draft-07/schema#","type":"object"}"#;
+    let id = registry.register_as("JSON", &subject, schema)?;
+    let value = [&[0][..], &id.to_be_bytes(), b"{}"].concat();
+    run.ledger.write_fates(&run.input, &[Fate::Copy])?;
+    run.ledger.write_bytes(&run.input, &value)?;
+    run.ledger.write_bytes(&run.input, &value)?;
+    run.ledger.write_fates(&run.input, &[Fate::Copy])?;
+    let mut app = Kept::start(&run.scenario, APP, "app")?;
+    run.scenario.drained(&run.ledger, || app.tend())?;
+    run.scenario.verify(&run.ledger, Extent::Complete)?;
+    let failed = run.read(&run.failure)?;
+    let values: Vec<_> = failed.iter().map(|record| record.value.as_deref()).collect();
+    assert_eq!(values, [Some(&*value), Some(&*value)]);
+    let exception = failed[0].header("exception").context("no header `exception`")?;
+    assert!(exception.contains("DecodeError") && exception.contains("JSON"), "{exception}");
     assert!(app.exits().is_empty(), "it ended by itself: {:?}", app.exits());
     Ok(())
 }

@@ -84,8 +84,8 @@ pub(super) const CONSUMER: Section = Section {
             "NU_CONSUMER_AUTO_OFFSET_RESET",
             OneOf(AutoOffsetReset::NAMES),
             Use("latest"),
-            "Where a group starts that has no committed offset, or whose committed offset the log does \
-                not hold any more: what is passed over then is logged and counted \
+            "Where a group starts that has no committed offset, or whose committed offset the log \
+                does not hold any more: what is passed over then is logged and counted \
                 (nubium_offsets_skipped_total). With `error` the app ends and names the place.",
             "earliest",
         ),
