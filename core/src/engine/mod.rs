@@ -23,6 +23,7 @@ mod pump;
 mod rebalance;
 mod recovery;
 mod settings;
+mod sweep;
 mod table;
 mod trouble;
 mod unit;

@@ -54,6 +54,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     pub(super) fn rewind(&mut self) {
         self.bench.outbox.borrow_mut().clear();
         self.hand.rewind();
+        self.sweep_anew();
         self.keep_guesses();
     }
 

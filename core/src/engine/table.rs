@@ -3,6 +3,7 @@
 
 use super::Engine;
 use super::commit::Committer;
+use super::sweep::Sweep;
 use crate::error::LoopError;
 use crate::kafka::Source;
 use crate::pattern::Pattern;
@@ -33,8 +34,8 @@ pub(crate) struct Tables {
     unsaved: bool,
     swept: Instant,
     sweep: Duration,
-    /// Where the next sweep of a partition goes on.
-    cursors: Vec<(TopicPartition, Vec<u8>)>,
+    /// How far the look for expired rows has come in each partition.
+    sweeps: Vec<(TopicPartition, Sweep)>,
 }
 
 impl Tables {
@@ -55,7 +56,7 @@ impl Tables {
             unsaved: false,
             swept: Instant::now(),
             sweep: SWEEP,
-            cursors: Vec::new(),
+            sweeps: Vec::new(),
         }
     }
 
@@ -93,7 +94,7 @@ impl Tables {
     }
 
     fn release(&mut self, at: TopicPartition) {
-        self.cursors.retain(|(known, _)| *known != at);
+        self.sweeps.retain(|(known, _)| *known != at);
         if let Some(topic) = self.changelog {
             self.keeper.order(Order::Release(TopicPartition { topic, partition: at.partition }));
         }
@@ -152,6 +153,13 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         let ours = self.hand.ours();
         ours.iter().for_each(|at| tables.release(*at));
         self.hand.release(&ours);
+    }
+
+    /// Looks at every row again: deletions of expired ones may have been dropped.
+    pub(super) fn sweep_anew(&mut self) {
+        if let Some(tables) = &mut self.tables {
+            tables.sweeps.clear();
+        }
     }
 
     /// The batch on its way has ended.
@@ -228,18 +236,26 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         let Some(topic) = tables.changelog else { return Ok(()) };
         let of = TopicPartition { topic, partition: at.partition };
         let Some(store) = tables.shared.ready(of) else { return Ok(()) };
-        let cursor = tables.cursors.iter().position(|(known, _)| *known == at);
-        let cursor = cursor.map(|index| tables.cursors.swap_remove(index).1);
+        let index = tables.sweeps.iter().position(|(known, _)| *known == at);
+        let index = index.unwrap_or_else(|| {
+            tables.sweeps.push((at, Sweep::default()));
+            tables.sweeps.len() - 1
+        });
+        let sweep = &mut tables.sweeps[index].1;
+        if !sweep.is_due(before) {
+            return Ok(());
+        }
         let own_id = self.bench.table.as_ref().map_or(0, |desk| desk.framing.key.0);
         let mut found = Vec::new();
-        let looked = store.written_before(before, cursor.as_deref(), SWEPT, |key, id| {
-            if found.len() < EXPIRED {
+        let looked = store.written_before(before, sweep.place(), SWEPT, |key, id| {
+            let taken = found.len() < EXPIRED;
+            if taken {
                 found.push((key.to_owned(), (id != own_id).then_some(id)));
             }
+            taken
         });
         match looked {
-            Ok(Some(last)) => tables.cursors.push((at, last)),
-            Ok(None) => {}
+            Ok(looked) => sweep.looked(looked.last, looked.oldest, now_millis()),
             Err(error) => {
                 return Err(LoopError::Table { what: of.to_string(), error: error.to_string() });
             }

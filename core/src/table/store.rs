@@ -61,6 +61,15 @@ pub struct StoredRow {
     pub timestamp: i64,
 }
 
+/// What a look at some rows has found.
+#[derive(Debug)]
+pub(crate) struct Looked {
+    /// The last key that was looked at; none where it came to the end.
+    pub(crate) last: Option<Vec<u8>>,
+    /// The earliest time of a row that was not taken, in milliseconds since the epoch.
+    pub(crate) oldest: i64,
+}
+
 impl Store {
     /// Opens a store to look at it, beside the app that owns it or without one.
     ///
@@ -277,8 +286,8 @@ impl Store {
         })
     }
 
-    /// Finds the keys of rows written before `before`, with their schema ids, among up to `limit` rows behind `after`.
-    /// Answers the last key it looked at; `None`: it came to the end.
+    /// Finds the keys of rows written before `before`, with their schema ids, among up to `limit`
+    /// rows behind `after`; `take` says whether it has taken one.
     ///
     /// # Errors
     /// LMDB fails, or a row is damaged.
@@ -287,29 +296,25 @@ impl Store {
         before: i64,
         after: Option<&[u8]>,
         limit: usize,
-        mut found: impl FnMut(&str, u32),
-    ) -> Result<Option<Vec<u8>>, StoreError> {
+        mut take: impl FnMut(&str, u32) -> bool,
+    ) -> Result<Looked, StoreError> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.reading(|txn| {
-            let mut last = None;
-            for (count, entry) in
-                self.data.range(txn, &(from, Bound::<&[u8]>::Unbounded))?.enumerate()
-            {
-                if count == limit {
-                    return Ok(last);
-                }
+            let mut looked = Looked { last: None, oldest: i64::MAX };
+            let rows = self.data.range(txn, &(from, Bound::<&[u8]>::Unbounded))?;
+            for (count, entry) in rows.take(limit).enumerate() {
                 let (store_key, bytes) = entry?;
                 let row = row::read(bytes);
                 let read = row.and_then(|row| Some((row::key_text(store_key, &row)?, row)));
                 let (key, row) = read.ok_or(heed::Error::Mdb(heed::MdbError::Corrupted))?;
-                if row.timestamp < before {
-                    found(key, row.key_id);
+                if row.timestamp >= before || !take(key, row.key_id) {
+                    looked.oldest = looked.oldest.min(row.timestamp);
                 }
                 if count + 1 == limit {
-                    last = Some(store_key.to_vec());
+                    looked.last = Some(store_key.to_vec());
                 }
             }
-            Ok(None)
+            Ok(looked)
         })
     }
 
