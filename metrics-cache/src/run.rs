@@ -111,7 +111,7 @@ async fn serve_all(
     if let Some(file) = cli.file.path() {
         // Requests are answered meanwhile; those that were pushed by now are newer and stay.
         let (shared, path) = (app.clone(), file.to_owned());
-        tokio::task::spawn_blocking(move || upkeep::restore(&shared, &path)).await?;
+        tokio::task::spawn_blocking(move || upkeep::restore(&shared, &path)).await??;
     }
     if let Some(peers) = peers {
         tokio::select! {
@@ -119,6 +119,7 @@ async fn serve_all(
             () = stop.wait() => {}
         }
     }
+    app.store.settle();
     app.ready.store(true, Ordering::Release);
     let mut upkeep = JoinSet::new();
     if let Some(file) = cli.file.path() {

@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::server::Shared;
@@ -14,26 +15,42 @@ use crate::store::{now, persist};
 const EXPIRY_TURN: Duration = Duration::from_secs(1);
 
 /// Takes in what the file holds. Problems are logged: an empty cache serves better than none.
-pub(crate) fn restore(app: &Shared, file: &Path) {
-    match persist::restore(&app.store, file) {
-        Ok(report) => {
-            let groups = report.groups;
-            for problem in report.problems {
-                tracing::error!(
-                    file = %file.display(),
-                    problem,
-                    "The persistence file is damaged. What is good in it was taken; a copy is kept \
-                     beside it as `.damaged`."
-                );
-            }
-            tracing::info!(file = %file.display(), groups, "Read the persistence file.");
-        }
-        Err(error) => tracing::error!(
+///
+/// # Errors
+/// The file cannot be read, and cannot be kept aside either: the next write would destroy it.
+pub(crate) fn restore(app: &Shared, file: &Path) -> anyhow::Result<()> {
+    let report = match persist::restore(&app.store, file) {
+        Ok(report) => report,
+        Err(error) => return keep_aside(file, &error),
+    };
+    for problem in report.problems {
+        tracing::error!(
             file = %file.display(),
-            %error,
-            "Cannot read the persistence file. Starting without it; check its permissions."
-        ),
+            problem,
+            "The persistence file is damaged. What is good in it was taken; a copy is kept beside \
+             it as `.damaged`."
+        );
     }
+    tracing::info!(file = %file.display(), groups = report.groups, "Read the persistence file.");
+    Ok(())
+}
+
+fn keep_aside(file: &Path, why: &std::io::Error) -> anyhow::Result<()> {
+    let kept = persist::keep_aside(file, now()).with_context(|| {
+        format!(
+            "the persistence file {} cannot be read ({why}) and cannot be renamed; the next write \
+             would destroy it. Look at its permissions and at the disk, or move it away",
+            file.display()
+        )
+    })?;
+    tracing::error!(
+        file = %file.display(),
+        kept = %kept.display(),
+        error = %why,
+        "The persistence file cannot be read. It was renamed, and the cache starts without it: \
+         stop it, mend the file, and name it back to have its groups again."
+    );
+    Ok(())
 }
 
 /// Writes the file whenever something changed, at most once per interval.
@@ -41,7 +58,8 @@ pub(crate) async fn persist(app: Shared, file: PathBuf, every: Duration) {
     // An interval of zero means after each change, which a short one comes close to.
     let mut turns = interval(every.max(Duration::from_millis(100)));
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut written = app.store.version();
+    // What came in since the start is written too; nothing at all needs no file.
+    let mut written = 0;
     loop {
         turns.tick().await;
         let version = app.store.version();

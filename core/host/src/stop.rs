@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -17,7 +17,7 @@ type Callback = Box<dyn FnOnce() + Send>;
 pub struct Stop(Arc<Inner>);
 
 struct Inner {
-    why: OnceLock<String>,
+    why: OnceLock<(String, Instant)>,
     seen: watch::Sender<bool>,
     callbacks: Mutex<Callbacks>,
     /// Threads wait on this one: they have no runtime.
@@ -50,7 +50,7 @@ impl Stop {
         let mut first = false;
         inner.why.get_or_init(|| {
             first = true;
-            why.to_owned()
+            (why.to_owned(), Instant::now())
         });
         if !first {
             return;
@@ -74,7 +74,14 @@ impl Stop {
     /// Returns why a stop was asked for, once it was.
     #[must_use]
     pub fn why(&self) -> Option<&str> {
-        self.0.why.get().map(String::as_str)
+        self.0.why.get().map(|(why, _)| why.as_str())
+    }
+
+    /// Returns what is left of a stop's time, counted from its request; all of it before one.
+    #[must_use]
+    pub fn left(&self, limit: Duration) -> Duration {
+        let since = self.0.why.get().map(|(_, asked)| asked.elapsed());
+        limit.saturating_sub(since.unwrap_or_default())
     }
 
     /// Waits, as a task, until a stop is asked for.
@@ -176,6 +183,8 @@ mod tests {
         stop.request("second");
         assert!(stop.requested());
         assert_eq!(stop.why(), Some("first"));
+        assert!(stop.left(Duration::from_secs(60)) <= Duration::from_secs(60));
+        assert_eq!(stop.left(Duration::ZERO), Duration::ZERO);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::transaction::{Output, Workbench};
 use anyhow::Context as _;
 use nubium_host::http::{ProbeServer, Probes};
 use nubium_host::{Exit, HealthFile, Stop, StopHook, Watchdog};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Aborted transactions in a row after which an app ends: with the default back-off about a minute
@@ -98,16 +98,12 @@ impl Running {
         let exposition =
             Exposition::new(&self.metrics, Some(&self.codec)).measuring(move || tables.0.measure());
         let pushing = start_pushing(&self.config, &exposition).map_err(host)?;
-        let asked = Arc::new(OnceLock::new());
-        let _hook = self.stop.on_request({
-            let asked = Arc::clone(&asked);
-            move || _ = asked.set(Instant::now())
-        });
         let ended = self.run_loops(&exposition, &pattern);
         if let Some(pushing) = pushing {
             let end = if ended.is_ok() { End::Clean } else { End::Failed };
-            let since = asked.get().map_or(Duration::ZERO, Instant::elapsed);
-            pushing.finish_within(end, time_left(self.config.operation.shutdown_timeout, since));
+            // The end must come before the limit, or an orderly stop would look like a hang.
+            let left = self.stop.left(self.config.operation.shutdown_timeout);
+            pushing.finish_within(end, left.saturating_sub(Duration::from_secs(1)));
         }
         ended
     }
@@ -356,12 +352,6 @@ impl Running {
             );
         }))
     }
-}
-
-/// Returns how much of a stop's time is left for the last push: the end must come before the limit
-/// does, or an orderly stop would look like one that hung.
-fn time_left(limit: Duration, since: Duration) -> Duration {
-    limit.saturating_sub(since + Duration::from_secs(1))
 }
 
 fn outputs(encoders: Vec<TopicEncoder>) -> Vec<Output> {

@@ -11,6 +11,7 @@
 
 mod check;
 mod compile;
+mod deletions;
 pub(crate) mod persist;
 pub(crate) mod saved;
 mod state;
@@ -85,13 +86,13 @@ impl Store {
 
     /// Removes a group; it is no error if there is none.
     pub(crate) fn delete(&self, key: &GroupKey) {
-        self.write().delete(key.series(), Some(key));
+        self.write().delete_for_good(key, now());
         self.changed();
     }
 
     /// Removes every group.
     pub(crate) fn wipe(&self) {
-        self.write().wipe();
+        self.write().wipe(now());
         self.changed();
     }
 
@@ -115,6 +116,11 @@ impl Store {
         let taken = self.write().adopt(key, group, &self.limits);
         self.changed();
         taken
+    }
+
+    /// Says that everything from before the start is here, so that deletions need no memory.
+    pub(crate) fn settle(&self) {
+        self.write().settle();
     }
 
     /// Returns all that is held at this moment.

@@ -77,6 +77,17 @@ pub(crate) fn restore(store: &Store, file: &Path) -> io::Result<Report> {
     Ok(Report { groups: taken, problems })
 }
 
+/// Renames a file that cannot be read, so that no write destroys it. Answers its new name; `now` is
+/// in nanoseconds since 1970.
+///
+/// # Errors
+/// Whatever the file system says.
+pub(crate) fn keep_aside(file: &Path, now: u64) -> io::Result<PathBuf> {
+    let kept = beside(file, &format!(".unreadable-{}", now / 1_000_000_000));
+    fs::rename(file, &kept)?;
+    Ok(kept)
+}
+
 fn beside(file: &Path, ending: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(ending);
@@ -158,6 +169,34 @@ mod tests {
         fs::create_dir(beside(&file, ".in_progress")).expect("made");
         assert!(save(&store(), &file).is_err());
         assert_eq!(fs::read(&file).expect("read"), good);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_kept_under_another_name() {
+        let directory = tempfile::tempdir().expect("directory");
+        let file = directory.path().join("metrics");
+        fs::create_dir(&file).expect("made");
+        fs::write(file.join("inside"), "precious").expect("written");
+        assert!(restore(&store(), &file).is_err());
+        let kept = keep_aside(&file, 1_700_000_000_500_000_000).expect("renamed");
+        assert!(kept.ends_with("metrics.unreadable-1700000000"), "{}", kept.display());
+        assert_eq!(fs::read(kept.join("inside")).expect("read"), b"precious");
+        save(&filled(), &file).expect("the name is free");
+    }
+
+    #[test]
+    fn what_is_deleted_before_the_file_was_read_does_not_come_back() {
+        let directory = tempfile::tempdir().expect("directory");
+        let file = directory.path().join("metrics");
+        save(&filled(), &file).expect("saved");
+        let after = store();
+        after.delete(&key("job/a"));
+        let report = restore(&after, &file).expect("restored");
+        assert_eq!(report.groups, 2);
+        assert!(!scrape(&after).contains("job=\"a\""), "it came back");
+        after.settle();
+        let report = restore(&after, &file).expect("restored again");
+        assert_eq!(report.groups, 1, "nothing is remembered once all was restored");
     }
 
     #[test]

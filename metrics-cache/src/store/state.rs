@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::compile::Compiled;
+use super::deletions::Deletions;
 use super::saved::Restored;
 use crate::family::{Family, Kind};
 use crate::limits::{Bound, PushError, PushLimits, refused};
@@ -79,6 +80,7 @@ pub(crate) struct State {
     pub(super) hashes: ahash::RandomState,
     next_id: u32,
     bytes: usize,
+    deletions: Deletions,
 }
 
 /// All that was held at one moment, in the order of a scrape.
@@ -99,6 +101,7 @@ impl State {
             hashes: ahash::RandomState::new(),
             next_id: 0,
             bytes: 0,
+            deletions: Deletions::default(),
         }
     }
 
@@ -300,8 +303,23 @@ impl State {
         }
     }
 
-    pub(super) fn wipe(&mut self) {
-        *self = Self::new(std::mem::take(&mut self.own));
+    /// Deletes a group because somebody asked for it: also one that is yet to be restored.
+    pub(super) fn delete_for_good(&mut self, key: &GroupKey, now: u64) {
+        if !self.is_of_another_key(key) {
+            self.deletions.note(key.series(), now);
+        }
+        self.delete(key.series(), Some(key));
+    }
+
+    pub(super) fn wipe(&mut self, now: u64) {
+        let mut deletions = std::mem::take(&mut self.deletions);
+        deletions.note_all(now);
+        *self = Self { deletions, ..Self::new(std::mem::take(&mut self.own)) };
+    }
+
+    /// Everything that was to be restored is here.
+    pub(super) fn settle(&mut self) {
+        self.deletions.close();
     }
 
     /// Lists groups that nobody pushed to for too long.
@@ -318,7 +336,7 @@ impl State {
         stale
     }
 
-    /// Takes a saved group in, unless what is held is as new.
+    /// Takes a saved group in, unless what is held is as new or it was deleted since.
     pub(super) fn adopt(
         &mut self,
         key: &GroupKey,
@@ -326,7 +344,8 @@ impl State {
         limits: &PushLimits,
     ) -> Result<bool, PushError> {
         let heard = self.groups.get(key.series()).map_or(0, Group::heard);
-        if heard >= saved.pushed.max(saved.failed) {
+        let of_saved = saved.pushed.max(saved.failed);
+        if heard >= of_saved || self.deletions.cover(key.series(), of_saved) {
             return Ok(false);
         }
         self.check(key, &saved.families, Mode::Replace)?;

@@ -128,7 +128,7 @@ impl Delivery {
         for (name, value) in own.into_iter().filter(|(name, _)| !given(name)) {
             properties.set(name, value);
         }
-        let reports = Reports { brokers, stop };
+        let reports = Reports::new(brokers, stop);
         let producer = properties.create_with_context(reports).context("Kafka producer")?;
         Ok(Self { producer })
     }
@@ -222,6 +222,45 @@ fn fate(code: Option<RDKafkaErrorCode>) -> Fate {
 struct Reports {
     brokers: Arc<Gate>,
     stop: Stop,
+    /// When a refusal was logged last: librdkafka repeats it for every broker and attempt.
+    refused: Mutex<Option<Instant>>,
+}
+
+/// How often a refusal that stays is logged.
+const REMIND: Duration = Duration::from_secs(30);
+
+/// Tells what no waiting mends: a password, a certificate, or a right is wrong.
+fn is_refusal(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code,
+        Code::Authentication
+            | Code::SaslAuthenticationFailed
+            | Code::UnsupportedSASLMechanism
+            | Code::SSL
+            | Code::ClusterAuthorizationFailed
+            | Code::TopicAuthorizationFailed
+    )
+}
+
+impl Reports {
+    fn new(brokers: Arc<Gate>, stop: Stop) -> Self {
+        Self { brokers, stop, refused: Mutex::default() }
+    }
+
+    fn refused(&self, code: RDKafkaErrorCode, reason: &str) {
+        let mut last = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|last| last.elapsed() < REMIND) {
+            return;
+        }
+        *last = Some(Instant::now());
+        tracing::error!(
+            ?code,
+            reason,
+            "Kafka refuses this client: requests are answered 503 until the user, the password, the \
+             certificates (NU_KAFKA_CLUSTERS and its settings) or the rights are mended."
+        );
+    }
 }
 
 impl ClientContext for Reports {
@@ -254,6 +293,7 @@ impl ClientContext for Reports {
                 tracing::error!(reason, "The producer failed for good; the process ends.");
                 self.stop.request(FATAL);
             }
+            Some(code) if is_refusal(code) => self.refused(code, reason),
             _ => tracing::debug!(%error, reason, "librdkafka reports an error."),
         }
     }

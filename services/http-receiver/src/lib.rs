@@ -38,6 +38,7 @@ pub mod route;
 pub mod serve;
 pub mod server;
 pub mod settings;
+mod stopping;
 pub mod telemetry;
 pub mod watch;
 

@@ -24,6 +24,7 @@ use crate::route::{Output, Route};
 use crate::server::body::Bounds;
 use crate::server::{App, router};
 use crate::settings::{Credential, Settings};
+use crate::stopping::Stopping;
 use crate::telemetry::Telemetry;
 use crate::watch::watch;
 use crate::{openapi, page};
@@ -72,7 +73,10 @@ pub fn run(
     let pushing = start_pushing(config, &exposition).map_err(host)?;
     let ended = runtime.block_on(serve(start, mappings, &codec, &exposition, stop));
     if let Some(pushing) = pushing {
-        pushing.finish(if ended.is_ok() { End::Clean } else { End::Failed });
+        let end = if ended.is_ok() { End::Clean } else { End::Failed };
+        // The end must come before the limit, or an orderly stop would look like a hang.
+        let left = stop.left(config.operation.shutdown_timeout);
+        pushing.finish_within(end, left.saturating_sub(Duration::from_secs(1)));
     }
     ended
 }
@@ -103,20 +107,28 @@ async fn serve(
     let watching = tokio::spawn(watch(Arc::clone(&app), quiet));
     stop.wait().await;
     watching.abort();
-    drain(start, stop).await;
+    let steps = stopping(start);
+    drain(steps.delay, stop).await;
     closed.request("drained");
     server.await.context("the server").map_err(host)?;
-    app.delivery.finish(settings.limits.delivery);
+    let left = stop.left(config.operation.shutdown_timeout).saturating_sub(steps.last);
+    app.delivery.finish(settings.limits.delivery.min(left));
     match stop.why() {
         Some(FATAL) => Err(refused(anyhow!("{FATAL}; the log says why"))),
         _ => Ok(()),
     }
 }
 
+/// Shares the time of a stop out among its steps.
+fn stopping(start: &Start<Settings>) -> Stopping {
+    let own = &start.settings.limits;
+    let requests = own.body_read + own.delivery + MARGIN;
+    Stopping::within(start.config.operation.shutdown_timeout, own.drain_delay, requests)
+}
+
 /// Not ready any more, but still at work, until load balancers have seen it.
-async fn drain(start: &Start<Settings>, stop: &Stop) {
+async fn drain(delay: Duration, stop: &Stop) {
     if stop.why() != Some(FATAL) {
-        let delay = start.settings.limits.drain_delay;
         tracing::info!(?delay, "Not ready any more; requests are still taken for a while.");
         tokio::time::sleep(delay).await;
     }
@@ -217,8 +229,8 @@ fn limits(start: &Start<Settings>) -> http::Limits {
     http::Limits {
         header_read: own.header_read,
         request,
-        // Requests in hand finish: they end by themselves within their own limit.
-        drain: request,
+        // Requests in hand finish within their own limit, if a stop leaves them that long.
+        drain: stopping(start).requests,
         // A body is measured by its handler, which counts what it refuses.
         body_bytes: usize::MAX,
         connections: own.connections,

@@ -30,8 +30,10 @@ pub(super) async fn receive(
     let from_text = format == Format::Form;
     let bounds = (app.largest_record, now_millis(), from_text);
     let mut prepared = Prepared::new(route, &guids, &carried, bounds);
-    let taken = items::each(format, &body.bytes, app.most_items, &mut |index, list, item| {
-        prepared.add(index, list, item);
+    let taken = aside(body.bytes.len(), || {
+        items::each(format, &body.bytes, app.most_items, &mut |index, list, item| {
+            prepared.add(index, list, item);
+        })
     });
     let is_list = check(app, route, &mut prepared, taken)?;
     let failures = app.delivery.deliver(&route.gate, prepared.outgoing()).await;
@@ -44,6 +46,19 @@ pub(super) async fn receive(
     let dropped = prepared.items.iter().filter(|item| item.records.is_empty()).count();
     app.telemetry.dropped(&route.settings.path, dropped);
     Ok(accepted(prepared, dropped, is_list))
+}
+
+/// Bodies of this many bytes take milliseconds to read and encode; other requests and the probes do
+/// not wait for that.
+const LARGE: usize = 256 << 10;
+
+/// Does work on a body; on a large one while another thread goes on with this one's other tasks.
+fn aside<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
+    let threads = tokio::runtime::Handle::current().runtime_flavor();
+    if bytes >= LARGE && threads == tokio::runtime::RuntimeFlavor::MultiThread {
+        return tokio::task::block_in_place(work);
+    }
+    work()
 }
 
 /// Gives the headers of every record: the settings', the request's, and who wrote it.
@@ -178,5 +193,20 @@ mod tests {
             assert_eq!((status.status, status.reason.as_deref()), (expected, reason));
             assert_eq!((status.index, status.guid.as_str()), (7, "g"));
         }
+    }
+
+    #[test]
+    fn a_large_body_leaves_its_thread_to_other_requests() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build();
+        let runtime = runtime.expect("runtime");
+        let (other_done, wait) = std::sync::mpsc::channel();
+        let read = runtime.spawn(async move {
+            let other = tokio::spawn(async move { other_done.send(()) });
+            // Blocks as parsing does, until the other task has run: on the only worker.
+            let waited = aside(LARGE, || wait.recv_timeout(std::time::Duration::from_secs(60)));
+            (other.await, waited)
+        });
+        let (_, waited) = runtime.block_on(read).expect("no panic");
+        assert!(waited.is_ok(), "nothing else ran meanwhile");
     }
 }
