@@ -22,6 +22,8 @@ const NOTE: usize = 4_000;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Messages that may wait meanwhile.
 const CROWD: usize = 50_000;
+/// Bytes of their keys and values; more than a batch may have by any sensible setting.
+const CROWD_BYTES: usize = 256 << 20;
 
 /// Announced requests by partition: the first offset of each, in order, then the end of the last.
 #[derive(Debug, Default)]
@@ -94,7 +96,10 @@ impl Announced {
             return Cover::AtLeast(0);
         }
         let (mut least, mut begun, mut whole) = (0, BTreeSet::new(), BTreeSet::new());
+        let mut bytes = 0;
         for (index, message) in waiting.iter().enumerate() {
+            let len = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len);
+            bytes += len(message.key_bytes()) + len(message.value_bytes());
             let at = message.topic_partition();
             let Some(end) = known.get(&at).and_then(|cuts| cuts.last()) else { continue };
             if message.offset() < *end {
@@ -109,7 +114,7 @@ impl Announced {
         if missing.is_empty() {
             return Cover::AtLeast(least);
         }
-        if waited < PATIENCE && waiting.len() < CROWD {
+        if waited < PATIENCE && waiting.len() < CROWD && bytes < CROWD_BYTES {
             return Cover::Missing;
         }
         for at in missing {

@@ -257,8 +257,8 @@ impl Reports {
         tracing::error!(
             ?code,
             reason,
-            "Kafka refuses this client: requests are answered 503 until the user, the password, the \
-             certificates (NU_KAFKA_CLUSTERS and its settings) or the rights are mended."
+            "Kafka refuses this client: requests are answered 503 until the user, the password, \
+             the certificates or the rights of its cluster's settings are mended."
         );
     }
 }
