@@ -6,7 +6,7 @@ use serde::de::DeserializeSeed;
 use serde_avro_fast::de::read::SliceRead;
 use serde_avro_fast::de::{DeserializerConfig, DeserializerState};
 
-use super::schema::Schema;
+use super::Schema;
 use super::wire::{SchemaId, WireError};
 
 /// Says why bytes could not be decoded.

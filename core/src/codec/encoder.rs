@@ -3,13 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
-use serde_avro_fast::ser::SerializerConfig;
+use nubium_avro::{Body, Encode, Schema, Typed};
 
-use super::datum::Datum;
-use super::fit::Fitted;
-use super::schema::Schema;
-use super::value::Value;
 use super::wire::{self, SchemaId};
 
 /// Says why a value does not fit the schema of its topic.
@@ -24,65 +19,6 @@ pub struct EncodeError {
     pub reason: String,
 }
 
-/// Can be written as a topic's value: every [`Serialize`] type, [`Value`] and [`Dynamic`].
-///
-/// A `Serialize` type writes what serde gives: missing nullable fields become null, other missing
-/// or additional fields are errors. A dynamic value is fitted to the schema: missing fields get
-/// their default (or null), numbers are widened where Avro would, a union's branch is chosen by the
-/// value's type, and of record branches the first whose fields fit best (or the one named, as in
-/// `{"full.Name": {…}}`). Fields that the schema lacks are errors: most are typing errors.
-pub trait Encode {
-    /// Writes the value.
-    ///
-    /// # Errors
-    /// A text that says what does not fit.
-    fn encode(&self, body: Body<'_>) -> Result<(), String>;
-}
-
-/// Takes one value and writes it with the topic's schema.
-#[derive(Debug)]
-pub struct Body<'e> {
-    encoder: &'e mut TopicEncoder,
-    out: &'e mut Vec<u8>,
-}
-
-impl Body<'_> {
-    fn write<T: Serialize + ?Sized>(self, value: &T) -> Result<(), String> {
-        serde_avro_fast::to_datum(value, self.out, &mut self.encoder.config)
-            .map(drop)
-            .map_err(|error| error.to_string())
-    }
-}
-
-impl<T: Serialize + ?Sized> Encode for T {
-    fn encode(&self, body: Body<'_>) -> Result<(), String> {
-        body.write(self)
-    }
-}
-
-impl Encode for Value {
-    fn encode(&self, body: Body<'_>) -> Result<(), String> {
-        Dynamic(self).encode(body)
-    }
-}
-
-impl Encode for &Value {
-    fn encode(&self, body: Body<'_>) -> Result<(), String> {
-        Dynamic(*self).encode(body)
-    }
-}
-
-/// Encodes a dynamic value of another library, such as `&serde_json::Value`, against the schema.
-#[derive(Debug, Clone, Copy)]
-pub struct Dynamic<D>(pub D);
-
-impl<'a, D: Datum<'a>> Encode for Dynamic<D> {
-    fn encode(&self, body: Body<'_>) -> Result<(), String> {
-        let tree = body.encoder.schema.tree().map_err(|error| error.to_string())?;
-        body.write(&Fitted::new(tree, self.0))
-    }
-}
-
 /// Encodes the keys and values of one output topic, with the schemas registered for it.
 ///
 /// Its buffers are reused, so a thread has its own; clone it for another thread.
@@ -91,7 +27,7 @@ pub struct TopicEncoder {
     key: SchemaId,
     value: SchemaId,
     schema: &'static Schema,
-    config: SerializerConfig<'static>,
+    typed: Typed,
 }
 
 impl TopicEncoder {
@@ -101,8 +37,7 @@ impl TopicEncoder {
         value: SchemaId,
         schema: &'static Schema,
     ) -> Self {
-        let config = SerializerConfig::new(schema.fast());
-        Self { topic: topic.into(), key, value, schema, config }
+        Self { topic: topic.into(), key, value, schema, typed: Typed::new(schema) }
     }
 
     /// Returns the output topic.
@@ -142,8 +77,7 @@ impl TopicEncoder {
     ) -> Result<(), EncodeError> {
         let start = out.len();
         wire::put_header(self.value, out);
-        let body = Body { encoder: &mut *self, out: &mut *out };
-        value.encode(body).map_err(|reason| {
+        value.encode(Body::new(&mut self.typed, out)).map_err(|reason| {
             out.truncate(start);
             EncodeError { topic: Arc::clone(&self.topic), schema: self.value, reason }
         })

@@ -7,8 +7,8 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use super::Inner;
+use super::Schema;
 use super::registry::{Registry, RegistryError};
-use super::schema::Schema;
 use super::wire::SchemaId;
 
 type Outcome = Option<Result<&'static Schema, RegistryError>>;

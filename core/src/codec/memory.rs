@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::Schema;
 use super::registry::RegistryError;
-use super::schema::Schema;
 use super::wire::SchemaId;
 
 /// Stands in for a registry: same text, same id, whatever the subject. Refuses nothing.

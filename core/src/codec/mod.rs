@@ -10,26 +10,18 @@
 //! the registry does wrong never reaches the data: an unknown id is [`DecodeError::NotFetched`],
 //! and [`Codec::ensure`] waits for as long as the registry needs.
 //!
-//! Limits, from serde_avro_fast 2.1: a decimal of more than 16 bytes or 28 digits is not decoded,
-//! data nested deeper than 64 levels is refused, and a typed whole number written to a `decimal` of
-//! bytes comes out negative when its highest bit is set (200 becomes -56): give such a field as
-//! text, as a decimal type or as a dynamic value.
+//! What is Avro's own is `nubium-avro`'s: schemas, values, their JSON form. Limits of types that are
+//! known when the app is compiled, from serde_avro_fast 2.1: a decimal of more than 16 bytes or 28
+//! digits is bytes to them. Data nested deeper than 64 levels is refused.
 
-mod datum;
 mod decode;
 mod encoder;
-mod fit;
 mod flight;
-mod json;
 mod memory;
-mod reader;
 mod registry;
-mod schema;
 #[cfg(test)]
 mod tests;
-mod tree;
 mod unusable;
-mod value;
 pub mod wire;
 
 use std::marker::PhantomData;
@@ -39,16 +31,16 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use serde::de::{Deserialize, DeserializeSeed};
 
-pub use datum::{AvroJson, Datum, Shape};
 pub use decode::DecodeError;
-pub use encoder::{Body, Dynamic, Encode, EncodeError, TopicEncoder};
-pub use reader::Reader;
+pub use encoder::{EncodeError, TopicEncoder};
+pub use nubium_avro::{
+    Body, Datum, Dynamic, Encode, Fields, Resolver as Reader, STRING_SCHEMA, Schema, SchemaError,
+    Shape, Value,
+};
 pub use registry::{
     Backoff, Compatibility, Failure, Health, Registry, RegistryConfig, RegistryError, RequestCount,
     Verdict, retriable,
 };
-pub use schema::{STRING_SCHEMA, Schema, SchemaError};
-pub use value::{Fields, Value};
 pub use wire::{SchemaId, WireError};
 
 /// Decodes and encodes with the schemas of one registry.
@@ -208,10 +200,21 @@ impl Codec {
     pub fn decode_as(&self, reader: &Reader, bytes: &[u8]) -> Result<Value, DecodeError> {
         let (id, body) = wire::split(bytes)?;
         let schema = self.cached(id).ok_or_else(|| self.missing(id))?;
-        let plans = reader
-            .plans(schema)
-            .map_err(|error| DecodeError::Invalid { schema: id, reason: error.to_string() })?;
-        decode::decode_body(plans.seed(), id, schema, body)
+        let read = reader.read(schema, body);
+        read.map_err(|error| DecodeError::Invalid { schema: id, reason: error.to_string() })
+    }
+
+    /// Appends a key or value as JSON, in the form of [`nubium_avro::json`].
+    ///
+    /// # Errors
+    /// As [`Codec::decode`]; what was appended is then of no use.
+    pub fn decode_json(&self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
+        let (id, body) = wire::split(bytes)?;
+        let schema = self.cached(id).ok_or_else(|| self.missing(id))?;
+        let mut reader = nubium_avro::Reader::new(body);
+        let put = nubium_avro::json::put(schema, schema.root(), &mut reader, out);
+        put.and_then(|()| reader.finish())
+            .map_err(|error| DecodeError::Invalid { schema: id, reason: error.to_string() })
     }
 
     /// Makes the encoder of an output topic: its value schema under the subject `{topic}-value` and

@@ -38,6 +38,17 @@ impl<'a> Consumed<'a> {
         Ok(self.codec.decode(bytes)?)
     }
 
+    /// Decodes the value as JSON, in the one form that each Avro type has.
+    ///
+    /// # Errors
+    /// The value is null, not in the wire format, or not of its schema.
+    pub fn json(self) -> anyhow::Result<serde_json::Value> {
+        let bytes = self.message.value_bytes().ok_or(MessageError::NullValue)?;
+        let mut text = Vec::new();
+        self.codec.decode_json(bytes, &mut text)?;
+        Ok(serde_json::from_slice(&text)?)
+    }
+
     /// Splits the value into the id of the schema it was written with and its Avro datum, for a
     /// decoder of one's own.
     ///

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -98,16 +97,20 @@ impl<'a> Checks<'a> {
     }
 
     /// Finds the schema of each input: of its file, or the registry's.
-    pub fn inputs(&mut self, inputs: &[Input], codec: Option<&Codec>) -> Vec<Option<Arc<Schema>>> {
+    pub fn inputs(
+        &mut self,
+        inputs: &[Input],
+        codec: Option<&Codec>,
+    ) -> Vec<Option<&'static Schema>> {
         inputs.iter().map(|input| self.input(input, codec)).collect()
     }
 
-    fn input(&mut self, input: &Input, codec: Option<&Codec>) -> Option<Arc<Schema>> {
+    fn input(&mut self, input: &Input, codec: Option<&Codec>) -> Option<&'static Schema> {
         let what = format!("schema of {}", input.topic);
         match (&input.schema, codec) {
             (Some(file), _) => {
                 self.add(Finding::new(what, Verdict::Passed, &file.name));
-                Some(Arc::clone(&file.schema))
+                Some(file.schema)
             }
             (None, None) => {
                 self.add(Finding::new(what, Verdict::Skipped, "no registry"));
@@ -132,8 +135,8 @@ impl<'a> Checks<'a> {
     pub fn programs(
         &mut self,
         inputs: &[Input],
-        schemas: &[Option<Arc<Schema>>],
-        compile: impl FnOnce(&[Option<Arc<Schema>>]) -> Result<Mapping, Vec<ProgramError>>,
+        schemas: &[Option<&'static Schema>],
+        compile: impl FnOnce(&[Option<&'static Schema>]) -> Result<Mapping, Vec<ProgramError>>,
     ) {
         if schemas.iter().any(Option::is_none) {
             let why = "the types of an input are not known";

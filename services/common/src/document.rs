@@ -31,7 +31,7 @@ pub struct SchemaFile {
     /// Its text.
     pub json: String,
     /// The same, parsed.
-    pub schema: Arc<Schema>,
+    pub schema: &'static Schema,
 }
 
 /// Reads the file at `path`, which the setting `variable` names, and gives it to `parse` with its
@@ -197,8 +197,8 @@ impl<'a> Document<'a> {
     /// Reads the Avro schema in `file`.
     pub fn schema(&mut self, place: &str, file: &str) -> Option<SchemaFile> {
         let json = self.file(place, file, "contact.avsc")?;
-        match Schema::parse(&json) {
-            Ok(schema) => Some(SchemaFile { name: file.to_owned(), json, schema: schema.into() }),
+        match Schema::parse_own(&json) {
+            Ok(schema) => Some(SchemaFile { name: file.to_owned(), json, schema }),
             Err(error) => {
                 self.problem(place, file, &format!("an Avro schema, but: {error}"), "contact.avsc");
                 None

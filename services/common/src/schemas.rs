@@ -1,7 +1,5 @@
 //! Schemas of the registry, as mapping programs see them.
 
-use std::sync::Arc;
-
 use anyhow::Context as _;
 use nubium_core::codec::{self, Codec, Registry, RegistryConfig};
 use nubium_core::config::Config;
@@ -39,7 +37,7 @@ pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 ///
 /// # Errors
 /// When the registry does not answer, or has none.
-pub fn fetch(config: &Config, inputs: &[Input]) -> anyhow::Result<Vec<Option<Arc<Schema>>>> {
+pub fn fetch(config: &Config, inputs: &[Input]) -> anyhow::Result<Vec<Option<&'static Schema>>> {
     if inputs.iter().all(|input| input.schema.is_some()) {
         return Ok(Vec::new());
     }
@@ -56,7 +54,7 @@ pub fn fetch(config: &Config, inputs: &[Input]) -> anyhow::Result<Vec<Option<Arc
 pub async fn of_inputs(
     codec: &Codec,
     inputs: &[Input],
-) -> anyhow::Result<Vec<Option<Arc<Schema>>>> {
+) -> anyhow::Result<Vec<Option<&'static Schema>>> {
     let mut schemas = Vec::with_capacity(inputs.len());
     for input in inputs {
         schemas.push(match &input.schema {
@@ -67,7 +65,7 @@ pub async fn of_inputs(
     Ok(schemas)
 }
 
-async fn latest(codec: &Codec, topic: &str) -> anyhow::Result<Arc<Schema>> {
+async fn latest(codec: &Codec, topic: &str) -> anyhow::Result<&'static Schema> {
     let subject = format!("{topic}-value");
     let (_, schema) = codec.latest(&subject).await.with_context(|| {
         format!("input topic {topic} has no schema: name a file, or register one as {subject}")
@@ -79,6 +77,6 @@ async fn latest(codec: &Codec, topic: &str) -> anyhow::Result<Arc<Schema>> {
 ///
 /// # Errors
 /// When it is not Avro.
-pub fn parse(schema: &codec::Schema) -> anyhow::Result<Arc<Schema>> {
-    Ok(Arc::new(Schema::parse_with(schema.text(), schema.references())?))
+pub fn parse(schema: &codec::Schema) -> anyhow::Result<&'static Schema> {
+    Ok(Schema::parse_with(schema.text(), schema.references())?)
 }

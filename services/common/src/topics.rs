@@ -32,12 +32,15 @@ pub struct Output {
 
 /// Gives the inputs as the mapping wants them; `fetched` has, by input, the schemas of those that
 /// name no file.
-pub fn mapping_inputs(inputs: &[Input], fetched: &[Option<Arc<Schema>>]) -> Vec<mapping::Input> {
+pub fn mapping_inputs(
+    inputs: &[Input],
+    fetched: &[Option<&'static Schema>],
+) -> Vec<mapping::Input> {
     let inputs = inputs.iter().enumerate().map(|(index, input)| mapping::Input {
         topic: input.topic.clone(),
         source: Arc::clone(&input.source),
         schema: match &input.schema {
-            Some(file) => Some(Arc::clone(&file.schema)),
+            Some(file) => Some(file.schema),
             None => fetched.get(index).cloned().flatten(),
         },
     });
@@ -48,7 +51,7 @@ pub fn mapping_inputs(inputs: &[Input], fetched: &[Option<Arc<Schema>>]) -> Vec<
 pub fn mapping_outputs(outputs: &[Output]) -> Vec<mapping::Output> {
     let outputs = outputs.iter().map(|output| mapping::Output {
         topic: output.topic.clone(),
-        schema: Arc::clone(&output.schema.schema),
+        schema: output.schema.schema,
     });
     outputs.collect()
 }

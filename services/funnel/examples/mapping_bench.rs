@@ -132,7 +132,7 @@ fn sample(schema: &Schema) -> Vec<u8> {
         "created_at": 1_700_000_000_000_i64, "notes": null
     });
     let mut datum = Vec::new();
-    let value = json::value(schema, schema.root(), &document);
+    let value = json::value(schema, schema.root(), &document).expect("value");
     Encoder::new(schema).encode(schema.root(), &value, &mut datum).expect("sample");
     datum
 }
@@ -152,19 +152,19 @@ fn time(what: &str, mut step: impl FnMut()) {
     println!("{what:<58} {best:>7.0} ns");
 }
 
-fn mapping(program: &str, input: &Arc<Schema>, output: &Arc<Schema>) -> Arc<Mapping> {
+fn mapping(program: &str, input: &&'static Schema, output: &&'static Schema) -> Arc<Mapping> {
     let source = Arc::new(Source { name: "bench.vrl".into(), text: program.into() });
-    let inputs = vec![Input { topic: "events".into(), source, schema: Some(Arc::clone(input)) }];
-    let outputs = vec![Output { topic: "enriched".into(), schema: Arc::clone(output) }];
+    let inputs = vec![Input { topic: "events".into(), source, schema: Some(input) }];
+    let outputs = vec![Output { topic: "enriched".into(), schema: output }];
     match Mapping::compile(inputs, outputs, None) {
         Ok(mapping) => Arc::new(mapping),
         Err(problems) => panic!("{}", problems[0]),
     }
 }
 
-fn time_mapping(what: &str, program: &str, input: &Arc<Schema>, output: &Arc<Schema>) {
+fn time_mapping(what: &str, program: &str, input: &&'static Schema, output: &&'static Schema) {
     let mapping = mapping(program, input, output);
-    let plan = mapping.plan(0, Arc::clone(input)).expect("plan");
+    let plan = mapping.plan(0, input).expect("plan");
     let mut mapper = Mapper::new(mapping);
     let datum = sample(input);
     time(what, || {
@@ -176,8 +176,8 @@ fn time_mapping(what: &str, program: &str, input: &Arc<Schema>, output: &Arc<Sch
 fn main() {
     let input_json = record("Event", "");
     let output_json = record("EnrichedEvent", r#", {"name": "processed_by", "type": "string"}"#);
-    let input = Arc::new(Schema::parse(&input_json).expect("input"));
-    let output = Arc::new(Schema::parse(&output_json).expect("output"));
+    let input = Schema::parse(&input_json).expect("input");
+    let output = Schema::parse(&output_json).expect("output");
     let datum = sample(&input);
     println!("datum of {} bytes", datum.len());
 

@@ -4,7 +4,6 @@
 use std::ops::Range;
 
 use nubium_core::codec::wire;
-use nubium_mapping::avro::Encoder;
 use nubium_mapping::mapping::{Envelope, Key, Mapper, MappingError, Verdict};
 use rdkafka::message::{Header, OwnedHeaders};
 use serde_json::Value as Json;
@@ -114,18 +113,12 @@ impl<'a> Prepared<'a> {
     fn direct(&mut self, item: &Json, base: &str, key: Option<&str>, guid: &str) {
         let output = &self.route.outputs[0];
         let rules = self.route.rules(self.from_text);
-        let before = self.problems.len();
-        let value = fit::fit(&output.schema, rules, item, base, &mut self.problems);
-        if self.problems.len() > before {
-            return;
-        }
         let key = key.map(|key| self.put_key(output, key));
         let start = self.bytes.len();
         wire::put_header(output.value_id, &mut self.bytes);
-        let encoder = Encoder::new(&output.schema);
-        match encoder.encode(output.schema.root(), &value, &mut self.bytes) {
-            Ok(()) => self.push(0, key, start..self.bytes.len(), self.base_headers(guid)),
-            Err(error) => self.misfit(base, error.to_string()),
+        let problems = (base, &mut self.problems);
+        if fit::fit(output.schema, rules, item, problems, &mut self.bytes) {
+            self.push(0, key, start..self.bytes.len(), self.base_headers(guid));
         }
     }
 
@@ -150,15 +143,9 @@ impl<'a> Prepared<'a> {
             None => mapper.map_json(0, item, &message),
             Some((schema, plan)) => {
                 let rules = self.route.rules(self.from_text);
-                let before = self.problems.len();
-                let value = fit::fit(schema, rules, &item, base, &mut self.problems);
-                if self.problems.len() > before {
+                let problems = (base, &mut self.problems);
+                if !fit::fit(schema, rules, &item, problems, &mut message.datum) {
                     return;
-                }
-                let encoded =
-                    Encoder::new(schema).encode(schema.root(), &value, &mut message.datum);
-                if let Err(error) = encoded {
-                    return self.misfit(base, error.to_string());
                 }
                 mapper.map(plan, &message)
             }

@@ -18,7 +18,7 @@ pub struct Output {
     /// Topic.
     pub topic: String,
     /// Schema of the values.
-    pub schema: Arc<Schema>,
+    pub schema: &'static Schema,
     /// Its id in the registry.
     pub value_id: SchemaId,
     /// The id of the keys' schema.
@@ -39,7 +39,7 @@ pub enum How {
 pub struct Mapped {
     mapping: Arc<Mapping>,
     /// What an item must look like, with the plan of that schema.
-    pub body: Option<(Arc<Schema>, Plan)>,
+    pub body: Option<(&'static Schema, Plan)>,
     /// Mappers that nobody uses at the moment: each keeps its buffers.
     idle: Mutex<Vec<Mapper>>,
 }
@@ -86,8 +86,8 @@ impl Route {
                 let body = match &settings.body {
                     None => None,
                     Some(file) => {
-                        let schema = Arc::clone(&file.schema);
-                        let plan = mapping.plan(0, Arc::clone(&schema))?;
+                        let schema = file.schema;
+                        let plan = mapping.plan(0, schema)?;
                         Some((schema, plan))
                     }
                 };

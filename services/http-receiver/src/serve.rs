@@ -175,7 +175,7 @@ fn app(
             let encoder = encoders.get(&output.topic)?;
             Some(Output {
                 topic: output.topic.clone(),
-                schema: Arc::clone(&output.schema.schema),
+                schema: output.schema.schema,
                 value_id: encoder.value_id(),
                 key_id: encoder.key_id(),
                 counters: metrics.topic(&output.topic),

@@ -49,13 +49,17 @@ impl Envelope for Message {
 struct Table {
     mapper: Mapper,
     plan: Plan,
-    input: Arc<Schema>,
-    output: Arc<Schema>,
+    input: &'static Schema,
+    output: &'static Schema,
     entries: BTreeMap<&'static str, String>,
 }
 
 impl Table {
     fn new(mode: &str, output: &str) -> Self {
+        Self::of(mode, PERSON, output)
+    }
+
+    fn of(mode: &str, schema: &str, output: &str) -> Self {
         let text = format!(
             "input: {{topic: people, schema: in.avsc}}
 outputs: [{{topic: out, schema: out.avsc}}]
@@ -63,7 +67,7 @@ outputs: [{{topic: out, schema: out.avsc}}]
         );
         let read = |file: &str| {
             let text = match file {
-                "in.avsc" => PERSON,
+                "in.avsc" => schema,
                 "page.vrl" => program_of_the_page(),
                 _ => output,
             };
@@ -74,9 +78,9 @@ outputs: [{{topic: out, schema: out.avsc}}]
         let mapping = settings.compile(&[]).unwrap_or_else(|problems| panic!("{}", problems[0]));
         assert_eq!(mapping.warnings().collect::<Vec<_>>(), [""; 0]);
         let mapping = Arc::new(mapping);
-        let input = Arc::new(Schema::parse(PERSON).expect("schema"));
-        let plan = mapping.plan(0, Arc::clone(&input)).expect("plan");
-        let output = Arc::new(Schema::parse(output).expect("schema"));
+        let input = Schema::parse(schema).expect("schema");
+        let plan = mapping.plan(0, input).expect("plan");
+        let output = Schema::parse(output).expect("schema");
         let mapper = Mapper::new(mapping);
         Self { mapper, plan, input, output, entries: BTreeMap::new() }
     }
@@ -84,7 +88,7 @@ outputs: [{{topic: out, schema: out.avsc}}]
     /// Handles one record; gives what is forwarded.
     fn take(&mut self, key: &'static str, timestamp: i64, record: Value) -> Option<Value> {
         let mut datum = Vec::new();
-        let value = json::value(&self.input, self.input.root(), &record);
+        let value = json::value(&self.input, self.input.root(), &record).expect("value");
         Encoder::new(&self.input).encode(self.input.root(), &value, &mut datum).expect("input");
         let previous = self.entries.get(key).map(|text| Previous {
             value: serde_json::from_str(text).expect("JSON"),
@@ -104,7 +108,7 @@ outputs: [{{topic: out, schema: out.avsc}}]
         let made = self.mapper.made().first()?;
         let mut reader = Reader::new(self.mapper.value(made));
         let value = decode(&self.output, self.output.root(), &mut reader).expect("output");
-        Some(serde_json::to_value(value).expect("JSON"))
+        Some(json::of(self.output, self.output.root(), &value).expect("JSON"))
     }
 
     fn entry(&self, key: &str) -> Value {
@@ -131,7 +135,7 @@ fn latest_keeps_and_forwards_every_record() {
         assert_eq!(forwarded["age"], json!(age));
         assert_eq!(table.entry("a")["age"], json!(age));
     }
-    assert_eq!(table.entry("a")["seen"], "1970-01-01T00:01:00Z");
+    assert_eq!(table.entry("a")["seen"], "1970-01-01T00:01:00.000Z");
 }
 
 #[test]
@@ -150,7 +154,7 @@ fn changes_forwards_what_differs_from_the_record_before_it() {
 fn merge_keeps_all_that_is_known_of_a_key() {
     let mut table = Table::new("mode: merge", PERSON);
     table.take("a", 0, json!({"name": "Ann", "age": null, "seen": 60_000})).expect("forwarded");
-    let known = json!({"name": "Ann", "age": 7, "seen": "1970-01-01T00:01:00Z"});
+    let known = json!({"name": "Ann", "age": 7, "seen": "1970-01-01T00:01:00.000Z"});
     let forwarded = table.take("a", 0, json!({"name": null, "age": 7, "seen": null}));
     assert_eq!(forwarded, Some(known.clone()), "times have their type again");
     assert_eq!(table.entry("a"), known);
@@ -197,4 +201,18 @@ fn the_program_of_the_documentation_works_as_it_stands_there() {
     assert_eq!(table.entry("a"), json!({"visits": 2, "day": "1970-01-01"}));
     let next = table.take("a", day, person("Ann", None)).expect("the next day");
     assert_eq!(next["visits"], 3);
+}
+
+const BLOB: &str = r#"{"type": "record", "name": "B", "fields": [{"name": "id", "type": "string"},
+    {"name": "blob", "type": ["null", "bytes"], "default": null},
+    {"name": "day", "type": {"type": "int", "logicalType": "date"}, "default": 0}]}"#;
+
+#[test]
+fn bytes_that_differ_are_a_change_and_entries_have_the_one_json_form() {
+    let mut table = Table::of("mode: changes", BLOB, BLOB);
+    let mut forwarded = |blob: &str| table.take("k", 0, json!({"id": "k", "blob": blob})).is_some();
+    assert!(forwarded("\u{ff}\u{1}"));
+    assert!(forwarded("\u{fe}\u{1}"), "neither is UTF-8, and they differ");
+    assert!(!forwarded("\u{fe}\u{1}"));
+    assert_eq!(table.entry("k"), json!({"id": "k", "blob": "\u{fe}\u{1}", "day": "1970-01-01"}));
 }

@@ -30,6 +30,12 @@ pub fn parse(text: &str, now: i64) -> Result<i64, String> {
     date.map(|time| time.and_utc().timestamp_millis()).ok_or_else(|| refuse(text))
 }
 
+/// Reads a fixed point in time, as [`parse`] does.
+#[must_use]
+pub fn instant(text: &str) -> Option<i64> {
+    if text.starts_with('-') { None } else { parse(text, 0).ok() }
+}
+
 /// Reads a length of time: a number and `ms`, `s`, `m`, `h` or `d`.
 #[must_use]
 pub fn duration(text: &str) -> Option<Duration> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::schema::SchemaError;
+use super::super::SchemaError;
 use super::super::wire::SchemaId;
 
 /// Says why the registry could not be used. Never contains a login.

@@ -30,8 +30,8 @@ pub use error::RegistryError;
 pub use health::{Health, RequestCount};
 pub use policy::{Backoff, Failure, Verdict, retriable};
 
-use super::schema::{Schema, SchemaError};
 use super::wire::SchemaId;
+use super::{Schema, SchemaError};
 use config::Server;
 use http::{Attempt, Call, SchemaBody};
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::wire::HEADER_LEN;
-use super::super::{AvroJson, Codec, Dynamic, Fields, Value};
+use super::super::{Codec, Dynamic, Fields, Value};
 use super::{encode, encoder};
 
 const ORDER: &str = r#"{"type":"record","name":"Order","namespace":"shop","fields":[
@@ -49,38 +49,26 @@ fn missing_fields_get_their_defaults() {
 #[test]
 fn errors_name_the_path_and_what_is_expected() {
     let cases = [
-        (json!({}), "field `id` (int) is missing and has no default"),
-        (json!({"id": "x"}), "at `id`: expected int, got a string"),
-        (json!({"id": 3_000_000_000i64}), "at `id`: 3000000000 does not fit an int of 32 bits"),
-        (json!({"id": 1.5}), "at `id`: expected int, got a decimal fraction"),
-        (json!({"id": 1, "note": null}), "at `note`: expected string, got null"),
-        (json!({"id": 1, "tags": ["a", 2]}), "at `tags[1]`: expected string, got a whole number"),
-        (json!({"id": 1, "limits": {"y": []}}), "at `limits.y`: expected long, got an array"),
-        (
-            json!({"id": 1, "kind": "X"}),
-            "at `kind`: expected enum shop.Kind (BIG, SMALL), got \"X\"",
-        ),
+        (json!({}), "at `id`: int is wanted, but the field is missing"),
+        (json!({"id": "x"}), "at `id`: int is wanted, not text \"x\""),
+        (json!({"id": 3_000_000_000i64}), "at `id`: int is wanted, not 3000000000"),
+        (json!({"id": 1.5}), "at `id`: int is wanted, not 1.5"),
+        (json!({"id": 1, "note": null}), "at `note`: string is wanted, not null"),
+        (json!({"id": 1, "tags": ["a", 2]}), "at `tags[1]`: string is wanted, not 2"),
+        (json!({"id": 1, "limits": {"y": []}}), "at `limits.y`: long is wanted, not an array"),
+        (json!({"id": 1, "kind": "X"}), "at `kind`: one of BIG, SMALL is wanted, not text \"X\""),
         (
             json!({"id": 1, "who": {"age": 1}}),
-            "at `who`: field `name` (string) is missing and has no default",
+            "at `who.name`: string is wanted, but the field is missing",
         ),
-        (
-            json!({"id": 1, "who": {"name": 5}}),
-            "at `who.name`: expected string, got a whole number",
-        ),
-        (
-            json!({"id": 1, "who": 5}),
-            "at `who`: expected one of Null, shop.Person, got a whole number",
-        ),
-        (
-            json!({"id": 1, "owner": {"sinc": 5}}),
-            "at `owner`: field `sinc` is not in record shop.Owner, which has since",
-        ),
+        (json!({"id": 1, "who": {"name": 5}}), "at `who.name`: string is wanted, not 5"),
+        (json!({"id": 1, "who": 5}), "at `who`: null or record shop.Person is wanted, not 5"),
+        (json!({"id": 1, "owner": {"sinc": 5}}), "at `owner.sinc`: the schema has no such field"),
         (
             json!({"id": 1, "hash": "abc"}),
-            "at `hash`: expected fixed shop.Hash of 2 bytes, got a string",
+            "at `hash`: fixed of 2 bytes is wanted, not text \"abc\"",
         ),
-        (json!([]), "expected record shop.Order, got an array"),
+        (json!([]), "record shop.Order is wanted, not an array"),
     ];
     for (value, wanted) in cases {
         assert_eq!(reason(ORDER, value), wanted);
@@ -120,18 +108,18 @@ fn numbers_are_widened_and_text_is_read_as_bytes() {
 }
 
 #[test]
-fn text_stands_for_bytes_as_in_avros_own_json_where_it_is_said_so() {
+fn text_stands_for_bytes_as_in_avros_own_json() {
     let schema = r#"{"type":"record","name":"B","fields":[{"name":"b","type":"bytes"},
         {"name":"f","type":["null",{"type":"fixed","name":"F","size":2}]}]}"#;
     let codec = Codec::in_memory();
     let mut out = Vec::new();
     let json = json!({"b": "\u{0}\u{ff}", "f": "\u{80}a"});
-    encoder(&codec, schema).encode_value(&Dynamic(AvroJson(&json)), &mut out).unwrap();
+    encoder(&codec, schema).encode_value(&Dynamic(&json), &mut out).unwrap();
     assert_eq!(out[HEADER_LEN..], [4, 0, 255, 2, 0x80, b'a']);
     assert_eq!(serde_json::Value::from(&codec.decode::<Value>(&out).unwrap()), json);
     let wrong = json!({"b": "\u{100}", "f": null});
-    let error = encoder(&codec, schema).encode_value(&Dynamic(AvroJson(&wrong)), &mut out);
-    assert!(error.unwrap_err().reason.contains("a character above U+00FF"));
+    let error = encoder(&codec, schema).encode_value(&Dynamic(&wrong), &mut out);
+    assert!(error.unwrap_err().reason.contains("U+0000 to U+00FF"));
 }
 
 #[test]
@@ -164,7 +152,7 @@ fn values_and_json_convert() {
     assert_eq!(serde_json::Value::from(&Value::from(json.clone())), json);
     let bytes = Value::from(vec![0u8, 255]);
     assert_eq!(serde_json::Value::from(&bytes), json!("\u{0}\u{ff}"));
-    assert_eq!(Value::from(f64::NAN).to_string(), "null");
+    assert_eq!(Value::from(f64::NAN).to_string(), "\"NaN\"");
     let mut fields = Fields::new();
     fields.insert("z", 1);
     fields.insert("a", Some("x"));

@@ -113,7 +113,10 @@ fn unions_come_and_go() {
     assert_eq!(read(int, &json!(1), r#"["null","long"]"#), Ok(Value::Long(1)));
     assert_eq!(read(union, &json!(1), "double"), Ok(Value::Double(1.0)));
     let error = read(union, &json!("x"), "double").unwrap_err().to_string();
-    assert_eq!(error, "cannot decode with schema 1: string cannot be read as double");
+    assert_eq!(
+        error,
+        "cannot decode with schema 1: string cannot be read as double, at byte 1 of the value"
+    );
     assert_eq!(
         read(int, &json!(1), r#"["double","int"]"#),
         Ok(Value::Int(1)),
@@ -127,14 +130,14 @@ fn what_cannot_be_read_is_named() {
     let (a, b) = (record(r#"{"name":"a","type":"int"}"#), record(r#"{"name":"b","type":"int"}"#));
     let error = read(&a, &json!({"a": 1}), &b).unwrap_err().to_string();
     assert!(
-        error.ends_with("the reader's field `b` is not in the data and has no default"),
+        error.contains("the reader's field `b` is not in the data and has no default"),
         "{error}"
     );
     let error = read("long", &json!(1), "int").unwrap_err().to_string();
-    assert!(error.ends_with("long cannot be read as int"), "{error}");
+    assert!(error.contains("long cannot be read as int"), "{error}");
     let symbols = |list: &str| format!(r#"{{"type":"enum","name":"E","symbols":[{list}]}}"#);
     let error = read(&symbols(r#""A""#), &json!("A"), &symbols(r#""B""#)).unwrap_err().to_string();
-    assert!(error.ends_with("the reader's enum E has neither A nor a default"), "{error}");
+    assert!(error.contains("the reader's enum E has neither A nor a default"), "{error}");
     let text = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int","default":"x"}]}"#;
     assert!(Reader::new(Schema::parse(text).unwrap()).is_err());
 }

@@ -101,10 +101,10 @@ impl<'a> Show<'a> {
         Ok(Self { settings, embedded, config, metrics, records, stop, shelves, done })
     }
 
-    fn input(&self) -> Result<(&str, Arc<Schema>, &str)> {
+    fn input(&self) -> Result<(&str, &'static Schema, &str)> {
         let input = self.settings.inputs.first().context("the demo has no input")?;
         let schema = input.schema.as_ref().context("the demo's input has no schema")?;
-        Ok((&input.topic, Arc::clone(&schema.schema), &schema.json))
+        Ok((&input.topic, schema.schema, &schema.json))
     }
 
     fn outputs(&self) -> Vec<&str> {

@@ -1,7 +1,5 @@
 //! The records that ship with the demo, as the bytes a form service would send.
 
-use std::sync::Arc;
-
 use anyhow::{Context, Result};
 use vrl::value::{ObjectMap, Value};
 
@@ -44,7 +42,7 @@ pub fn settings() -> Result<Settings> {
 ///
 /// # Errors
 /// When the data set is not what the schema says.
-pub fn reports(schema: &Arc<Schema>) -> Result<impl Iterator<Item = Report> + use<>> {
+pub fn reports(schema: &&'static Schema) -> Result<impl Iterator<Item = Report> + use<>> {
     let mut rows = csv::Reader::from_reader(REPORTS.as_bytes());
     let mut data = Vec::new();
     for (index, row) in rows.records().enumerate() {
@@ -98,6 +96,8 @@ fn form(id: &str, row: &csv::StringRecord) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use std::collections::BTreeMap;
 
     use super::*;
@@ -133,8 +133,8 @@ mod tests {
     fn every_report_is_an_event_dropped_or_failed_for_a_reason() {
         let settings = settings().expect("settings");
         let mapping = Arc::new(settings.compile(&[]).unwrap_or_else(|e| panic!("{}", e[0])));
-        let schema = Arc::clone(&settings.inputs[0].schema.as_ref().expect("schema").schema);
-        let plan = mapping.plan(0, Arc::clone(&schema)).expect("plan");
+        let schema = settings.inputs[0].schema.as_ref().expect("schema").schema;
+        let plan = mapping.plan(0, schema).expect("plan");
         let mut mapper = Mapper::new(Arc::clone(&mapping));
         let mut counts = BTreeMap::<String, usize>::new();
         for report in reports(&schema).expect("reports").take(COUNT) {
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn there_are_as_many_reports_as_are_asked_for_each_with_its_own_name() {
         let settings = settings().expect("settings");
-        let schema = Arc::clone(&settings.inputs[0].schema.as_ref().expect("schema").schema);
+        let schema = settings.inputs[0].schema.as_ref().expect("schema").schema;
         let all: Vec<_> = reports(&schema).expect("reports").take(COUNT * 2 + 1).collect();
         let names: std::collections::BTreeSet<_> = all.iter().map(|report| &report.id).collect();
         assert_eq!(names.len(), COUNT * 2 + 1);

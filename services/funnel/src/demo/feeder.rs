@@ -51,7 +51,7 @@ impl Feeder {
     /// When the cluster does not take them.
     pub fn feed(
         mut self,
-        schema: &Arc<Schema>,
+        schema: &&'static Schema,
         records: u64,
         done: &AtomicU64,
         stop: &Stop,

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 
 use nubium_mapping::avro::Schema;
 use nubium_mapping::mapping::{Mapping, ProgramError};
@@ -63,7 +62,10 @@ impl Settings {
     ///
     /// # Errors
     /// The problems of each program.
-    pub fn compile(&self, schemas: &[Option<Arc<Schema>>]) -> Result<Mapping, Vec<ProgramError>> {
+    pub fn compile(
+        &self,
+        schemas: &[Option<&'static Schema>],
+    ) -> Result<Mapping, Vec<ProgramError>> {
         let inputs = topics::mapping_inputs(&self.inputs, schemas);
         Mapping::compile(inputs, topics::mapping_outputs(&self.outputs), self.default_output)
     }

@@ -1,7 +1,6 @@
 //! JSON Schema (2020-12, as OpenAPI 3.1 has it) of Avro schemas, as far as the receiver takes them.
 
-use nubium_mapping::avro::schema::Record;
-use nubium_mapping::avro::{Node, NodeId, Schema, kind};
+use nubium_avro::{Decimal, Field, Graph, Node, NodeId, Record};
 use serde_json::{Map, Value as Json, json};
 
 /// How deep an example goes: a type that contains itself has no end.
@@ -11,7 +10,7 @@ const DEPTH: usize = 4;
 /// name that differ between schemas get names of their own, by `index`.
 pub(super) fn add(
     components: &mut Map<String, Json>,
-    schema: &Schema,
+    schema: &Graph,
     open: bool,
     index: usize,
 ) -> Json {
@@ -30,7 +29,7 @@ pub(super) fn add(
 }
 
 struct Writer<'a> {
-    schema: &'a Schema,
+    schema: &'a Graph,
     /// Whether unknown fields are taken.
     open: bool,
     suffix: String,
@@ -48,15 +47,16 @@ impl Writer<'_> {
             Node::Float => json!({ "type": "number", "format": "float" }),
             Node::Double => json!({ "type": "number", "format": "double" }),
             Node::Bytes | Node::String => json!({ "type": "string" }),
-            Node::Fixed(size) => json!({ "type": "string",
-                "description": format!("{size} bytes of UTF-8") }),
+            Node::Fixed(fixed) => json!({ "type": "string",
+                "minLength": fixed.size, "maxLength": fixed.size,
+                "description": "Bytes, as characters U+0000 to U+00FF." }),
             Node::Enum(symbols) => json!({ "enum": symbols.symbols }),
             Node::Array(items) => json!({ "type": "array", "items": self.node(*items) }),
             Node::Map(values) => {
                 json!({ "type": "object", "additionalProperties": self.node(*values) })
             }
-            Node::Union(variants) => {
-                let variants: Vec<_> = variants.iter().map(|id| self.node(*id)).collect();
+            Node::Union(union) => {
+                let variants: Vec<_> = union.branches.iter().map(|id| self.node(*id)).collect();
                 json!({ "anyOf": variants })
             }
             Node::Record(record) => self.record(record),
@@ -66,9 +66,24 @@ impl Writer<'_> {
             Node::Timestamp(unit) => json!({ "anyOf": [
                 { "type": "string", "format": "date-time" },
                 { "type": "integer", "description": format!("{unit:?} since 1970.") }] }),
-            Node::Decimal { scale, .. } => {
-                let description = format!("A decimal with {scale} digits after the point.");
+            Node::LocalTimestamp(unit) => json!({ "anyOf": [
+                { "type": "string", "description": "YYYY-MM-DDTHH:MM:SS, without a zone." },
+                { "type": "integer", "description": format!("{unit:?} since 1970.") }] }),
+            Node::Time(unit) => json!({ "anyOf": [
+                { "type": "string", "description": "HH:MM:SS" },
+                { "type": "integer", "description": format!("{unit:?} since midnight.") }] }),
+            Node::Decimal(Decimal { precision, scale, .. }) => {
+                let description =
+                    format!("A decimal of {precision} digits, {scale} of them after the point.");
                 json!({ "type": ["string", "number"], "description": description })
+            }
+            Node::BigDecimal => json!({ "type": ["string", "number"] }),
+            Node::Uuid(_) => json!({ "type": "string", "format": "uuid" }),
+            Node::Duration(_) => {
+                let part = json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX });
+                json!({ "type": "object", "additionalProperties": false,
+                    "required": ["months", "days", "milliseconds"],
+                    "properties": { "months": part, "days": part, "milliseconds": part } })
             }
         }
     }
@@ -86,7 +101,7 @@ impl Writer<'_> {
             let mut property = self.node(field.node);
             match &field.default {
                 Some(default) => property["default"] = default.clone(),
-                None if kind::nullable(self.schema, field.node) => {}
+                None if self.schema.is_nullable(field.node) => {}
                 None => required.push(field.name.as_str()),
             }
             properties.insert(field.name.to_string(), property);
@@ -100,24 +115,25 @@ impl Writer<'_> {
 
 /// Gives an item that fits the schema, to begin with.
 #[must_use]
-pub fn example(schema: &Schema) -> Json {
+pub fn example(schema: &Graph) -> Json {
     of_node(schema, schema.root(), DEPTH)
 }
 
-fn of_node(schema: &Schema, node: NodeId, depth: usize) -> Json {
+fn of_node(schema: &Graph, node: NodeId, depth: usize) -> Json {
     match schema.node(node) {
         Node::Null => Json::Null,
         Node::Boolean => json!(true),
         Node::Int | Node::Long => json!(1),
         Node::Float | Node::Double => json!(1.5),
         Node::Bytes | Node::String => json!("text"),
-        Node::Fixed(size) => json!("x".repeat(*size)),
+        Node::Fixed(fixed) => json!("x".repeat(fixed.size)),
         Node::Enum(symbols) => json!(symbols.symbols.first()),
         Node::Array(items) if depth > 0 => json!([of_node(schema, *items, depth - 1)]),
         Node::Map(values) if depth > 0 => json!({ "name": of_node(schema, *values, depth - 1) }),
         Node::Array(_) => json!([]),
         Node::Map(_) => json!({}),
-        Node::Union(variants) => {
+        Node::Union(union) => {
+            let variants = &union.branches;
             let null = |id: &NodeId| matches!(schema.node(*id), Node::Null);
             let wanted = match depth {
                 0 => variants.iter().find(|id| null(id)).or(variants.first()),
@@ -128,16 +144,22 @@ fn of_node(schema: &Schema, node: NodeId, depth: usize) -> Json {
         // A record that contains itself without a way out has no example at all.
         Node::Record(_) if depth == 0 => json!({}),
         Node::Record(record) => {
-            let field = |field: &nubium_mapping::avro::schema::Field| {
-                (field.name.to_string(), of_node(schema, field.node, depth - 1))
-            };
+            let field =
+                |field: &Field| (field.name.to_string(), of_node(schema, field.node, depth - 1));
             Json::Object(record.fields.iter().map(field).collect())
         }
         Node::Date => json!("2026-01-31"),
         Node::Timestamp(_) => json!("2026-01-31T12:00:00Z"),
-        Node::Decimal { scale, .. } => match *scale {
-            0 => json!("1"),
-            scale => json!(format!("1.{}", "0".repeat(scale.min(28) as usize))),
+        Node::LocalTimestamp(_) => json!("2026-01-31T12:00:00"),
+        Node::Time(_) => json!("12:00:00"),
+        Node::Decimal(Decimal { precision, scale, .. }) => match (*scale, precision > scale) {
+            (0, _) => json!("1"),
+            (scale, whole) => {
+                json!(format!("{}.{}", i32::from(whole), "0".repeat(scale)))
+            }
         },
+        Node::BigDecimal => json!("1.5"),
+        Node::Uuid(_) => json!("6f1e7c1a-8e1f-4a53-9c67-3f2b1c5d7e90"),
+        Node::Duration(_) => json!({ "months": 0, "days": 1, "milliseconds": 0 }),
     }
 }

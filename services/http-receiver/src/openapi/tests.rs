@@ -83,7 +83,8 @@ fn the_example_fits_its_schema() {
     let settings = settings();
     let schema = item_schema(&settings.routes[0]).expect("schema");
     let (example, mut problems) = (example(schema), Vec::new());
-    crate::fit::fit(schema, crate::fit::Rules::default(), &example, "", &mut problems);
+    let rules = crate::fit::Rules::default();
+    crate::fit::fit(schema, rules, &example, ("", &mut problems), &mut Vec::new());
     // A tree within a tree within… ends with one that is cut off.
     let cut = |problem: &crate::fit::Problem| problem.pointer.starts_with("/children/0/children/0");
     assert!(problems.iter().all(cut), "{problems:?}");

@@ -41,8 +41,8 @@ impl Files<'_> {
 
     pub(super) fn schema(&self, fields: &Fields<'_>, name: &'static str) -> Option<SchemaFile> {
         let (file, json) = self.text(fields, name, "form.avsc")?;
-        match Schema::parse(&json) {
-            Ok(schema) => Some(SchemaFile { name: file, json, schema: Arc::new(schema) }),
+        match Schema::parse_own(&json) {
+            Ok(schema) => Some(SchemaFile { name: file, json, schema }),
             Err(error) => {
                 let expected = format!("an Avro schema, but: {error}");
                 fields.problem(name, &file, &expected, "form.avsc");

@@ -222,7 +222,7 @@ impl Route {
         let input = mapping::Input {
             topic: self.path.clone(),
             source: Arc::clone(source),
-            schema: self.body.as_ref().map(|file| Arc::clone(&file.schema)),
+            schema: self.body.as_ref().map(|file| file.schema),
         };
         let mapping = Mapping::compile(vec![input], mapping_outputs(&self.outputs), Some(0));
         mapping.map(Some).map_err(|problems| {

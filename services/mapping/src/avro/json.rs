@@ -1,55 +1,30 @@
-//! A schema's defaults, which are JSON, as values; also JSON documents for tests and the demo.
+//! JSON documents as values of a schema, and back.
 
-use vrl::value::{KeyString, Value};
+use nubium_avro::{Graph, NodeId, Reader, Rules, json};
+use vrl::value::Value;
 
-use super::schema::{Node, NodeId, Schema};
+use super::{EncodeError, Encoder, decode};
 
-/// Gives the value that `json` stands for as type `node`.
+/// Gives the value that `json` stands for as type `node`; fields that the schema lacks are left out.
 ///
-/// Bytes are JSON text with one character a byte, as the specification writes them. What does not
-/// fit the type is kept as it is, so that the encoder can say where it lies and what was wanted.
-pub fn value(schema: &Schema, node: NodeId, json: &serde_json::Value) -> Value {
-    use serde_json::Value as Json;
-    match (schema.node(node), json) {
-        (Node::Bytes | Node::Fixed(_), Json::String(text)) if text.chars().all(is_byte) => {
-            let bytes: Vec<u8> = text.chars().map(|c| c as u8).collect();
-            Value::from(bytes.as_slice())
-        }
-        (Node::Array(items), Json::Array(values)) => {
-            Value::Array(values.iter().map(|one| value(schema, *items, one)).collect())
-        }
-        (Node::Map(values), Json::Object(map)) => Value::Object(
-            map.iter()
-                .map(|(key, one)| (KeyString::from(key.as_str()), value(schema, *values, one)))
-                .collect(),
-        ),
-        (Node::Record(record), Json::Object(map)) => {
-            let known = |key: &str| record.fields.iter().find(|field| &*field.name == key);
-            Value::Object(
-                map.iter()
-                    .map(|(key, one)| {
-                        let one = match known(key) {
-                            Some(field) => value(schema, field.node, one),
-                            None => Value::from(one.clone()),
-                        };
-                        (KeyString::from(key.as_str()), one)
-                    })
-                    .collect(),
-            )
-        }
-        // A branch with names in it changes nothing but bytes, and then the first that is an object
-        // is meant.
-        (Node::Union(variants), Json::Object(_)) => {
-            let object = |id: &&NodeId| matches!(schema.node(**id), Node::Record(_) | Node::Map(_));
-            match variants.iter().find(object) {
-                Some(variant) => value(schema, *variant, json),
-                None => Value::from(json.clone()),
-            }
-        }
-        _ => Value::from(json.clone()),
-    }
+/// # Errors
+/// It is not of that type.
+pub fn value(schema: &Graph, node: NodeId, json: &serde_json::Value) -> Result<Value, EncodeError> {
+    let rules = Rules { resolve: true, unknown: nubium_avro::Unknown::LeaveOut, ..Rules::JSON };
+    let mut bytes = Vec::new();
+    nubium_avro::encode(schema, node, json, rules, &mut bytes)?;
+    let value = decode(schema, node, &mut Reader::new(&bytes));
+    value.map_err(|error| EncodeError::new(error.to_string()))
 }
 
-fn is_byte(character: char) -> bool {
-    u32::from(character) < 0x100
+/// Gives a value of type `node` as JSON.
+///
+/// # Errors
+/// It is not of that type.
+pub fn of(schema: &Graph, node: NodeId, value: &Value) -> Result<serde_json::Value, EncodeError> {
+    let (mut bytes, mut text) = (Vec::new(), Vec::new());
+    Encoder::new(schema).encode(node, value, &mut bytes)?;
+    let wrong = |error: &dyn std::fmt::Display| EncodeError::new(error.to_string());
+    json::put(schema, node, &mut Reader::new(&bytes), &mut text).map_err(|error| wrong(&error))?;
+    serde_json::from_slice(&text).map_err(|error| wrong(&error))
 }

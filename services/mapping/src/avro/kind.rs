@@ -1,18 +1,18 @@
 //! Schemas as types of the mapping language, for the check at start-up.
 
+use vrl::value::Kind;
 use vrl::value::kind::{Collection, Field as KindField, Index};
-use vrl::value::{KeyString, Kind};
 
-use super::schema::{Node, NodeId, Schema};
+use nubium_avro::{Graph, Node, NodeId};
 
 /// Gives the type that a decoded value of `node` has.
-pub fn of(schema: &Schema, node: NodeId) -> Kind {
+pub fn of(schema: &Graph, node: NodeId) -> Kind {
     kind(schema, node, Side::Decoded, &mut Vec::new())
 }
 
 /// Gives the type that a value needs to be encoded as `node`: wider than [`of`], as the encoder
 /// converts some.
-pub fn accepted(schema: &Schema, node: NodeId) -> Kind {
+pub fn accepted(schema: &Graph, node: NodeId) -> Kind {
     kind(schema, node, Side::Accepted, &mut Vec::new())
 }
 
@@ -20,12 +20,12 @@ pub fn accepted(schema: &Schema, node: NodeId) -> Kind {
 ///
 /// Only what is sure to fail is reported: a field that is a string on one path of the program and
 /// null on another may be right for every message that comes.
-pub fn conflict(schema: &Schema, node: NodeId, given: &Kind) -> Option<String> {
+pub fn conflict(schema: &Graph, node: NodeId, given: &Kind) -> Option<String> {
     if given.is_any() {
         return None;
     }
     if !accepted(schema, node).intersects(given) {
-        let wanted = describe(schema, node);
+        let wanted = schema.describe(node);
         return Some(format!("the schema wants {wanted}, the program gives {given}"));
     }
     let Node::Record(record) = schema.node(node) else {
@@ -33,9 +33,9 @@ pub fn conflict(schema: &Schema, node: NodeId, given: &Kind) -> Option<String> {
     };
     given.as_object()?;
     record.fields.iter().find_map(|field| {
-        let given = given.at_path(&field_path(&field.name));
+        let given = given.at_path(&vrl::path::OwnedValuePath::single_field(&field.name));
         let absent = given.is_undefined() || given.is_null();
-        if absent && (field.default.is_some() || nullable(schema, field.node)) {
+        if absent && (field.default.is_some() || schema.is_nullable(field.node)) {
             return None;
         }
         if given.is_undefined() {
@@ -46,62 +46,35 @@ pub fn conflict(schema: &Schema, node: NodeId, given: &Kind) -> Option<String> {
     })
 }
 
-/// Tells whether null can be encoded as `node`.
-pub fn nullable(schema: &Schema, node: NodeId) -> bool {
-    match schema.node(node) {
-        Node::Null => true,
-        Node::Union(variants) => variants.iter().any(|variant| nullable(schema, *variant)),
-        _ => false,
-    }
-}
-
-/// Names the type of `node` as its schema does.
-pub fn describe(schema: &Schema, node: NodeId) -> String {
-    match schema.node(node) {
-        Node::Null => "null".into(),
-        Node::Boolean => "boolean".into(),
-        Node::Int => "int".into(),
-        Node::Long => "long".into(),
-        Node::Float => "float".into(),
-        Node::Double => "double".into(),
-        Node::Bytes => "bytes".into(),
-        Node::String => "string".into(),
-        Node::Fixed(size) => format!("fixed of {size} bytes"),
-        Node::Enum(symbols) => format!("one of {}", symbols.symbols.join(", ")),
-        Node::Array(_) => "array".into(),
-        Node::Map(_) => "map".into(),
-        Node::Union(variants) => {
-            let names: Vec<_> = variants.iter().map(|id| describe(schema, *id)).collect();
-            names.join(" or ")
-        }
-        Node::Record(record) => format!("record {}", record.name),
-        Node::Date => "date".into(),
-        Node::Timestamp(_) => "timestamp".into(),
-        Node::Decimal { scale, .. } => format!("decimal with {scale} digits after the point"),
-    }
-}
-
-fn field_path(name: &KeyString) -> vrl::path::OwnedValuePath {
-    vrl::path::OwnedValuePath::single_field(name)
-}
-
 #[derive(Clone, Copy, PartialEq)]
 enum Side {
     Decoded,
     Accepted,
 }
 
-fn kind(schema: &Schema, node: NodeId, side: Side, open: &mut Vec<NodeId>) -> Kind {
+fn kind(schema: &Graph, node: NodeId, side: Side, open: &mut Vec<NodeId>) -> Kind {
     let accepts = side == Side::Accepted;
     match schema.node(node) {
         Node::Null => Kind::null(),
         Node::Boolean => Kind::boolean(),
-        Node::Int | Node::Long => Kind::integer(),
+        Node::Int | Node::Long | Node::Time(_) | Node::LocalTimestamp(_) => Kind::integer(),
         Node::Float | Node::Double if accepts => Kind::float().or_integer(),
         Node::Float | Node::Double => Kind::float(),
-        Node::Bytes | Node::String | Node::Fixed(_) | Node::Enum(_) => Kind::bytes(),
-        Node::Decimal { .. } if accepts => Kind::bytes().or_integer(),
-        Node::Decimal { .. } => Kind::bytes(),
+        Node::Decimal(_) | Node::BigDecimal if accepts => Kind::bytes().or_integer().or_float(),
+        Node::Bytes
+        | Node::String
+        | Node::Fixed(_)
+        | Node::Enum(_)
+        | Node::Uuid(_)
+        | Node::Decimal(_)
+        | Node::BigDecimal => Kind::bytes(),
+        Node::Duration(_) if accepts => Kind::any_object().or_bytes(),
+        Node::Duration(_) => {
+            let parts = ["months", "days", "milliseconds"];
+            let known = parts.into_iter().map(|part| (KindField::from(part), Kind::integer()));
+            let known = known.collect::<std::collections::BTreeMap<_, _>>();
+            Kind::object(Collection::from_parts(known, Kind::undefined()))
+        }
         Node::Date | Node::Timestamp(_) if accepts => Kind::timestamp().or_integer(),
         Node::Date | Node::Timestamp(_) => Kind::timestamp(),
         Node::Array(items) => {
@@ -110,7 +83,8 @@ fn kind(schema: &Schema, node: NodeId, side: Side, open: &mut Vec<NodeId>) -> Ki
         Node::Map(values) => {
             Kind::object(Collection::<KindField>::from_unknown(kind(schema, *values, side, open)))
         }
-        Node::Union(variants) => variants
+        Node::Union(union) => union
+            .branches
             .iter()
             .map(|variant| kind(schema, *variant, side, open))
             .fold(Kind::never(), |all, one| all.union(one)),
@@ -121,8 +95,9 @@ fn kind(schema: &Schema, node: NodeId, side: Side, open: &mut Vec<NodeId>) -> Ki
         Node::Record(record) => {
             open.push(node);
             let fields = record.fields.iter();
-            let known = fields
-                .map(|field| (KindField::from(&*field.name), kind(schema, field.node, side, open)));
+            let known = fields.map(|field| {
+                (KindField::from(field.name.as_str()), kind(schema, field.node, side, open))
+            });
             let known = known.collect::<std::collections::BTreeMap<_, _>>();
             open.pop();
             Kind::object(Collection::from_parts(known, Kind::undefined()))

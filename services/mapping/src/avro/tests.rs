@@ -3,7 +3,7 @@ use vrl::value::Value;
 
 use super::*;
 
-fn schema(json: serde_json::Value) -> Schema {
+fn schema(json: serde_json::Value) -> &'static Schema {
     Schema::parse(&json.to_string()).expect("schema")
 }
 
@@ -16,7 +16,7 @@ fn encode(schema: &Schema, value: &Value) -> Result<Vec<u8>, String> {
 /// Encodes a JSON document, decodes the bytes, and checks that skipping them ends at the same
 /// place.
 fn round_trip(schema: &Schema, document: serde_json::Value) -> Value {
-    let value = json::value(schema, schema.root(), &document);
+    let value = json::value(schema, schema.root(), &document).expect("value");
     let bytes = encode(schema, &value).expect("encoded");
     let mut reader = Reader::new(&bytes);
     let back = decode(schema, schema.root(), &mut reader).expect("decoded");
@@ -56,7 +56,7 @@ fn values_survive_a_round_trip() {
     ];
     for (avro, document) in cases {
         let schema = schema(avro.clone());
-        let back = round_trip(&schema, document.clone());
+        let back = round_trip(schema, document.clone());
         assert_eq!(back, Value::from(document), "{avro}");
     }
 }
@@ -67,8 +67,8 @@ fn a_type_may_contain_itself() {
         {"name": "head", "type": "int"},
         {"name": "tail", "type": ["null", "List"], "default": null}]}));
     let document = json!({"head": 1, "tail": {"head": 2, "tail": null}});
-    assert_eq!(round_trip(&list, document.clone()), Value::from(document));
-    assert!(kind::of(&list, list.root()).is_object());
+    assert_eq!(round_trip(list, document.clone()), Value::from(document));
+    assert!(kind::of(list, list.root()).is_object());
     assert!(list.same(list.root(), &list, list.root()));
 }
 
@@ -77,9 +77,9 @@ fn nesting_has_a_limit() {
     let list = schema(json!({"type": "record", "name": "List", "fields": [
         {"name": "tail", "type": ["null", "List"]}]}));
     let deep = vec![2; 10_000];
-    let error = decode(&list, list.root(), &mut Reader::new(&deep)).expect_err("too deep");
+    let error = decode(list, list.root(), &mut Reader::new(&deep)).expect_err("too deep");
     assert_eq!(error.to_string(), "more than 64 levels at byte 32 of the value");
-    skip(&list, list.root(), &mut Reader::new(&deep)).expect_err("too deep to skip");
+    skip(list, list.root(), &mut Reader::new(&deep)).expect_err("too deep to skip");
 }
 
 #[test]
@@ -100,10 +100,10 @@ fn times_are_instants_in_utc() {
     ];
     for (avro, count, text) in cases {
         let schema = schema(avro);
-        let back = round_trip(&schema, json!(count));
+        let back = round_trip(schema, json!(count));
         let Value::Timestamp(instant) = &back else { panic!("{back} is no timestamp") };
         assert_eq!(*instant, text.parse::<chrono::DateTime<chrono::Utc>>().expect("instant"));
-        assert_eq!(encode(&schema, &back), encode(&schema, &Value::Integer(count)));
+        assert_eq!(encode(schema, &back), encode(schema, &Value::Integer(count)));
     }
 }
 
@@ -115,18 +115,18 @@ fn a_misfit_is_named_with_its_path() {
         {"name": "state", "default": "ON",
          "type": {"type": "enum", "name": "S", "symbols": ["ON", "OFF"]}}]}));
     let cases = [
-        (json!({"age": "seven"}), ".age: int is wanted, not string \"seven\""),
-        (json!({"age": 3_000_000_000_i64}), ".age: int is wanted, not integer 3000000000"),
-        (json!({"age": 1.5}), ".age: int is wanted, not float 1.5"),
-        (json!({"tags": []}), ".age: the field is missing and has no default"),
-        (json!({"age": 1, "tags": ["a", 2]}), ".tags[1]: string is wanted, not integer 2"),
-        (json!({"age": 1, "state": "on"}), ".state: one of ON, OFF is wanted, not string \"on\""),
+        (json!({"age": "seven"}), ".age: int is wanted, not text \"seven\""),
+        (json!({"age": 3_000_000_000_i64}), ".age: int is wanted, not 3000000000"),
+        (json!({"age": 1.5}), ".age: int is wanted, not 1.5"),
+        (json!({"tags": []}), ".age: int is wanted, but the field is missing"),
+        (json!({"age": 1, "tags": ["a", 2]}), ".tags[1]: string is wanted, not 2"),
+        (json!({"age": 1, "state": "on"}), ".state: one of ON, OFF is wanted, not text \"on\""),
         (json!([1]), ".: record Person is wanted, not an array"),
     ];
     for (document, message) in cases {
-        assert_eq!(encode(&person, &Value::from(document)), Err(message.to_owned()));
+        assert_eq!(encode(person, &Value::from(document)), Err(message.to_owned()));
     }
-    assert_eq!(encode(&person, &Value::from(json!({"age": 1}))), Ok(vec![2, 0, 0]));
+    assert_eq!(encode(person, &Value::from(json!({"age": 1}))), Ok(vec![2, 0, 0]));
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn defaults_are_read_by_their_type() {
         {"name": "inner", "type": {"type": "record", "name": "I", "fields": [
             {"name": "raw", "type": {"type": "fixed", "name": "F", "size": 1}}]},
          "default": {"raw": "\u{80}"}}]}));
-    let bytes = encode(&record, &Value::from(json!({}))).expect("all defaults");
+    let bytes = encode(record, &Value::from(json!({}))).expect("all defaults");
     assert_eq!(bytes, [4, 0xff, 0x00, 0, 14, 0x80]);
 }
 
@@ -163,7 +163,7 @@ fn hostile_bytes_are_refused_not_trusted() {
     ];
     for (json, bytes, message) in cases {
         let schema = Schema::parse(json).expect("schema");
-        let error = decode(&schema, schema.root(), &mut Reader::new(bytes)).expect_err(json);
+        let error = decode(schema, schema.root(), &mut Reader::new(bytes)).expect_err(json);
         assert_eq!(error.to_string(), message);
     }
 }
@@ -173,10 +173,10 @@ fn blocks_with_a_byte_count_are_read_and_skipped() {
     let schema = schema(json!({"type": "array", "items": "int"}));
     // Two blocks: two items in two bytes, then one item; then the end.
     let bytes = [3, 4, 2, 4, 2, 6, 0];
-    let value = decode(&schema, schema.root(), &mut Reader::new(&bytes)).expect("decoded");
+    let value = decode(schema, schema.root(), &mut Reader::new(&bytes)).expect("decoded");
     assert_eq!(value, Value::from(json!([1, 2, 3])));
     let mut reader = Reader::new(&bytes);
-    skip(&schema, schema.root(), &mut reader).expect("skipped");
+    skip(schema, schema.root(), &mut reader).expect("skipped");
     reader.finish().expect("all bytes skipped");
 }
 
@@ -190,8 +190,8 @@ fn the_bytes_are_those_of_the_reference_codec() {
     .to_string();
     let document = json!({"id": -70_000, "name": "Ω", "marks": [0.5, -1.0], "more": {"k": true}});
     let ours = Schema::parse(&text).expect("schema");
-    let value = json::value(&ours, ours.root(), &document);
-    let bytes = encode(&ours, &value).expect("encoded");
+    let value = json::value(&ours, ours.root(), &document).expect("value");
+    let bytes = encode(ours, &value).expect("encoded");
 
     let theirs: serde_avro_fast::Schema = text.parse().expect("schema");
     let read: serde_json::Value =
@@ -219,6 +219,6 @@ fn a_schema_may_refer_to_types_of_others() {
     let others = [address.to_owned(), city.to_owned()];
     let schema = Schema::parse_with(person, &others).expect("schema");
     let document = json!({"home": {"city": "BERN"}, "work": {"city": "BONN"}});
-    assert_eq!(encode(&schema, &Value::from(document)), Ok(vec![0, 2]));
+    assert_eq!(encode(schema, &Value::from(document)), Ok(vec![0, 2]));
     assert!(Schema::parse_with(person, &others[..1]).is_err());
 }

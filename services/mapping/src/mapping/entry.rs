@@ -5,14 +5,12 @@
 //! unless the program assigns `%store`: another value, or null, which deletes the entry.
 //! `%keep = true` leaves it as it is, and so does `abort`.
 
-use std::sync::Arc;
-
 use chrono::DateTime;
 use vrl::value::{Kind, ObjectMap, Value};
 
 use super::MappingError;
 use super::program::Program;
-use crate::avro::{Encoder, Node, NodeId, Reader, Schema, decode, kind as avro_kind};
+use crate::avro::{Schema, json, kind as avro_kind};
 
 /// What programs read and assign beside the names that every message has, and whether they can
 /// assign it.
@@ -23,7 +21,7 @@ pub(super) const NAMES: [(&str, bool); 4] =
 #[derive(Debug, Clone, Default)]
 pub struct EntryType {
     /// Type of the entries; `None`: any JSON, in which times are text.
-    pub schema: Option<Arc<Schema>>,
+    pub schema: Option<&'static Schema>,
 }
 
 /// Holds the entry of a message's key as it is before the message.
@@ -40,8 +38,8 @@ pub struct Previous {
 pub enum Stored {
     /// It stays as it is.
     Keep,
-    /// It is this from now on.
-    Put(Value),
+    /// It is this from now on: JSON, in the form of its schema if it has one.
+    Put(serde_json::Value),
     /// There is none any more.
     Delete,
 }
@@ -65,7 +63,7 @@ impl EntryType {
         value: &Kind,
         envelope: &Kind,
     ) -> Option<String> {
-        let schema = self.schema.as_ref()?;
+        let schema = self.schema?;
         let path = vrl::path::OwnedValuePath::single_field("store");
         let given = match program.sets_store {
             true => envelope.at_path(&path),
@@ -84,7 +82,6 @@ impl EntryType {
         program: &Program,
         previous: Option<Previous>,
         metadata: &mut ObjectMap,
-        scratch: &mut Vec<u8>,
     ) -> Result<(), MappingError> {
         if program.envelope.contain("previous_timestamp") {
             let time = previous.as_ref().and_then(|previous| previous.timestamp_ms);
@@ -93,16 +90,12 @@ impl EntryType {
             metadata.insert("previous_timestamp".into(), value);
         }
         if program.envelope.contain("previous") {
-            let value = match (previous, &self.schema) {
+            let value = match (previous, self.schema) {
                 (None, _) => Value::Null,
                 (Some(previous), None) => Value::from(previous.value),
                 (Some(previous), Some(schema)) => {
-                    let value = typed(schema, schema.root(), Value::from(previous.value));
-                    scratch.clear();
-                    Encoder::resolving(schema)
-                        .encode(schema.root(), &value, scratch)
-                        .map_err(MappingError::Previous)?;
-                    decode(schema, schema.root(), &mut Reader::new(scratch))?
+                    json::value(schema, schema.root(), &previous.value)
+                        .map_err(MappingError::Previous)?
                 }
             };
             metadata.insert("previous".into(), value);
@@ -115,7 +108,6 @@ impl EntryType {
         &self,
         metadata: &mut ObjectMap,
         value: Value,
-        scratch: &mut Vec<u8>,
     ) -> Result<Stored, MappingError> {
         match metadata.get("keep") {
             None | Some(Value::Null | Value::Boolean(false)) => {}
@@ -130,52 +122,13 @@ impl EntryType {
             Some(stored) => stored,
             None => value,
         };
-        if let Some(schema) = &self.schema {
-            scratch.clear();
-            Encoder::new(schema)
-                .encode(schema.root(), &stored, scratch)
-                .map_err(MappingError::Stored)?;
-        }
-        Ok(Stored::Put(stored))
-    }
-}
-
-/// Makes times of texts where the type says so: JSON has none of its own.
-fn typed(schema: &Schema, node: NodeId, value: Value) -> Value {
-    match (schema.node(node), value) {
-        (Node::Date | Node::Timestamp(_), value @ (Value::Bytes(_) | Value::String(_))) => {
-            let text = value.to_str_lossy();
-            let instant = text.and_then(|text| DateTime::parse_from_rfc3339(&text).ok());
-            instant.map_or(value, |instant| Value::Timestamp(instant.to_utc()))
-        }
-        (Node::Array(items), Value::Array(values)) => {
-            Value::Array(values.into_iter().map(|one| typed(schema, *items, one)).collect())
-        }
-        (Node::Map(values), Value::Object(map)) => Value::Object(
-            map.into_iter().map(|(key, one)| (key, typed(schema, *values, one))).collect(),
-        ),
-        (Node::Record(record), Value::Object(map)) => {
-            let node = |key: &str| record.fields.iter().find(|field| &*field.name == key);
-            let fields = map.into_iter().map(|(key, one)| match node(&key) {
-                Some(field) => (key, typed(schema, field.node, one)),
-                None => (key, one),
-            });
-            Value::Object(fields.collect())
-        }
-        (Node::Union(variants), value) => {
-            let fits = |id: &&NodeId| {
-                matches!(
-                    (schema.node(**id), &value),
-                    (Node::Record(_) | Node::Map(_), Value::Object(_))
-                        | (Node::Array(_), Value::Array(_))
-                        | (Node::Date | Node::Timestamp(_), Value::Bytes(_) | Value::String(_))
-                )
-            };
-            match variants.iter().find(fits) {
-                Some(variant) => typed(schema, *variant, value),
-                None => value,
+        let stored = match self.schema {
+            Some(schema) => {
+                json::of(schema, schema.root(), &stored).map_err(MappingError::Stored)?
             }
-        }
-        (_, value) => value,
+            None => serde_json::to_value(stored)
+                .map_err(|error| MappingError::Envelope(format!("`%store`: {error}")))?,
+        };
+        Ok(Stored::Put(stored))
     }
 }

@@ -15,7 +15,7 @@ use super::plan::{Plan, Put, Read, Write};
 use super::program::Program;
 use super::{Mapping, emit};
 use crate::avro::encode::{AsBytesRef, EncodeError};
-use crate::avro::{Encoder, Reader, Schema, decode, skip};
+use crate::avro::{Encoder, Graph, Reader, decode, skip};
 
 /// Says what became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,7 +143,7 @@ impl Mapper {
         let mut metadata =
             envelope::build(message, &program.envelope).map_err(MappingError::Envelope)?;
         if let Some(entry) = &mapping.entry {
-            entry.build(program, previous, &mut metadata, &mut self.scratch)?;
+            entry.build(program, previous, &mut metadata)?;
         }
         let mut metadata = Value::Object(metadata);
         if let Some(dropped) = self.run(program, &mut value, &mut metadata)? {
@@ -170,7 +170,7 @@ impl Mapper {
             self.change_headers(program, &metadata, message)?;
         }
         if let Some(entry) = &mapping.entry {
-            self.stored = entry.take(&mut metadata, value, &mut self.scratch)?;
+            self.stored = entry.take(&mut metadata, value)?;
         }
         Ok(Verdict::Produce)
     }
@@ -200,9 +200,9 @@ impl Mapper {
         let mut reader = Reader::new(datum);
         let (steps, absent) = match &plan.read {
             Read::Whole => {
-                let value = decode(&plan.writer, plan.writer.root(), &mut reader)?;
+                let value = decode(plan.writer, plan.writer.root(), &mut reader)?;
                 reader.finish()?;
-                return match &plan.reader {
+                return match plan.reader {
                     Some(schema) => resolve(schema, schema.root(), &value, &mut self.scratch),
                     None => Ok(value),
                 };
@@ -214,10 +214,10 @@ impl Mapper {
         for step in steps {
             let start = reader.at();
             match &step.decode {
-                None => skip(&plan.writer, step.node, &mut reader)?,
+                None => skip(plan.writer, step.node, &mut reader)?,
                 Some(name) => {
-                    let mut value = decode(&plan.writer, step.node, &mut reader)?;
-                    if let (Some(node), Some(schema)) = (step.resolve, &plan.reader) {
+                    let mut value = decode(plan.writer, step.node, &mut reader)?;
+                    if let (Some(node), Some(schema)) = (step.resolve, plan.reader) {
                         value = resolve(schema, node, &value, &mut self.scratch)?;
                     }
                     map.insert(name.clone(), value);
@@ -252,7 +252,7 @@ impl Mapper {
     fn made_whole(&mut self, output: usize, key: Key, value: &Value) -> Result<(), MappingError> {
         let start = self.values.len();
         let described = &self.mapping.outputs[output];
-        Encoder::new(&described.schema)
+        Encoder::new(described.schema)
             .encode(described.schema.root(), value, &mut self.values)
             .map_err(|error| MappingError::Encode { topic: described.topic.clone(), error })?;
         self.made.push(Made { output, key, value: start..self.values.len() });
@@ -272,7 +272,7 @@ impl Mapper {
         };
         let start = self.values.len();
         let described = &self.mapping.outputs[output];
-        let encoder = Encoder::new(&described.schema);
+        let encoder = Encoder::new(described.schema);
         for put in puts {
             match put {
                 Put::Copy { first, last } => {
@@ -347,7 +347,7 @@ impl Mapper {
 /// Only schemas that have changed come here, so writing it by the reader's schema and reading it
 /// back is fast enough.
 fn resolve(
-    schema: &Schema,
+    schema: &Graph,
     node: usize,
     value: &Value,
     scratch: &mut Vec<u8>,

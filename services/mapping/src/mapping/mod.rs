@@ -21,14 +21,14 @@ mod plan;
 mod program;
 mod syntax;
 
-use std::sync::Arc;
-
 pub use entry::{EntryType, Previous, Stored};
 pub use envelope::Envelope;
 pub use error::MappingError;
 pub use mapper::{Key, Made, Mapper, Verdict};
 pub use plan::{Plan, PlanError};
 pub use program::{Program, ProgramError, Source};
+
+use std::sync::Arc;
 
 use crate::avro::Schema;
 
@@ -38,7 +38,7 @@ pub struct Output {
     /// Topic.
     pub topic: String,
     /// Schema of the values.
-    pub schema: Arc<Schema>,
+    pub schema: &'static Schema,
 }
 
 /// Names a topic that is consumed, its program, and the types that the program sees.
@@ -50,7 +50,7 @@ pub struct Input {
     pub source: Arc<Source>,
     /// Reader's schema: messages written with another are resolved to it. `None`: the program sees
     /// each message as it was written and is checked without types.
-    pub schema: Option<Arc<Schema>>,
+    pub schema: Option<&'static Schema>,
 }
 
 /// Holds the checked programs of all inputs.
@@ -141,9 +141,9 @@ impl Mapping {
     /// # Errors
     /// When the input's schema has a field without a default that the writer's schema does not
     /// have.
-    pub fn plan(&self, input: usize, writer: Arc<Schema>) -> Result<Plan, PlanError> {
+    pub fn plan(&self, input: usize, writer: &'static Schema) -> Result<Plan, PlanError> {
         let (described, program) = &self.inputs[input];
-        Plan::new(input, program, described.schema.clone(), writer, &self.outputs)
+        Plan::new(input, program, described.schema, writer, &self.outputs)
     }
 }
 

@@ -5,16 +5,12 @@
 //! values. A field that it leaves as it is, and that has the same type in the output, is copied as
 //! bytes, neighbours in one go.
 
-use std::sync::Arc;
-
 use vrl::value::{KeyString, Value};
 
 use super::Output;
 use super::fields::Fields;
 use super::program::Program;
-use crate::avro::encode::EncodeError;
-use crate::avro::schema::{Field, Record};
-use crate::avro::{Encoder, NodeId, Reader, Schema, decode, json, kind};
+use crate::avro::{Encoder, Field, Graph, NodeId, Reader, Record, Schema, decode};
 
 /// Says why messages of a schema cannot be mapped.
 #[derive(Debug, thiserror::Error)]
@@ -24,15 +20,15 @@ pub enum PlanError {
     Missing(String),
     /// A default of the schema is not of its type.
     #[error("default of field `{0}`: {1}")]
-    Default(String, EncodeError),
+    Default(String, String),
 }
 
 /// Says how messages of one input and one writer's schema are read and written.
 #[derive(Debug)]
 pub struct Plan {
     pub(super) input: usize,
-    pub(super) writer: Arc<Schema>,
-    pub(super) reader: Option<Arc<Schema>>,
+    pub(super) writer: &'static Schema,
+    pub(super) reader: Option<&'static Schema>,
     pub(super) read: Read,
     pub(super) write: Vec<Write>,
 }
@@ -80,15 +76,15 @@ impl Plan {
     pub(super) fn new(
         input: usize,
         program: &Program,
-        reader: Option<Arc<Schema>>,
-        writer: Arc<Schema>,
+        reader: Option<&'static Schema>,
+        writer: &'static Schema,
         outputs: &[Output],
     ) -> Result<Self, PlanError> {
         // A reader's schema that is the writer's changes nothing.
-        let reader = reader.filter(|reader| !reader.same(reader.root(), &writer, writer.root()));
+        let reader = reader.filter(|reader| !reader.same(reader.root(), writer, writer.root()));
         let (read, write) = match writer.record() {
             Some(record) if reader.as_ref().is_none_or(|reader| reader.record().is_some()) => {
-                let fields = InputFields { writer: &writer, record, reader: reader.as_deref() };
+                let fields = InputFields { writer, record, reader };
                 let mut decoded = program.reads.clone();
                 let write = outputs
                     .iter()
@@ -106,10 +102,10 @@ impl Plan {
 }
 
 /// The writer's fields, seen as the reader wants them.
-struct InputFields<'a> {
-    writer: &'a Schema,
-    record: &'a Record,
-    reader: Option<&'a Schema>,
+struct InputFields {
+    writer: &'static Schema,
+    record: &'static Record,
+    reader: Option<&'static Schema>,
 }
 
 /// Where a field of `.` comes from.
@@ -124,32 +120,29 @@ enum Origin {
     Nowhere,
 }
 
-impl InputFields<'_> {
+impl InputFields {
     fn reader_fields(&self) -> &[Field] {
-        self.reader.and_then(Schema::record).map_or(&[], |record| &record.fields)
+        self.reader.and_then(|reader| reader.record()).map_or(&[], |record| &record.fields)
     }
 
     /// Finds the reader's name and type for a field of the writer's.
-    fn seen_as<'f>(&'f self, field: &'f Field) -> Option<(&'f KeyString, NodeId)> {
+    fn seen_as<'f>(&'f self, field: &'f Field) -> Option<(&'f str, NodeId)> {
         let Some(_) = self.reader else {
-            return Some((&field.name, field.node));
+            return Some((field.name.as_str(), field.node));
         };
         let fields = self.reader_fields();
         let named = fields.iter().find(|known| known.name == field.name);
-        let aliased = || {
-            let name = field.name.as_str();
-            fields.iter().find(|known| known.aliases.iter().any(|alias| alias == name))
-        };
-        named.or_else(aliased).map(|known| (&known.name, known.node))
+        let aliased = || fields.iter().find(|known| known.is(&field.name));
+        named.or_else(aliased).map(|known| (known.name.as_str(), known.node))
     }
 
-    fn origin(&self, name: &KeyString) -> Result<Origin, PlanError> {
+    fn origin(&self, name: &str) -> Result<Origin, PlanError> {
         let seen = |field: &Field| self.seen_as(field).is_some_and(|(seen, _)| seen == name);
         if let Some(index) = self.record.fields.iter().position(seen) {
             return Ok(Origin::Written(index));
         }
-        match (self.reader, self.reader_fields().iter().find(|field| field.name == *name)) {
-            (Some(reader), Some(field)) => Ok(match default(reader, field)? {
+        match (self.reader, self.reader_fields().iter().find(|field| field.name == name)) {
+            (Some(_), Some(field)) => Ok(match default(field)? {
                 Some(bytes) => Origin::Default(bytes, field.node),
                 None => Origin::Missing,
             }),
@@ -191,7 +184,7 @@ impl InputFields<'_> {
                 }
                 origin => {
                     if !matches!(origin, None | Some(Origin::Nowhere)) {
-                        let name = [field.name.to_string()].into_iter().collect();
+                        let name = [field.name.clone()].into_iter().collect();
                         *decoded = decoded.clone().and(&Fields::Only(name));
                     }
                     put(schema, field)?
@@ -202,7 +195,7 @@ impl InputFields<'_> {
         Ok(Write::Fields(puts))
     }
 
-    fn copies(&self, index: usize, output: &Schema, field: &Field) -> bool {
+    fn copies(&self, index: usize, output: &Graph, field: &Field) -> bool {
         self.writer.same(self.record.fields[index].node, output, field.node)
     }
 
@@ -215,14 +208,14 @@ impl InputFields<'_> {
                 }
                 _ => None,
             };
-            Step { node: field.node, decode: seen.map(|(name, _)| name.clone()), resolve }
+            Step { node: field.node, decode: seen.map(|(name, _)| name.into()), resolve }
         });
         let steps = steps.collect();
         let mut absent = Vec::new();
         for field in self.reader_fields() {
             let (bytes, node) = match self.origin(&field.name)? {
                 Origin::Default(bytes, node) => (bytes, node),
-                Origin::Missing => return Err(PlanError::Missing(field.name.to_string())),
+                Origin::Missing => return Err(PlanError::Missing(field.name.clone())),
                 Origin::Written(_) | Origin::Nowhere => continue,
             };
             if let Some(reader) = self.reader
@@ -230,7 +223,7 @@ impl InputFields<'_> {
             {
                 // The bytes were encoded from the default a moment ago.
                 let value = decode(reader, node, &mut Reader::new(&bytes)).unwrap_or(Value::Null);
-                absent.push((field.name.clone(), value));
+                absent.push((field.name.as_str().into(), value));
             }
         }
         Ok(Read::Fields(steps, absent))
@@ -248,27 +241,22 @@ fn from_value(output: &Output) -> Result<Write, PlanError> {
     }
 }
 
-fn put(schema: &Schema, field: &Field) -> Result<Put, PlanError> {
-    let absent = match default(schema, field)? {
-        None if kind::nullable(schema, field.node) => {
+fn put(schema: &Graph, field: &Field) -> Result<Put, PlanError> {
+    let absent = match default(field)? {
+        None if schema.is_nullable(field.node) => {
             let mut bytes = Vec::new();
             let null = Encoder::new(schema).encode(field.node, &Value::Null, &mut bytes);
             null.ok().map(|()| bytes)
         }
         default => default,
     };
-    Ok(Put::Field { name: field.name.clone(), node: field.node, absent })
+    Ok(Put::Field { name: field.name.as_str().into(), node: field.node, absent })
 }
 
-/// Encodes a field's default; `None` when it has none.
-fn default(schema: &Schema, field: &Field) -> Result<Option<Vec<u8>>, PlanError> {
-    let Some(default) = &field.default else {
-        return Ok(None);
-    };
-    let value = json::value(schema, field.node, default);
-    let mut bytes = Vec::new();
-    Encoder::new(schema)
-        .encode(field.node, &value, &mut bytes)
-        .map_err(|error| PlanError::Default(field.name.to_string(), error))?;
-    Ok(Some(bytes))
+/// Gives the bytes of a field's default; `None` when it has none.
+fn default(field: &Field) -> Result<Option<Vec<u8>>, PlanError> {
+    match field.default_bytes() {
+        Ok(bytes) => Ok(bytes.map(<[u8]>::to_vec)),
+        Err(why) => Err(PlanError::Default(field.name.clone(), why.into())),
+    }
 }

@@ -44,11 +44,11 @@ impl Envelope for Message {
     }
 }
 
-fn schema(json: serde_json::Value) -> Arc<Schema> {
-    Arc::new(Schema::parse(&json.to_string()).expect("schema"))
+fn schema(json: serde_json::Value) -> &'static Schema {
+    Schema::parse(&json.to_string()).expect("schema")
 }
 
-fn form() -> Arc<Schema> {
+fn form() -> &'static Schema {
     schema(json!({"type": "record", "name": "Form", "fields": [
         {"name": "id", "type": "long"},
         {"name": "email", "type": "string"},
@@ -58,7 +58,7 @@ fn form() -> Arc<Schema> {
         {"name": "lines", "type": {"type": "array", "items": "string"}, "default": []}]}))
 }
 
-fn contact() -> Arc<Schema> {
+fn contact() -> &'static Schema {
     schema(json!({"type": "record", "name": "Contact", "fields": [
         {"name": "id", "type": "long"},
         {"name": "email", "type": "string"},
@@ -68,12 +68,12 @@ fn contact() -> Arc<Schema> {
         {"name": "origin", "type": "string", "default": "unknown"}]}))
 }
 
-fn line() -> Arc<Schema> {
+fn line() -> &'static Schema {
     schema(json!({"type": "record", "name": "Line", "fields": [
         {"name": "id", "type": "long"}, {"name": "text", "type": "string"}]}))
 }
 
-fn compile_for(program: &str, input: Option<Arc<Schema>>) -> Result<Mapping, String> {
+fn compile_for(program: &str, input: Option<&'static Schema>) -> Result<Mapping, String> {
     let source = Arc::new(Source { name: "test.vrl".into(), text: program.into() });
     let inputs = vec![Input { topic: "forms".into(), source, schema: input }];
     let outputs = vec![

@@ -38,10 +38,10 @@ impl Mode {
         }
     }
 
-    /// Tells whether entries have the type of the input: what is merged is typed again, as times
-    /// are text in an entry.
+    /// Tells whether entries have the type of the input: then bytes and times, which JSON has none
+    /// of, come back as what they were.
     pub fn keeps_the_inputs_type(self) -> bool {
-        self == Self::Merge
+        matches!(self, Self::Latest | Self::Changes | Self::Merge)
     }
 
     /// Gives the program.

@@ -111,11 +111,14 @@ impl Settings {
     ///
     /// # Errors
     /// The program's problems.
-    pub fn compile(&self, schemas: &[Option<Arc<Schema>>]) -> Result<Mapping, Vec<ProgramError>> {
+    pub fn compile(
+        &self,
+        schemas: &[Option<&'static Schema>],
+    ) -> Result<Mapping, Vec<ProgramError>> {
         let mut inputs = topics::mapping_inputs(&self.inputs, schemas);
         // A file without an input is refused when it is read.
         let Some(input) = inputs.pop() else { return Err(Vec::new()) };
-        let own = self.entry.as_ref().map(|file| Arc::clone(&file.schema));
+        let own = self.entry.as_ref().map(|file| file.schema);
         let of_input = self.mode.filter(|mode| mode.keeps_the_inputs_type());
         let schema = own.or(of_input.and(input.schema.clone()));
         let outputs = topics::mapping_outputs(&self.outputs);

@@ -109,10 +109,9 @@ pub fn run(session: &Session, options: &Options) -> Outcome {
     }
     let format = input::format_of(options.format, options.file.as_deref());
     let encoder = encoder(session, options, format)?;
-    let schema = encoder.avro.as_ref().map(|avro| serde_json::from_str(avro.schema().text()));
-    let schema = schema.transpose().context("schema").or_settings()?;
+    let schema = encoder.avro.as_ref().map(|avro| avro.schema());
     let (reader, size) = input::open(options.file.as_ref()).map_err(Failure::host)?;
-    let input = Input::new(reader, format, schema.as_ref()).map_err(Failure::no)?;
+    let input = Input::new(reader, format, schema.map(|schema| &**schema)).map_err(Failure::no)?;
     let producer = producer(session, options, &target)?;
     let rejects = options.rejects.as_ref().map(|path| {
         let file = File::create(path).with_context(|| path.display().to_string());

@@ -4,10 +4,9 @@ use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use nubium_core::codec::{Codec, DecodeError, RegistryError, SchemaId, wire};
+use nubium_avro::json;
+use nubium_core::codec::{Codec, DecodeError, RegistryError, STRING_SCHEMA, SchemaId, wire};
 use tokio::runtime::Handle;
-
-use super::json::{self, ToJson};
 
 /// What the bytes of a key or value are taken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -69,12 +68,49 @@ impl Decoder {
         put.inspect_err(|_| out.truncate(start))
     }
 
+    /// Appends a key or value so that [`super::envelope::raw_of`] and an encoder make the same bytes
+    /// of it again: what is neither Avro nor null is there as `{"$text": …}` or `{"$base64": …}`.
+    ///
+    /// # Errors
+    /// As [`Decoder::put`].
+    pub fn put_exact(
+        &mut self,
+        bytes: Option<&[u8]>,
+        is_key: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), String> {
+        let Some(bytes) = bytes.filter(|_| self.codec.is_some() && self.encoding == Encoding::Auto)
+        else {
+            return self.put(bytes, out);
+        };
+        let start = out.len();
+        if let Ok((id, _)) = wire::split(bytes) {
+            self.put(Some(bytes), out)?;
+            // Keys are written with one schema; any other is kept as its bytes, and shown.
+            let schema = self.codec.as_ref().and_then(|codec| codec.cached(id));
+            if is_key && schema.is_none_or(|schema| schema.text() != STRING_SCHEMA) {
+                let shown = out.split_off(start);
+                put_base64_and(bytes, &shown, out);
+            }
+            return Ok(());
+        }
+        match std::str::from_utf8(bytes) {
+            Ok(text) => {
+                out.extend_from_slice(b"{\"$text\":");
+                json::put_text(text, out);
+                out.push(b'}');
+            }
+            Err(_) => put_base64(bytes, out),
+        }
+        Ok(())
+    }
+
     fn put_avro(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
         let Some(codec) = &self.codec else {
             return Err("no schema registry is given (NU_SCHEMA_REGISTRY_URL or --registry)".into());
         };
         let start = out.len();
-        match codec.decode_seed(ToJson(out), bytes) {
+        match codec.decode_json(bytes, out) {
             Err(DecodeError::NotFetched(id)) => {
                 out.truncate(start);
                 self.fetch(id)?;
@@ -104,10 +140,20 @@ fn put_text(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
     Ok(())
 }
 
-/// Appends `{"base64": "…"}`, which [`super::envelope`] reads as the bytes again.
+/// Appends `{"$base64": "…"}`, which [`super::envelope`] reads as the bytes again. No field of Avro
+/// has a name that begins with `$`.
 pub fn put_base64(bytes: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\"base64\":");
+    out.extend_from_slice(b"{\"$base64\":");
     json::put_text(&STANDARD.encode(bytes), out);
+    out.push(b'}');
+}
+
+/// Appends the bytes with what they mean beside them.
+fn put_base64_and(bytes: &[u8], shown: &[u8], out: &mut Vec<u8>) {
+    put_base64(bytes, out);
+    out.pop();
+    out.extend_from_slice(b",\"$shown\":");
+    out.extend_from_slice(shown);
     out.push(b'}');
 }
 
@@ -134,8 +180,8 @@ mod tests {
     fn bytes_are_taken_for_what_was_asked() {
         assert_eq!(put(Encoding::Auto, None).unwrap(), "null");
         assert_eq!(put(Encoding::Auto, Some(b"a\"b")).unwrap(), r#""a\"b""#);
-        assert_eq!(put(Encoding::Auto, Some(b"\xff")).unwrap(), r#"{"base64":"/w=="}"#);
-        assert_eq!(put(Encoding::Base64, Some(b"a")).unwrap(), r#"{"base64":"YQ=="}"#);
+        assert_eq!(put(Encoding::Auto, Some(b"\xff")).unwrap(), r#"{"$base64":"/w=="}"#);
+        assert_eq!(put(Encoding::Base64, Some(b"a")).unwrap(), r#"{"$base64":"YQ=="}"#);
         assert!(put(Encoding::Text, Some(b"\xff")).unwrap_err().contains("UTF-8"));
         assert!(put(Encoding::Avro, Some(b"text")).unwrap_err().contains("magic byte"));
         assert!(put(Encoding::Avro, Some(&[0, 0, 0, 0, 9, 1])).unwrap_err().contains('9'));

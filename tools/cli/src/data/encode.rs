@@ -1,6 +1,6 @@
 //! What a line holds as the record to produce.
 
-use nubium_core::codec::{AvroJson, Dynamic, SchemaId, TopicEncoder, wire};
+use nubium_core::codec::{Dynamic, SchemaId, TopicEncoder, wire};
 use rand::Rng as _;
 use serde_json::Value;
 
@@ -62,7 +62,7 @@ impl Encoder {
         record.timestamp = None;
         let parsed = match item {
             Item::Text(_) if !self.needs_json() => None,
-            Item::Text(bytes) => Some(parse(bytes)?),
+            Item::Text(bytes) => Some(self.parse(bytes)?),
             Item::Json(_) | Item::Avro(_) => None,
         };
         let json = match item {
@@ -85,6 +85,28 @@ impl Encoder {
         self.avro.is_some() || self.whole || matches!(self.key, KeyFrom::Field(_))
     }
 
+    /// Reads a line of JSON; of decimals no digit is lost.
+    fn parse(&self, line: &[u8]) -> Result<Value, String> {
+        let line = nubium_avro::json::without_mark(line);
+        let Some(schema) = self.avro.as_ref().map(TopicEncoder::schema) else {
+            return parse(serde_json::from_slice(line));
+        };
+        if !self.whole {
+            return parse(nubium_avro::json::parse(schema, schema.root(), line));
+        }
+        let mut whole = parse(serde_json::from_slice::<Value>(line))?;
+        if nubium_avro::json::has_decimal(schema) {
+            let raw: Line<'_> = parse(serde_json::from_slice(line))?;
+            let value = raw.value.map(|raw| {
+                parse(nubium_avro::json::parse(schema, schema.root(), raw.get().as_bytes()))
+            });
+            if let (Some(value), Some(place)) = (value, whole.get_mut("value")) {
+                *place = value?;
+            }
+        }
+        Ok(whole)
+    }
+
     /// Writes the value; answers whether there is one.
     fn put_value(
         &mut self,
@@ -92,7 +114,7 @@ impl Encoder {
         body: Option<&Value>,
         out: &mut Vec<u8>,
     ) -> Result<bool, String> {
-        let bytes = body.filter(|_| self.whole).and_then(envelope::base64_of);
+        let bytes = body.filter(|_| self.whole).and_then(envelope::raw_of);
         if let Some(bytes) = bytes {
             out.extend_from_slice(&bytes?);
             return Ok(true);
@@ -103,7 +125,7 @@ impl Encoder {
                 avro.encode_value(value, out).map_err(|error| error.reason)?;
             }
             (Some(avro), _, Some(json)) => {
-                avro.encode_value(&Dynamic(AvroJson(json)), out).map_err(|error| error.reason)?;
+                avro.encode_value(&Dynamic(json), out).map_err(|error| error.reason)?;
             }
             (None, _, Some(Value::String(text))) if self.whole => {
                 out.extend_from_slice(text.as_bytes());
@@ -141,7 +163,7 @@ impl Encoder {
             }
             (KeyFrom::Nothing, _) => match line.filter(|_| self.whole).map(|line| &line["key"]) {
                 None | Some(Value::Null) => return Ok(false),
-                Some(key) => match envelope::base64_of(key) {
+                Some(key) => match envelope::raw_of(key) {
                     Some(bytes) => {
                         out.extend_from_slice(&bytes?);
                         return Ok(true);
@@ -179,8 +201,15 @@ impl Encoder {
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<Value, String> {
-    serde_json::from_slice(bytes).map_err(|error| {
+/// The value of a whole message as it was written.
+#[derive(serde::Deserialize)]
+struct Line<'l> {
+    #[serde(borrow)]
+    value: Option<&'l serde_json::value::RawValue>,
+}
+
+fn parse<T>(parsed: Result<T, serde_json::Error>) -> Result<T, String> {
+    parsed.map_err(|error| {
         // The line within the line is always the first.
         let text = error.to_string();
         format!("not JSON: {}", text.replace(" at line 1 column", " at column"))
@@ -251,7 +280,7 @@ mod tests {
         assert_eq!(record.timestamp, Some(9));
         let record = encode(&mut encoder, r#"{"key": null, "value": null}"#).unwrap();
         assert_eq!((record.key, record.value), (None, None));
-        let record = encode(&mut encoder, r#"{"value": {"base64": "AP8="}}"#).unwrap();
+        let record = encode(&mut encoder, r#"{"value": {"$base64": "AP8="}}"#).unwrap();
         assert_eq!(record.value, Some(vec![0, 255]));
     }
 

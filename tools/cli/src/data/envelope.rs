@@ -2,12 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use nubium_avro::json;
 use nubium_core::raw::NativeMessage;
 use serde_json::Value;
 
 use super::decode::{Decoder, put_base64};
 use super::encode::Outgoing;
-use super::json;
 
 /// Appends a message as one line, without the line's end. What cannot be decoded is there as
 /// base64, and why under `error`.
@@ -28,11 +28,11 @@ pub fn put(
         number(",\"timestamp\":", timestamp, out);
     }
     out.extend_from_slice(b",\"key\":");
-    let key = part(decoder, message.key(), out);
+    let key = part(decoder, message.key(), true, out);
     out.extend_from_slice(b",\"headers\":");
     headers(message, out);
     out.extend_from_slice(b",\"value\":");
-    let value = part(decoder, message.value(), out);
+    let value = part(decoder, message.value(), false, out);
     let whole = key.map_err(|e| format!("key: {e}")).and(value.map_err(|e| format!("value: {e}")));
     if let Err(error) = &whole {
         out.extend_from_slice(b",\"error\":");
@@ -48,9 +48,16 @@ fn number(name: &str, number: i64, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, &number);
 }
 
-fn part(decoder: &mut Decoder, bytes: Option<&[u8]>, out: &mut Vec<u8>) -> Result<(), String> {
-    let put = decoder.put(bytes, out);
+fn part(
+    decoder: &mut Decoder,
+    bytes: Option<&[u8]>,
+    is_key: bool,
+    out: &mut Vec<u8>,
+) -> Result<(), String> {
+    let start = out.len();
+    let put = decoder.put_exact(bytes, is_key, out);
     if let (Err(_), Some(bytes)) = (&put, bytes) {
+        out.truncate(start);
         put_base64(bytes, out);
     }
     put
@@ -86,12 +93,15 @@ fn headers(message: &NativeMessage, out: &mut Vec<u8>) {
     out.push(if twice { b']' } else { b'}' });
 }
 
-/// Takes the bytes out of `{"base64": "…"}`.
+/// Takes the bytes out of `{"$base64": "…"}` or `{"$text": "…"}`.
 #[must_use]
-pub fn base64_of(value: &Value) -> Option<Result<Vec<u8>, String>> {
-    let object = value.as_object().filter(|object| object.len() == 1)?;
-    let text = object.get("base64")?.as_str()?;
-    Some(STANDARD.decode(text).map_err(|error| format!("\"base64\": {error}")))
+pub fn raw_of(value: &Value) -> Option<Result<Vec<u8>, String>> {
+    let object = value.as_object()?;
+    if let Some(text) = object.get("$text") {
+        return Some(text.as_str().map(|text| text.into()).ok_or("\"$text\" is no text".into()));
+    }
+    let text = object.get("$base64")?.as_str()?;
+    Some(STANDARD.decode(text).map_err(|error| format!("\"$base64\": {error}")))
 }
 
 /// Reads what stands beside key and value of a line into an outgoing record.
@@ -133,7 +143,7 @@ fn whole(value: Option<&Value>, name: &str) -> Result<Option<i64>, String> {
 }
 
 fn header(name: &str, value: &Value) -> Result<Option<Vec<u8>>, String> {
-    match (value, base64_of(value)) {
+    match (value, raw_of(value)) {
         (Value::Null, _) => Ok(None),
         (Value::String(text), _) => Ok(Some(text.clone().into_bytes())),
         (_, Some(bytes)) => bytes.map(Some),
@@ -151,7 +161,7 @@ mod tests {
     fn the_sides_of_a_line_are_read() {
         let mut record = Outgoing::default();
         let line = json!({"value": 1, "timestamp": 5, "headers": {"a": "x", "b": null,
-            "c": {"base64": "/w=="}}});
+            "c": {"$base64": "/w=="}}});
         read_sides(&line, &mut record).unwrap();
         assert_eq!(record.timestamp, Some(5));
         let headers = [

@@ -1,5 +1,8 @@
 //! Which messages are wanted: `value.status=open`, `key~ann`, `header.guid`, `!value.note`.
 
+use std::cmp::Ordering;
+
+use nubium_avro::decimal::Number;
 use serde_json::Value;
 
 /// What is accepted, to follow the word "expected".
@@ -36,7 +39,35 @@ enum Test {
     /// There, and not null.
     Given,
     Absent,
-    Compare(Operator, String),
+    Compare(Operator, Against),
+}
+
+/// What a field is compared with, and what it can be taken for.
+#[derive(Debug, Clone, PartialEq)]
+struct Against {
+    text: String,
+    number: Option<Number>,
+    /// Milliseconds since 1970.
+    instant: Option<i64>,
+}
+
+impl Against {
+    fn new(text: &str) -> Self {
+        let number = Number::parse(text);
+        let instant = crate::when::parse(text, crate::when::now()).ok();
+        Self { text: text.to_owned(), instant: instant.filter(|_| number.is_none()), number }
+    }
+
+    /// Says whether a field can be compared with it at all.
+    fn suits(&self, field: &Field, operator: Operator) -> bool {
+        let by_text = matches!(operator, Operator::Contains | Operator::ContainsNot);
+        match field {
+            _ if by_text => true,
+            Field::Partition | Field::Offset => self.number.is_some(),
+            Field::Timestamp => self.number.is_some() || self.instant.is_some(),
+            _ => true,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,11 +128,17 @@ impl Filter {
             Some(at) => {
                 let (sign, operator) =
                     OPERATORS.iter().find(|(s, _)| text[at..].starts_with(s)).ok_or_else(refuse)?;
-                let against = text[at + sign.len()..].trim().to_owned();
+                let against = Against::new(text[at + sign.len()..].trim());
                 (&text[..at], Test::Compare(*operator, against))
             }
         };
         let field = field(name.trim()).ok_or_else(refuse)?;
+        if let Test::Compare(operator, against) = &test
+            && !against.suits(&field, *operator)
+        {
+            let wanted = if field == Field::Timestamp { "a time" } else { "a number" };
+            return Err(format!("{text:?}: {wanted} is wanted, not {:?}", against.text));
+        }
         Ok(Self { text: text.trim().to_owned(), field, test })
     }
 
@@ -131,13 +168,7 @@ impl Filter {
         match &self.test {
             Test::Given => !found.is_null(),
             Test::Absent => found.is_null(),
-            Test::Compare(operator, against) => {
-                let against = match (&self.field, crate::when::parse(against, crate::when::now())) {
-                    (Field::Timestamp, Ok(millis)) => millis.to_string(),
-                    _ => against.clone(),
-                };
-                compare(*operator, &found, &against)
-            }
+            Test::Compare(operator, against) => compare(*operator, &found, against),
         }
     }
 }
@@ -184,11 +215,12 @@ fn walk<'v>(value: &'v Value, steps: &[Step]) -> Option<&'v Value> {
     })
 }
 
-/// Compares as numbers where both sides are, else as text. What is absent differs from everything.
-fn compare(operator: Operator, found: &Value, against: &str) -> bool {
+/// Compares as numbers where both sides are, as instants where both are, else as text: decimals and
+/// times are text in JSON. What is absent differs from everything.
+fn compare(operator: Operator, found: &Value, against: &Against) -> bool {
     if found.is_null() {
         let negative = matches!(operator, Operator::NotEqual | Operator::ContainsNot);
-        let asks_for_null = against == "null";
+        let asks_for_null = against.text == "null";
         return match operator {
             Operator::Equal => asks_for_null,
             Operator::NotEqual => !asks_for_null,
@@ -199,23 +231,39 @@ fn compare(operator: Operator, found: &Value, against: &str) -> bool {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    let order = match (found.as_f64(), against.parse::<f64>()) {
-        (Some(left), Ok(right)) => match (found.as_i64(), against.parse::<i64>()) {
-            (Some(left), Ok(right)) => Some(left.cmp(&right)),
-            _ => left.partial_cmp(&right),
-        },
-        _ => Some(text.as_str().cmp(against)),
-    };
+    let order = order(&text, found.is_number(), against);
     match operator {
-        Operator::Equal => order.is_some_and(std::cmp::Ordering::is_eq),
-        Operator::NotEqual => !order.is_some_and(std::cmp::Ordering::is_eq),
-        Operator::Contains => text.contains(against),
-        Operator::ContainsNot => !text.contains(against),
-        Operator::Less => order.is_some_and(std::cmp::Ordering::is_lt),
-        Operator::LessOrEqual => order.is_some_and(std::cmp::Ordering::is_le),
-        Operator::More => order.is_some_and(std::cmp::Ordering::is_gt),
-        Operator::MoreOrEqual => order.is_some_and(std::cmp::Ordering::is_ge),
+        Operator::Equal => order.is_eq(),
+        Operator::NotEqual => order.is_ne(),
+        Operator::Contains => text.contains(&against.text),
+        Operator::ContainsNot => !text.contains(&against.text),
+        Operator::Less => order.is_lt(),
+        Operator::LessOrEqual => order.is_le(),
+        Operator::More => order.is_gt(),
+        Operator::MoreOrEqual => order.is_ge(),
     }
+}
+
+fn order(text: &str, is_number: bool, against: &Against) -> Ordering {
+    let number = Number::parse(text).filter(|_| text.trim() == text);
+    if let (Some(left), Some(right)) = (&number, &against.number) {
+        // "007" is a name and not seven.
+        let named = !is_number && (text.starts_with('+') || has_zeros_in_front(text));
+        return if named { text.cmp(&against.text) } else { left.compare(right) };
+    }
+    let instant = match &number {
+        Some(_) if is_number => text.parse::<i64>().ok(),
+        _ => crate::when::instant(text),
+    };
+    match (instant, against.instant) {
+        (Some(left), Some(right)) if text != against.text => left.cmp(&right),
+        _ => text.cmp(&against.text),
+    }
+}
+
+fn has_zeros_in_front(text: &str) -> bool {
+    let digits = text.trim_start_matches('-');
+    digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.")
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use nubium_avro::Graph;
 use nubium_core::codec;
 use serde_avro_fast::de::read::ReaderRead;
 use serde_avro_fast::object_container_file_encoding as container;
@@ -102,7 +103,7 @@ impl Input {
     pub fn new(
         reader: Box<dyn BufRead>,
         format: Format,
-        schema: Option<&Value>,
+        schema: Option<&Graph>,
     ) -> Result<Self, String> {
         let source = match format {
             Format::Auto | Format::Lines | Format::Messages => Source::Lines(reader),
@@ -255,8 +256,9 @@ mod tests {
     fn read_all(text: &str, format: Format) -> Vec<(u64, Result<String, String>)> {
         let schema = json!({"type": "record", "name": "R", "fields": [
             {"name": "id", "type": "int"}, {"name": "name", "type": "string"}]});
+        let schema = nubium_avro::Schema::parse(&schema.to_string()).unwrap();
         let reader = Box::new(Cursor::new(text.to_owned().into_bytes()));
-        let mut input = Input::new(reader, format, Some(&schema)).unwrap();
+        let mut input = Input::new(reader, format, Some(schema)).unwrap();
         let (mut item, mut all) = (Item::Text(Vec::new()), Vec::new());
         while let Some(read) = input.read(&mut item).unwrap() {
             let raw = String::from_utf8(input.raw(&item)).unwrap();

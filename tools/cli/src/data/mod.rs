@@ -6,4 +6,3 @@ pub mod encode;
 pub mod envelope;
 pub mod filter;
 pub mod input;
-pub mod json;

@@ -204,7 +204,7 @@ impl<'a> Document<'a> {
                 return None;
             }
         };
-        match Schema::parse(&text) {
+        match Schema::parse_own(&text) {
             // Apps register this spelling, and a registry may tell spellings apart.
             Ok(schema) => {
                 Some(SchemaText { file: file.to_owned(), text: schema.text().to_owned() })

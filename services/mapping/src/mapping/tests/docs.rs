@@ -10,7 +10,7 @@ fn programs() -> Vec<&'static str> {
     blocks.map(|rest| rest.split_once("```").expect("a fence ends").0).collect()
 }
 
-fn web_form() -> Arc<Schema> {
+fn web_form() -> &'static Schema {
     schema(json!({"type": "record", "name": "WebForm", "fields": [
         {"name": "id", "type": "string"},
         {"name": "email", "type": "string"},

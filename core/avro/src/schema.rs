@@ -7,7 +7,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use apache_avro::AvroSchema;
 
-use super::tree::Tree;
+use crate::draft::Draft;
+use crate::{Graph, fast, parse};
 
 /// The spelling in which key schemas are registered.
 ///
@@ -24,12 +25,14 @@ const PRIMITIVES: [&str; 8] =
 /// It is leaked on purpose: decoded values, caches and encoders share it without counting
 /// references. Equal texts give the same schema, so the memory is bounded by the number of distinct
 /// schemas that the process meets, which is the number of schema ids in its topics.
+///
+/// What its [`Graph`] says can be asked of it directly.
 pub struct Schema {
     text: String,
     fast: serde_avro_fast::Schema,
-    plain_string: bool,
     references: Vec<String>,
-    tree: OnceLock<Result<Tree, SchemaError>>,
+    graph: Graph,
+    draft: OnceLock<Option<Draft>>,
 }
 
 /// Finds a schema by its text and those of the schemas it refers to.
@@ -41,8 +44,14 @@ type Known = HashMap<(String, Vec<String>), &'static Schema>;
 pub struct SchemaError(String);
 
 impl SchemaError {
-    pub(super) fn new(reason: impl fmt::Display) -> Self {
+    /// Says what is wrong.
+    pub fn new(reason: impl fmt::Display) -> Self {
         Self(reason.to_string())
+    }
+
+    /// Says where it was found; the innermost place is enough.
+    pub(crate) fn within(self, place: impl fmt::Display) -> Self {
+        if self.0.starts_with("field `") { self } else { Self(format!("{place}: {}", self.0)) }
     }
 }
 
@@ -53,6 +62,16 @@ impl Schema {
     /// When the text is no Avro schema.
     pub fn parse(text: &str) -> Result<&'static Self, SchemaError> {
         Self::parse_with(text, &[])
+    }
+
+    /// Parses a schema of one's own, which is to be registered: its defaults must fit their types.
+    ///
+    /// # Errors
+    /// As [`Schema::parse`], and when a default does not fit.
+    pub fn parse_own(text: &str) -> Result<&'static Self, SchemaError> {
+        let schema = Self::parse(text)?;
+        schema.check_defaults()?;
+        Ok(schema)
     }
 
     /// Parses a schema that refers to the named types of other schemas.
@@ -96,18 +115,10 @@ impl Schema {
     }
 
     fn build(text: &str, references: &[String]) -> Result<Self, SchemaError> {
-        let fast =
-            serde_avro_fast::Schema::from_schemata(text, references).map_err(SchemaError::new)?;
-        let json: serde_json::Value = serde_json::from_str(text).map_err(SchemaError::new)?;
-        let plain_string =
-            json == "string" || json["type"] == "string" && json["logicalType"] != "uuid";
-        Ok(Self {
-            text: text.into(),
-            fast,
-            plain_string,
-            references: references.to_vec(),
-            tree: OnceLock::new(),
-        })
+        let graph = parse::graph(text, references)?;
+        let fast = fast::schema(&graph)?;
+        let (references, draft) = (references.to_vec(), OnceLock::new());
+        Ok(Self { text: text.into(), fast, references, graph, draft })
     }
 
     /// Returns the text as it is registered: JSON, with a bare primitive name spelled as an object.
@@ -125,17 +136,28 @@ impl Schema {
     /// Tells whether a datum is nothing but one string.
     #[must_use]
     pub fn is_plain_string(&self) -> bool {
-        self.plain_string
+        matches!(self.graph.node(self.graph.root()), crate::Node::String)
     }
 
-    pub(super) fn fast(&self) -> &serde_avro_fast::Schema {
+    /// Returns the draft that types known when the program is compiled are written with first, if
+    /// the schema has what serde_avro_fast does not check. One that serde_avro_fast cannot have is
+    /// written without.
+    pub(crate) fn draft(&self) -> Option<&Draft> {
+        self.draft.get_or_init(|| Draft::new(&self.graph)?.ok()).as_ref()
+    }
+
+    /// Returns what serde_avro_fast needs for types that are known when the program is compiled.
+    #[must_use]
+    pub fn fast(&self) -> &serde_avro_fast::Schema {
         &self.fast
     }
+}
 
-    /// Returns names, defaults and aliases, parsed at the first use: typed values need none of it.
-    pub(super) fn tree(&self) -> Result<&Tree, SchemaError> {
-        let tree = self.tree.get_or_init(|| Tree::parse(&self.text, &self.references));
-        tree.as_ref().map_err(Clone::clone)
+impl std::ops::Deref for Schema {
+    type Target = Graph;
+
+    fn deref(&self) -> &Graph {
+        &self.graph
     }
 }
 
@@ -209,6 +231,6 @@ mod tests {
             r#"{"type":"record","name":"x.Person","fields":[{"name":"home","type":"x.Address"}]}"#;
         assert!(Schema::parse(person).is_err());
         let schema = Schema::parse_with(person, &[address.into()]).unwrap();
-        assert!(schema.tree().is_ok());
+        assert!(matches!(schema.node(schema.root()), crate::Node::Record(_)));
     }
 }

@@ -4,10 +4,14 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use crate::decimal;
+use crate::node::Unit;
+use crate::scalar::{Build, Scalar};
+
 /// Holds one datum of any schema.
 ///
-/// It is decoded with [`Codec::decode`](super::Codec::decode) like any other type and encoded
-/// against the output's schema with all of Avro's rules: see [`Encode`](super::Encode).
+/// It is decoded with `Codec::decode` like any other type and encoded
+/// against the output's schema with all of Avro's rules: see [`encode`](crate::encode).
 ///
 /// Logical types keep their underlying number (`date` is an `Int` of days, `timestamp-millis` a
 /// `Long`); `decimal` and `uuid` are strings, `duration` is a record of `months`, `days` and
@@ -137,12 +141,12 @@ impl Fields {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    pub(super) fn at(&self, index: usize) -> Option<(&str, &Value)> {
+    pub(crate) fn at(&self, index: usize) -> Option<(&str, &Value)> {
         self.0.get(index).map(|(name, value)| (name.as_str(), value))
     }
 
     /// Adds a field that is known to be new.
-    pub(super) fn push(&mut self, name: String, value: Value) {
+    pub(crate) fn push(&mut self, name: String, value: Value) {
         self.0.push((name, value));
     }
 }
@@ -246,5 +250,53 @@ impl<'de> Visitor<'de> for ValueVisitor {
             fields.push(name, value);
         }
         Ok(Value::Map(fields))
+    }
+}
+
+/// Builds values of [`Value`].
+pub enum Values {}
+
+impl Build for Values {
+    type Value = Value;
+    type Entries = Fields;
+
+    fn scalar(scalar: Scalar<'_>) -> Result<Value, String> {
+        Ok(match scalar {
+            Scalar::Null => Value::Null,
+            Scalar::Boolean(flag) => Value::Bool(flag),
+            Scalar::Int(number) | Scalar::Date(number) => Value::Int(number),
+            Scalar::Time(count, Unit::Millis) => Value::Int(i32::try_from(count).unwrap_or(0)),
+            Scalar::Long(number)
+            | Scalar::Time(number, _)
+            | Scalar::Timestamp(number, _)
+            | Scalar::Local(number, _) => Value::Long(number),
+            Scalar::Float(number) => Value::Float(number),
+            Scalar::Double(number) => Value::Double(number),
+            Scalar::Bytes(bytes) => bytes.into(),
+            Scalar::Text(text) | Scalar::Symbol(text) => text.into(),
+            Scalar::Uuid(bytes) => crate::uuid_text(bytes).into(),
+            Scalar::Decimal(unscaled, scale) => decimal::text(unscaled, scale).into(),
+            Scalar::Duration(parts) => {
+                let names = ["months", "days", "milliseconds"];
+                let parts = parts.map(i64::from);
+                Value::Map(names.into_iter().zip(parts).collect())
+            }
+        })
+    }
+
+    fn array(items: Vec<Value>) -> Value {
+        Value::Array(items)
+    }
+
+    fn entries(capacity: usize) -> Fields {
+        Fields::with_capacity(capacity)
+    }
+
+    fn entry(entries: &mut Fields, name: &str, value: Value) {
+        entries.push(name.into(), value);
+    }
+
+    fn map(entries: Fields) -> Value {
+        Value::Map(entries)
     }
 }

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::value::Value;
+use chrono::{DateTime, Utc};
+use serde_json::Value as Json;
+
+use crate::value::Value;
 
 /// Shows what a dynamic value is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,28 +26,19 @@ pub enum Shape<'a> {
     Str(&'a str),
     /// Some bytes.
     Bytes(&'a [u8]),
+    /// Some bytes that are a text too, where the library has one type for both.
+    Blob(&'a [u8]),
+    /// An instant.
+    Instant(DateTime<Utc>),
     /// A list with this many items.
     Array(usize),
     /// A record or map with this many entries.
     Map(usize),
+    /// A value that Avro has no type for, by its name with an article.
+    Other(&'static str),
 }
 
-impl Shape<'_> {
-    pub(super) fn describe(self) -> &'static str {
-        match self {
-            Self::Null => "null",
-            Self::Bool(_) => "a boolean",
-            Self::Int(_) | Self::Long(_) => "a whole number",
-            Self::Float(_) | Self::Double(_) => "a decimal fraction",
-            Self::Str(_) => "a string",
-            Self::Bytes(_) => "bytes",
-            Self::Array(_) => "an array",
-            Self::Map(_) => "a map",
-        }
-    }
-}
-
-/// Lets a dynamic value be encoded against a schema; wrap it in [`Dynamic`](super::Dynamic).
+/// Lets a dynamic value be encoded against a schema.
 ///
 /// It is a cheap handle, such as a reference. Implement it for the values of another library to
 /// encode them without converting them first.
@@ -65,34 +59,6 @@ pub trait Datum<'a>: Copy {
     /// Gives the bytes that a text stands for where the schema wants bytes; `None` when it cannot.
     fn bytes_of(self, text: &'a str) -> Option<Cow<'a, [u8]>> {
         Some(Cow::Borrowed(text.as_bytes()))
-    }
-}
-
-/// Shows JSON as Avro's own JSON encoding has it, which is also what `serde_json::Value::from` a
-/// [`Value`] gives: a text stands for bytes with one character (U+0000 to U+00FF) for each. Plain
-/// `&serde_json::Value` takes the text's UTF-8 instead.
-#[derive(Debug, Clone, Copy)]
-pub struct AvroJson<'a>(pub &'a serde_json::Value);
-
-impl<'a> Datum<'a> for AvroJson<'a> {
-    fn shape(self) -> Shape<'a> {
-        self.0.shape()
-    }
-
-    fn items(self) -> impl Iterator<Item = Self> {
-        self.0.items().map(Self)
-    }
-
-    fn entries(self) -> impl Iterator<Item = (&'a str, Self)> {
-        self.0.entries().map(|(name, value)| (name, Self(value)))
-    }
-
-    fn field(self, name: &str, place: usize) -> Option<Self> {
-        self.0.field(name, place).map(Self)
-    }
-
-    fn bytes_of(self, text: &'a str) -> Option<Cow<'a, [u8]>> {
-        text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect()
     }
 }
 
@@ -131,18 +97,20 @@ impl<'a> Datum<'a> for &'a Value {
     }
 }
 
-impl<'a> Datum<'a> for &'a serde_json::Value {
+/// In JSON, a text stands for bytes with one character (U+0000 to U+00FF) for each, as in Avro's own
+/// JSON encoding.
+impl<'a> Datum<'a> for &'a Json {
     fn shape(self) -> Shape<'a> {
         match self {
-            serde_json::Value::Null => Shape::Null,
-            serde_json::Value::Bool(value) => Shape::Bool(*value),
-            serde_json::Value::Number(number) => match number.as_i64() {
+            Json::Null => Shape::Null,
+            Json::Bool(value) => Shape::Bool(*value),
+            Json::Number(number) => match number.as_i64() {
                 Some(whole) => Shape::Long(whole),
                 None => Shape::Double(number.as_f64().unwrap_or(f64::NAN)),
             },
-            serde_json::Value::String(text) => Shape::Str(text),
-            serde_json::Value::Array(items) => Shape::Array(items.len()),
-            serde_json::Value::Object(entries) => Shape::Map(entries.len()),
+            Json::String(text) => Shape::Str(text),
+            Json::Array(items) => Shape::Array(items.len()),
+            Json::Object(entries) => Shape::Map(entries.len()),
         }
     }
 
@@ -156,5 +124,9 @@ impl<'a> Datum<'a> for &'a serde_json::Value {
 
     fn field(self, name: &str, _place: usize) -> Option<Self> {
         self.get(name)
+    }
+
+    fn bytes_of(self, text: &'a str) -> Option<Cow<'a, [u8]>> {
+        text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect()
     }
 }
