@@ -79,7 +79,7 @@ impl Schema {
     pub fn read(path: impl AsRef<Path>) -> Result<&'static Self, SchemaError> {
         let path = path.as_ref();
         let at = |error: &dyn fmt::Display| SchemaError(format!("{}: {error}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(|error| at(&error))?;
+        let text = nubium_host::text::read(path).map_err(|error| at(&error))?;
         Self::parse(&text).map_err(|error| at(&error.0))
     }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use nubium_core::Exception;
+use nubium_host::text::bytes_without_mark;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
@@ -90,7 +91,7 @@ impl Answered<'_> {
             let text = format!("{}: {what}", self.said());
             Verdict::Again { exception: Exception::new("UnreadableAnswer", text), wait: None }
         };
-        let Ok(body) = serde_json::from_slice::<Value>(self.body) else {
+        let Ok(body) = serde_json::from_slice::<Value>(bytes_without_mark(self.body)) else {
             return unread("no JSON, or too large");
         };
         let Some(results) = body.pointer(&answer.items).and_then(Value::as_array) else {
