@@ -19,8 +19,12 @@ pub fn is_mirror<'c>(topic: &str, clusters: impl Iterator<Item = &'c str>) -> bo
 /// before the topic's own, or one of those that MirrorMaker and Strimzi keep for themselves.
 #[must_use]
 pub fn mirror<'c>(topic: &str, mut clusters: impl Iterator<Item = &'c str>) -> Option<String> {
+    let is_kept = |kept: &&str| {
+        let rest = topic.strip_prefix("mm2-").and_then(|rest| rest.strip_prefix(*kept));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
     let own = topic == "heartbeats"
-        || topic.starts_with("mm2-") && topic.ends_with(".internal")
+        || ["configs", "offsets", "offset-syncs", "status"].iter().any(is_kept)
         || topic.starts_with("mirrormaker2-cluster-")
         || topic.ends_with(".checkpoints.internal");
     let is_of =
@@ -71,6 +75,8 @@ mod tests {
             ("heartbeats-sensors", false),
             ("heartbeats.of.sensors", false),
             ("mm2-offset-syncs.east.internal", true),
+            ("mm2-status", true),
+            ("mm2-status-page", false),
             ("mm2-migration", false),
             ("mirrormaker2-cluster-offsets", true),
             ("mirrormaker2-tests", false),
