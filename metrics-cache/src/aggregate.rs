@@ -18,9 +18,11 @@ pub(crate) fn aggregate(snapshot: Snapshot, without: &[&str]) -> Snapshot {
         }
         let mut sums: BTreeMap<String, Value> = BTreeMap::new();
         for (labels, value) in members.iter().flat_map(|family| family.series()) {
-            let kept = labels::pairs(labels).filter(|(label, _)| !without.contains(label));
+            let kept =
+                labels::pairs(labels).filter(|(label, _)| !without.contains(&label.as_ref()));
             let kept: Vec<_> = kept.collect();
-            let kept = labels::join(kept.iter().map(|(name, value)| (*name, value.as_ref())));
+            let kept =
+                labels::join(kept.iter().map(|(name, value)| (name.as_ref(), value.as_ref())));
             match sums.get_mut(&kept) {
                 Some(sum) => add(sum, value),
                 None => {
@@ -98,7 +100,8 @@ mod tests {
             store.push(&group, body(&text), Mode::Replace, None).expect("pushed");
         }
         let sums = aggregate(store.snapshot(), &["instance"]);
-        let text: Vec<u8> = Scrape::new(Format::Text, sums, Vec::new()).flatten().collect();
+        let text: Vec<u8> =
+            Scrape::new((Format::Text, Default::default()), sums, Vec::new()).flatten().collect();
         assert_eq!(
             String::from_utf8_lossy(&text),
             "# HELP c Help.\n# TYPE c counter\nc{job=\"j\",x=\"1\"} 3\nc{job=\"j\",x=\"2\"} 20\n\

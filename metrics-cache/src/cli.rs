@@ -9,6 +9,7 @@ use clap::{ArgAction, Parser};
 use nubium_host::logging::{LogFormat, LogLevel};
 
 use crate::limits::PushLimits;
+use crate::names::Names;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -64,6 +65,10 @@ pub(crate) struct Cli {
     /// Answer 202 to every push that can be read. Inconsistent ones are still left out
     #[arg(long = "push.disable-consistency-check", action = ArgAction::SetTrue)]
     pub(crate) unchecked: bool,
+
+    /// Take any UTF-8 text as name of a metric or label; in paths such a name is written as `U__…`
+    #[arg(long = "push.enable-utf8-names", action = ArgAction::SetTrue)]
+    pub(crate) utf8_names: bool,
 
     /// Remove groups that nobody pushed to for this long; 0 keeps them for ever. A push may set
     /// its own by the header `Metrics-Cache-Expire-After`
@@ -158,6 +163,7 @@ impl Cli {
             label_value: self.label_value,
             groups: self.groups,
             memory: self.memory,
+            names: if self.utf8_names { Names::Utf8 } else { Names::Classic },
         }
     }
 

@@ -1,5 +1,7 @@
 //! What one push, and all pushes together, may take.
 
+use crate::names::Names;
+
 /// Bounds of a push. A name that Prometheus has for the same bound is used for the flag.
 #[derive(Debug, Clone)]
 pub(crate) struct PushLimits {
@@ -17,6 +19,8 @@ pub(crate) struct PushLimits {
     pub(crate) groups: usize,
     /// Bytes of all groups, as the cache estimates them.
     pub(crate) memory: usize,
+    /// The names it may have.
+    pub(crate) names: Names,
 }
 
 /// The bound that a push ran into; the label `reason` of the counter of refused pushes.

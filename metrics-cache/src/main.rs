@@ -11,6 +11,7 @@ mod family;
 mod handlers;
 mod labels;
 mod limits;
+mod names;
 mod number;
 mod path;
 mod proto;

@@ -1,13 +1,17 @@
 //! The grouping key: what a push's path says about the group it is for.
 //!
 //! `/metrics/job/<job>{/<label>/<value>}`; `@base64` after a name means that its value is base64 in
-//! the URL alphabet, which is how a value with a slash, or an empty one, gets into a path.
+//! the URL alphabet, which is how a value with a slash, or an empty one, gets into a path. Where
+//! UTF-8 names are taken, `U__` before a name means that its letters are written as numbers.
+
+use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::labels;
+use crate::names::{self, Names};
 
 const SUFFIX: &str = "@base64";
 
@@ -55,7 +59,7 @@ impl GroupKey {
 ///
 /// # Errors
 /// What is wrong with it, as the body of a 400.
-pub(crate) fn parse(path: &str) -> Option<Result<GroupKey, String>> {
+pub(crate) fn parse(path: &str, names: Names) -> Option<Result<GroupKey, String>> {
     let (first, rest) = path.split_once('/')?;
     let encoded = match first {
         "job" => false,
@@ -66,16 +70,16 @@ pub(crate) fn parse(path: &str) -> Option<Result<GroupKey, String>> {
         Some(at) => rest.split_at(at),
         None => (rest, ""),
     };
-    (!job.is_empty()).then(|| key(job, encoded, more))
+    (!job.is_empty()).then(|| key(job, encoded, more, names))
 }
 
-fn key(job: &str, encoded: bool, more: &str) -> Result<GroupKey, String> {
+fn key(job: &str, encoded: bool, more: &str, names: Names) -> Result<GroupKey, String> {
     let job = match encoded {
         true => decode(job)
             .map_err(|why| format!("invalid base64 encoding in job name {job:?}: {why}"))?,
         false => job.to_owned(),
     };
-    let mut found = split(more)?;
+    let mut found = split(more, names)?;
     if job.is_empty() {
         return Err("job name is required".into());
     }
@@ -83,7 +87,7 @@ fn key(job: &str, encoded: bool, more: &str) -> Result<GroupKey, String> {
     Ok(GroupKey::new(found))
 }
 
-fn split(path: &str) -> Result<Vec<(String, String)>, String> {
+fn split(path: &str, names: Names) -> Result<Vec<(String, String)>, String> {
     if path.len() <= 1 {
         return Ok(Vec::new());
     }
@@ -91,12 +95,16 @@ fn split(path: &str) -> Result<Vec<(String, String)>, String> {
     if !parts.len().is_multiple_of(2) {
         return Err(format!("odd number of components in label string {path:?}"));
     }
-    parts.chunks_exact(2).map(|pair| label(pair[0], pair[1])).collect()
+    parts.chunks_exact(2).map(|pair| label(pair[0], pair[1], names)).collect()
 }
 
-fn label(name: &str, value: &str) -> Result<(String, String), String> {
+fn label(name: &str, value: &str, names: Names) -> Result<(String, String), String> {
     let bare = name.strip_suffix(SUFFIX).unwrap_or(name);
-    if !labels::is_name(bare) || bare.starts_with("__") {
+    let read = match names {
+        Names::Classic => Cow::Borrowed(bare),
+        Names::Utf8 => names::unescape(bare),
+    };
+    if !names.is_label(&read) || bare.starts_with("__") || read.starts_with("__") {
         return Err(format!("improper label name {bare:?}"));
     }
     let value = match bare.len() == name.len() {
@@ -104,7 +112,7 @@ fn label(name: &str, value: &str) -> Result<(String, String), String> {
         false => decode(value)
             .map_err(|why| format!("invalid base64 encoding for label {bare}={value:?}: {why}"))?,
     };
-    Ok((bare.to_owned(), value))
+    Ok((read.into_owned(), value))
 }
 
 fn decode(value: &str) -> Result<String, String> {
@@ -122,7 +130,7 @@ mod tests {
     use super::*;
 
     fn series(path: &str) -> String {
-        match parse(path) {
+        match parse(path, Names::Classic) {
             Some(Ok(key)) => key.series,
             other => format!("{other:?}"),
         }
@@ -156,9 +164,32 @@ mod tests {
             ("job/a/x@base64/$$", "illegal base64 data at input byte 0"),
             ("job@base64/_w", "not UTF-8"),
         ] {
-            let problem = parse(path).expect(path).expect_err(path);
+            let problem = parse(path, Names::Classic).expect(path).expect_err(path);
             assert!(problem.contains(want), "{path}: {problem}");
         }
-        assert!(["job", "job/", "jobs/a", ""].iter().all(|path| parse(path).is_none()));
+        assert!(
+            ["job", "job/", "jobs/a", ""].iter().all(|path| parse(path, Names::Utf8).is_none())
+        );
+    }
+
+    #[test]
+    fn names_written_as_numbers_are_read_where_utf_8_is_taken() {
+        let read = |path: &str, names| parse(path, names).expect(path).map(|key| key.series);
+        for (path, classic, utf_8) in [
+            ("U__foo_2e_bar/baz", Some(r#"U__foo_2e_bar="baz""#), Some(r#""foo.bar"="baz""#)),
+            ("U__a_2f_b@base64/YS9i", Some(r#"U__a_2f_b="a/b""#), Some(r#""a/b"="a/b""#)),
+            ("U__in_xxx_valid/1", Some(r#"U__in_xxx_valid="1""#), Some(r#"U__in_xxx_valid="1""#)),
+            ("foo.bar/1", None, Some(r#""foo.bar"="1""#)),
+            ("U__/1", Some(r#"U__="1""#), None),
+            ("U______x/1", Some(r#"U______x="1""#), None),
+            ("__x/1", None, None),
+        ] {
+            let path = format!("job/a/{path}");
+            for (names, want) in [(Names::Classic, classic), (Names::Utf8, utf_8)] {
+                let got = read(&path, names).ok();
+                let has = |want: &str| got.as_deref().is_some_and(|got| got.contains(want));
+                assert!(want.map_or(got.is_none(), has), "{path} {names:?}: {got:?}");
+            }
+        }
     }
 }

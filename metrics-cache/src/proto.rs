@@ -12,6 +12,7 @@ use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_f
 use crate::family::{self, Body, Kind, PushedSeries, Value};
 use crate::labels;
 use crate::limits::{Bound, PushError, PushLimits, refused};
+use crate::names::Names;
 
 /// The content type of such a body.
 pub(crate) const CONTENT_TYPE: &str = "application/vnd.google.protobuf; \
@@ -143,7 +144,7 @@ pub(crate) fn parse(mut body: &[u8], limits: &PushLimits) -> Result<Body<'static
     while !body.is_empty() {
         let family = MetricFamily::decode_length_delimited(&mut body)
             .map_err(|error| PushError::Malformed(format!("protobuf parsing error: {error}")))?;
-        add(&mut out, family)?;
+        add(&mut out, family, limits.names)?;
     }
     // Of two families with one name the last counts, as everywhere.
     let mut seen = std::collections::HashSet::new();
@@ -224,9 +225,13 @@ fn length_delimited<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
 }
 
 /// Adds a family to a body.
-pub(crate) fn add(out: &mut Body<'static>, family: MetricFamily) -> Result<(), PushError> {
+pub(crate) fn add(
+    out: &mut Body<'static>,
+    family: MetricFamily,
+    names: Names,
+) -> Result<(), PushError> {
     let name = family.name.unwrap_or_default();
-    if !labels::is_metric_name(&name) {
+    if !names.is_metric(&name) {
         return Err(PushError::Malformed(format!("invalid metric name {name:?}")));
     }
     let kind = kind(family.kind.unwrap_or_default())
@@ -305,7 +310,7 @@ fn histogram(mut histogram: Histogram) -> Value {
 /// Makes the message of one series.
 pub(crate) fn metric(kind: Kind, joined: &str, value: &Value) -> Metric {
     let label = labels::pairs(joined).map(|(name, value)| LabelPair {
-        name: Some(name.to_owned()),
+        name: Some(name.into_owned()),
         value: Some(value.into_owned()),
     });
     let mut metric = Metric { label: label.collect(), ..Metric::default() };

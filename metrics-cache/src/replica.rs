@@ -218,7 +218,7 @@ fn refused(error: &reqwest::Error) -> bool {
 
 fn login(file: &Path) -> anyhow::Result<(String, String)> {
     let bad = || format!("--replica.credentials-file {}", file.display());
-    let text = std::fs::read_to_string(file).with_context(bad)?;
+    let text = nubium_host::text::read(file).with_context(bad)?;
     let line = text.lines().next().unwrap_or_default();
     let pair = line.split_once(':').context("its first line is not `user:password`");
     let (user, password) = pair.with_context(bad)?;

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use prost::Message;
 
 use crate::family::{Family, Kind, Value};
+use crate::labels;
+use crate::names::Escaping;
 use crate::proto;
 use crate::store::{FAILURE_TIME, PUSH_TIME, Snapshot, seconds};
 use crate::text::expose::{self, Dialect};
@@ -25,44 +27,62 @@ pub(crate) enum Format {
     Protobuf,
 }
 
-impl Format {
-    /// Picks the format a client likes best, by the header `Accept`.
+/// What a client likes best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) format: Format,
+    /// How it wants names that are not classic, if it says so.
+    pub(crate) escaping: Option<Escaping>,
+    /// Whether it asks for version 1.0.0 of the text format, which has UTF-8 names.
+    newer: bool,
+}
+
+impl Wanted {
+    /// Picks what a client likes best, by the header `Accept`.
     pub(crate) fn negotiate(accept: &str) -> Self {
-        let mut best = (Self::Text, 0.0);
+        let plain = Self { format: Format::Text, escaping: None, newer: false };
+        let mut best = (plain, 0.0);
         for clause in accept.split(',') {
             let mut parts = clause.split(';').map(str::trim);
             let Some(media) = parts.next() else { continue };
-            let (mut weight, mut delimited, mut version) = (1.0, true, None);
+            let (mut weight, mut delimited, mut version, mut escaping) = (1.0, true, None, None);
             for parameter in parts {
                 let Some((name, value)) = parameter.split_once('=') else { continue };
                 match name.trim() {
                     "q" => weight = value.trim().parse().unwrap_or(0.0),
                     "encoding" => delimited = value == "delimited",
                     "version" => version = Some(value),
+                    "escaping" => escaping = Escaping::of(value.trim()),
                     _ => {}
                 }
             }
             let format = match media {
                 "application/openmetrics-text" if version.is_none_or(|v| v < "2") => {
-                    Self::OpenMetrics
+                    Format::OpenMetrics
                 }
-                "application/vnd.google.protobuf" if delimited => Self::Protobuf,
-                "text/plain" | "text/*" | "*/*" => Self::Text,
+                "application/vnd.google.protobuf" if delimited => Format::Protobuf,
+                "text/plain" | "text/*" | "*/*" => Format::Text,
                 _ => continue,
             };
             if weight > best.1 {
-                best = (format, weight);
+                let newer = version == Some("1.0.0");
+                best = (Self { format, escaping, newer }, weight);
             }
         }
         best.0
     }
 
     /// Returns the content type.
-    pub(crate) fn content_type(self) -> &'static str {
-        match self {
-            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
-            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-            Self::Protobuf => proto::CONTENT_TYPE,
+    pub(crate) fn content_type(self) -> String {
+        let kind = match self.format {
+            Format::Text if self.newer => "text/plain; version=1.0.0; charset=utf-8",
+            Format::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Format::Protobuf => proto::CONTENT_TYPE,
+        };
+        match self.escaping {
+            Some(escaping) => format!("{kind}; escaping={}", escaping.name()),
+            None => kind.to_owned(),
         }
     }
 }
@@ -86,6 +106,7 @@ struct Entry {
 /// Makes the chunks of one scrape.
 pub(crate) struct Scrape {
     format: Format,
+    escaping: Escaping,
     /// All names, for OpenMetrics.
     names: HashSet<Arc<str>, ahash::RandomState>,
     entries: std::vec::IntoIter<Entry>,
@@ -96,7 +117,11 @@ pub(crate) struct Scrape {
 
 impl Scrape {
     /// Begins a scrape of what a snapshot holds.
-    pub(crate) fn new(format: Format, snapshot: Snapshot, own: Vec<Own>) -> Self {
+    pub(crate) fn new(
+        (format, escaping): (Format, Escaping),
+        snapshot: Snapshot,
+        own: Vec<Own>,
+    ) -> Self {
         let mut entries: Vec<Entry> = snapshot
             .names
             .into_iter()
@@ -126,19 +151,20 @@ impl Scrape {
             names = entries.iter().map(|entry| entry.name.clone()).collect();
             entries.retain(|entry| !is_reserved(entry, &names));
         }
-        Self { format, names, entries: entries.into_iter(), current: None, ended: false }
+        Self { format, escaping, names, entries: entries.into_iter(), current: None, ended: false }
     }
 
     fn write(&self, out: &mut Vec<u8>, entry: &Entry, at: usize) -> usize {
         let dialect = match self.format {
             Format::Protobuf => {
-                message(entry).encode_length_delimited(out).expect("a Vec grows");
+                message(entry, self.escaping).encode_length_delimited(out).expect("a Vec grows");
                 return entry.members.len();
             }
             Format::Text => Dialect::Classic,
             Format::OpenMetrics => Dialect::OpenMetrics,
         };
-        let (name, kind, help) = (&*entry.name, entry.kind, entry.help.as_deref());
+        let (kind, help) = (entry.kind, entry.help.as_deref());
+        let name = &*self.escaping.metric(&entry.name);
         match dialect {
             _ if at > 0 => {}
             Dialect::Classic => expose::header(out, name, kind, help),
@@ -148,7 +174,7 @@ impl Scrape {
         }
         let mut done = at;
         for member in &entry.members[at..] {
-            expose::samples(out, dialect, &entry.name, member);
+            expose::samples(out, dialect, name, member, self.escaping);
             done += 1;
             if out.len() >= CHUNK {
                 break;
@@ -217,10 +243,12 @@ pub(crate) const PUSH_HELP: &str =
 pub(crate) const FAILURE_HELP: &str =
     "Last Unix time when changing this group in the Pushgateway failed.";
 
-fn message(entry: &Entry) -> proto::MetricFamily {
-    let metric = |(labels, value): (&str, &Value)| proto::metric(entry.kind, labels, value);
+fn message(entry: &Entry, escaping: Escaping) -> proto::MetricFamily {
+    let metric = |(labels, value): (&str, &Value)| {
+        proto::metric(entry.kind, &labels::escaped(labels, escaping), value)
+    };
     proto::MetricFamily {
-        name: Some(entry.name.to_string()),
+        name: Some(escaping.metric(&entry.name).into_owned()),
         help: entry.help.clone(),
         kind: Some(proto::number(entry.kind)),
         metric: entry.members.iter().flat_map(|family| family.series().map(metric)).collect(),

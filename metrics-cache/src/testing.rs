@@ -2,6 +2,7 @@
 
 use crate::family::Body;
 use crate::limits::PushLimits;
+use crate::names::{Escaping, Names};
 use crate::path::{self, GroupKey};
 use crate::scrape::{Format, Scrape};
 use crate::store::Store;
@@ -16,6 +17,7 @@ pub(crate) fn limits() -> PushLimits {
         label_value: 100,
         groups: 1000,
         memory: 10 << 20,
+        names: Names::Classic,
     }
 }
 
@@ -24,7 +26,7 @@ pub(crate) fn store() -> Store {
 }
 
 pub(crate) fn key(path: &str) -> GroupKey {
-    path::parse(path).expect("a group").expect("a good group")
+    path::parse(path, Names::Utf8).expect("a group").expect("a good group")
 }
 
 pub(crate) fn body(text: &str) -> Body<'_> {
@@ -32,7 +34,7 @@ pub(crate) fn body(text: &str) -> Body<'_> {
 }
 
 pub(crate) fn scrape_as(store: &Store, format: Format) -> Vec<u8> {
-    Scrape::new(format, store.snapshot(), Vec::new()).flatten().collect()
+    Scrape::new((format, Escaping::default()), store.snapshot(), Vec::new()).flatten().collect()
 }
 
 pub(crate) fn scrape(store: &Store) -> String {

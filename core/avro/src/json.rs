@@ -176,20 +176,7 @@ pub fn not_finite(number: f64) -> &'static str {
 /// # Errors
 /// It is no JSON.
 pub fn parse(graph: &Graph, node: NodeId, json: &[u8]) -> Result<Json, serde_json::Error> {
-    let json = without_mark(json);
-    if !has_decimal(graph) {
-        return serde_json::from_slice(json);
-    }
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let value = Exact { graph, node: Some(node) }.deserialize(&mut deserializer)?;
-    deserializer.end()?;
-    Ok(value)
-}
-
-/// Leaves out a byte order mark, which RFC 8259 allows a reader to ignore.
-#[must_use]
-pub fn without_mark(json: &[u8]) -> &[u8] {
-    json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json)
+    Exact::of(graph, node).parse(json)
 }
 
 /// Tells whether a schema has decimals, for which [`Exact`] is worth its price.
@@ -198,55 +185,65 @@ pub fn has_decimal(graph: &Graph) -> bool {
     graph.nodes().any(|node| matches!(node, Node::Decimal(_) | Node::BigDecimal))
 }
 
-/// Reads a JSON value as [`parse`] does, from any part of a document.
-#[derive(Debug, Clone, Copy)]
-pub struct Exact<'g> {
-    /// The schema.
-    pub graph: &'g Graph,
-    /// The type that is wanted here; `None` where nothing is known.
-    pub node: Option<NodeId>,
-}
+/// Reads a JSON value as [`parse`] does, from any part of a document. The default knows of no
+/// decimal.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Exact<'g>(Option<(&'g Graph, NodeId)>);
 
 impl<'g> Exact<'g> {
+    /// Reads what is to be a datum of `node`.
+    #[must_use]
+    pub fn of(graph: &'g Graph, node: NodeId) -> Self {
+        Self(has_decimal(graph).then_some((graph, node)))
+    }
+
+    /// Reads a whole document.
+    ///
+    /// # Errors
+    /// It is no JSON.
+    pub fn parse(self, json: &[u8]) -> Result<Json, serde_json::Error> {
+        let mut deserializer = serde_json::Deserializer::from_slice(json);
+        let value = self.deserialize(&mut deserializer)?;
+        deserializer.end()?;
+        Ok(value)
+    }
+
     fn at(self, node: Option<NodeId>) -> Self {
-        Self { node, ..self }
+        Self(self.0.and_then(|(graph, _)| Some((graph, node?))))
     }
 
-    /// The branches of a union, or the type itself.
-    fn branches(self) -> &'g [NodeId] {
-        match self.node.map(|node| self.graph.node(node)) {
-            Some(Node::Union(union)) => &union.branches,
+    /// Asks the type that is wanted here, or each branch of a union.
+    fn find<T>(self, of: impl Fn(&'g Graph, NodeId) -> Option<T>) -> Option<T> {
+        let (graph, node) = self.0?;
+        let branches = match graph.node(node) {
+            Node::Union(union) => &union.branches[..],
             _ => &[],
-        }
-    }
-
-    fn find<T>(self, of: impl Fn(&'g Node) -> Option<T>) -> Option<T> {
-        let own = self.node.and_then(|node| of(self.graph.node(node)));
-        own.or_else(|| self.branches().iter().find_map(|branch| of(self.graph.node(*branch))))
+        };
+        of(graph, node).or_else(|| branches.iter().find_map(|branch| of(graph, *branch)))
     }
 
     /// Tells whether a number here can only be a decimal.
     fn wants_decimal(self) -> bool {
-        let decimal = |node: &Node| matches!(node, Node::Decimal(_) | Node::BigDecimal);
-        let number =
-            |node: &Node| matches!(node, Node::Int | Node::Long | Node::Float | Node::Double);
-        self.find(|node| decimal(node).then_some(())).is_some()
-            && self.find(|node| number(node).then_some(())).is_none()
+        let is = |wanted: fn(&Node) -> bool| {
+            self.find(|graph, node| wanted(graph.node(node)).then_some(())).is_some()
+        };
+        is(|node| matches!(node, Node::Decimal(_) | Node::BigDecimal))
+            && !is(|node| matches!(node, Node::Int | Node::Long | Node::Float | Node::Double))
     }
 
     fn field(self, name: &str) -> Self {
-        let named = |node: &'g Node| match node {
+        let named = |graph: &'g Graph, node| match graph.node(node) {
             Node::Record(record) => record.fields.iter().find(|f| f.name == name).map(|f| f.node),
             Node::Map(values) => Some(*values),
             _ => None,
         };
         // A name may also be that of a union's branch.
-        let tagged = self.branches().iter().find(|b| self.graph.branch_name(**b) == name).copied();
-        self.at(self.find(named).or(tagged))
+        let tagged = |graph: &'g Graph, node| (graph.branch_name(node) == name).then_some(node);
+        self.at(self.find(named).or_else(|| self.find(tagged)))
     }
 
     fn item(self) -> Self {
-        let items = |node: &'g Node| match node {
+        let items = |graph: &'g Graph, node| match graph.node(node) {
             Node::Array(items) => Some(*items),
             _ => None,
         };

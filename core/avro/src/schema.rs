@@ -169,7 +169,8 @@ impl fmt::Debug for Schema {
 
 /// Spells a primitive type as an object, as the Python clients do, and leaves other texts alone.
 fn spelled_out(text: &str) -> String {
-    let text = text.trim();
+    // Editors put a byte order mark first; it is no part of the text.
+    let text = text.trim_start_matches('\u{feff}').trim();
     let name = text.trim_matches('"');
     if PRIMITIVES.contains(&name) { format!(r#"{{"type":"{name}"}}"#) } else { text.into() }
 }

@@ -13,6 +13,7 @@
 //! | [`exit`] | exit codes and the way out when something hangs |
 //! | [`health_file`] | a file that exists while the program runs |
 //! | [`watchdog`] | limits for calls that may never return |
+//! | [`text`] | text of others, without byte order marks |
 //! | [`http`] | a hardened HTTP/1 server and the probes on it |
 //! | `terminal` | what commands print; a feature of that name, for binaries |
 
@@ -24,6 +25,7 @@ pub mod signals;
 pub mod stop;
 #[cfg(feature = "terminal")]
 pub mod terminal;
+pub mod text;
 pub mod watchdog;
 
 pub use exit::Exit;

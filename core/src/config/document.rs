@@ -41,7 +41,7 @@ pub(super) fn json(reader: &mut Reader, name: &str) -> Option<Document> {
 
 fn from_json(reader: &mut Reader, name: &str, text: &Secret) -> Option<Document> {
     let setting = known(name);
-    let why = match serde_json::from_str(text.expose()) {
+    let why = match serde_json::from_str(nubium_host::text::without_mark(text.expose())) {
         Ok(Value::Object(map)) => return Some(Document { setting, map }),
         Ok(_) => "it is JSON, but no object".to_owned(),
         // serde's own words may quote the text; the place alone is safe.
@@ -53,7 +53,7 @@ fn from_json(reader: &mut Reader, name: &str, text: &Secret) -> Option<Document>
 
 fn from_yaml(reader: &mut Reader, name: &str, path: &std::path::Path) -> Option<Document> {
     let setting = known(name);
-    let why = match std::fs::read_to_string(path) {
+    let why = match nubium_host::text::read(path) {
         Err(error) => reason(&error).to_owned(),
         Ok(text) => match parse_yaml(&text) {
             Ok(map) => return Some(Document { setting, map }),

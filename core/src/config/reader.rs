@@ -205,7 +205,7 @@ impl Reader {
         setting: &Setting,
         path: &str,
     ) -> Option<String> {
-        let why = match std::fs::read_to_string(path) {
+        let why = match nubium_host::text::read(path) {
             Ok(text) if text.trim().is_empty() => "the file is empty".to_owned(),
             Ok(text) => return Some(text.trim_end_matches(['\n', '\r']).to_owned()),
             Err(error) => reason(&error).to_owned(),

@@ -20,9 +20,10 @@ pub(super) const YAML: &str = "NU_TOPIC_CONFIGS_YAML";
 pub struct Topic {
     /// The name of its cluster.
     pub cluster: String,
-    /// How many partitions it is created with.
+    /// How many partitions it is created with; none means as many as the brokers give by default.
     pub num_partitions: Option<u32>,
-    /// How many copies of each partition it is created with.
+    /// How many copies of each partition it is created with; none means as many as the brokers give
+    /// by default.
     pub replication_factor: Option<u16>,
     /// The topic's own configuration, by property.
     pub config: BTreeMap<String, String>,
@@ -74,17 +75,20 @@ fn read_topic(fields: &mut Fields<'_>) -> Option<Topic> {
     Some(topic)
 }
 
+/// Reads a number from 1; -1 is Kafka's own word for the brokers' default.
 fn count<T: TryFrom<u64>>(fields: &mut Fields<'_>, key: &str) -> Option<T> {
     let number = match fields.map.get(key)? {
         Value::Null => return None,
-        Value::Number(number) => number.as_u64(),
+        Value::Number(number) if number.as_i64() == Some(-1) => return None,
+        Value::String(text) if text.trim() == "-1" => return None,
+        Value::Number(number) => whole(number).and_then(|number| u64::try_from(number).ok()),
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     };
     let count = number.filter(|n| *n > 0).and_then(|n| T::try_from(n).ok());
     if count.is_none() {
         let read = fields.map.get(key).map(Value::to_string).unwrap_or_default();
-        fields.refuse(key, read, "a whole number from 1");
+        fields.refuse(key, read, "a whole number from 1, or -1 for the brokers' default");
     }
     count
 }
@@ -99,9 +103,12 @@ fn config(fields: &mut Fields<'_>) -> BTreeMap<String, String> {
     };
     let mut config = BTreeMap::new();
     for (key, value) in inner.map {
-        match scalar(value) {
+        match scalar(value).or_else(|| list(value)) {
             Some(text) => drop(config.insert(key.clone(), text)),
-            None => inner.refuse(key, kind_of(value), "text, a number, true or false"),
+            None => {
+                let expected = "text, a number, true or false, or a list of such";
+                inner.refuse(key, kind_of(value), expected);
+            }
         }
     }
     config
@@ -111,10 +118,26 @@ fn config(fields: &mut Fields<'_>) -> BTreeMap<String, String> {
 pub(super) fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
+        Value::Number(number) => {
+            Some(whole(number).map_or_else(|| number.to_string(), |whole| whole.to_string()))
+        }
         Value::Bool(flag) => Some(flag.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
+}
+
+/// Writes a list as Kafka does: with commas.
+fn list(value: &Value) -> Option<String> {
+    let items: Option<Vec<String>> = value.as_array()?.iter().map(scalar).collect();
+    items.map(|items| items.join(","))
+}
+
+/// Gives a number that is whole, however it is written: `1e6` is 1000000.
+fn whole(number: &serde_json::Number) -> Option<i64> {
+    /// Above it a double does not tell neighbours apart.
+    const EXACT: f64 = (1_u64 << 53) as f64;
+    let float = || number.as_f64().filter(|n| n.fract() == 0.0 && n.abs() <= EXACT);
+    number.as_i64().or_else(|| float().map(|n| n as i64))
 }
 
 /// Finds the one cluster that all of `names` are on.

@@ -147,7 +147,7 @@ impl Target {
                 request.basic_auth(&basic.username, Some(basic.password.expose()))
             }
             Some(PushAuth::Bearer { token, file }) => {
-                let renewed = file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+                let renewed = file.as_ref().and_then(|file| nubium_host::text::read(file).ok());
                 let renewed = renewed.as_deref().map(str::trim).filter(|text| !text.is_empty());
                 request.bearer_auth(renewed.unwrap_or(token.expose()))
             }

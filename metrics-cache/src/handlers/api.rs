@@ -96,7 +96,7 @@ type Labels<'a> = std::collections::BTreeMap<&'a str, &'a str>;
 fn pairs(joined: &str) -> JsonValue {
     let pairs = labels::pairs(joined);
     pairs
-        .map(|(name, value)| (name.to_owned(), value.into_owned().into()))
+        .map(|(name, value)| (name.into_owned(), value.into_owned().into()))
         .collect::<Map<_, _>>()
         .into()
 }

@@ -8,7 +8,7 @@ use crate::server::{Shared, text};
 
 /// Removes a group; 202 whether there was one or not.
 pub(crate) fn delete(app: &Shared, group: &str) -> Response {
-    match path::parse(group) {
+    match path::parse(group, app.store.limits().names) {
         Some(Ok(key)) => {
             app.store.delete(&key);
             StatusCode::ACCEPTED.into_response()

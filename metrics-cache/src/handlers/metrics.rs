@@ -11,7 +11,7 @@ use flate2::write::GzEncoder;
 
 use crate::aggregate::aggregate;
 use crate::labels;
-use crate::scrape::{Format, Own, Scrape};
+use crate::scrape::{Own, Scrape, Wanted};
 use crate::server::Shared;
 use crate::store::Snapshot;
 
@@ -40,8 +40,9 @@ pub(crate) fn aggregated(app: &Shared, uri: &Uri, headers: &HeaderMap) -> Respon
 /// Answers in the format and encoding that the client likes best.
 fn answer(snapshot: Snapshot, own: Vec<Own>, headers: &HeaderMap) -> Response {
     let accept = text_of(headers, header::ACCEPT);
-    let format = Format::negotiate(&accept);
-    let chunks = Scrape::new(format, snapshot, own);
+    let wanted = Wanted::negotiate(&accept);
+    let escaping = wanted.escaping.unwrap_or_default();
+    let chunks = Scrape::new((wanted.format, escaping), snapshot, own);
     let mut response = match takes_gzip(&text_of(headers, header::ACCEPT_ENCODING)) {
         true => {
             let mut response = stream(Gzip::new(chunks));
@@ -52,7 +53,8 @@ fn answer(snapshot: Snapshot, own: Vec<Own>, headers: &HeaderMap) -> Response {
         false => stream(chunks),
     };
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    let kind = HeaderValue::try_from(wanted.content_type()).expect("a constant");
+    headers.insert(header::CONTENT_TYPE, kind);
     headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
     response
 }

@@ -23,7 +23,7 @@ const LARGE: usize = 128 * 1024;
 pub(crate) async fn push(app: &Shared, group: &str, mode: Mode, request: Request) -> Response {
     let started = Instant::now();
     let (parts, body) = request.into_parts();
-    let key = match path::parse(group) {
+    let key = match path::parse(group, app.store.limits().names) {
         Some(Ok(key)) => key,
         Some(Err(why)) => return text(StatusCode::BAD_REQUEST, why + "\n"),
         None => return text(StatusCode::NOT_FOUND, "404 page not found\n"),

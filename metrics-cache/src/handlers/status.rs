@@ -9,6 +9,7 @@ use axum::response::{Html, IntoResponse, Response};
 use http_body_util::BodyExt;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
+use crate::names::Escaping;
 use crate::server::{App, Shared, text};
 use crate::store::{Group, now};
 use crate::text::expose::{self, Dialect};
@@ -239,7 +240,7 @@ fn one(app: &App, wanted: &str) -> Response {
             break;
         }
         let mut samples = Vec::new();
-        expose::samples(&mut samples, Dialect::Classic, name, family);
+        expose::samples(&mut samples, Dialect::Classic, name, family, Escaping::Utf8);
         let _ = write!(
             body,
             "<details open><summary><b>{}</b> <span class=kind>{}</span> {}</summary>\

@@ -87,7 +87,7 @@ fn check(
         if at > 0 && pairs[at - 1].0 == *name {
             return wrong(format!("has two or more labels with the same name: {name}"));
         }
-        if !labels::is_name(name) || name.starts_with("__") {
+        if !limits.names.is_label(name) || name.starts_with("__") {
             return wrong(format!("has a label with an invalid name: {name}"));
         }
         let reserved = (kind == Kind::Summary && *name == "quantile")

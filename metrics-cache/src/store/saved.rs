@@ -13,6 +13,7 @@ use super::compile::{Compiled, compile};
 use super::state::Group;
 use crate::family::{Body, Family};
 use crate::limits::{PushError, PushLimits};
+use crate::names::Names;
 use crate::path::GroupKey;
 use crate::proto;
 
@@ -104,6 +105,8 @@ fn family_message(name: &str, family: &Family) -> proto::MetricFamily {
 
 /// Reads what [`chunks`] made, as far as it is good.
 pub(crate) fn read(bytes: &[u8], limits: &PushLimits) -> Contents {
+    // What was taken once stays, whatever names are taken now.
+    let limits = &PushLimits { names: Names::Utf8, ..limits.clone() };
     let mut found = Contents::default();
     let Some(mut rest) = bytes.strip_prefix(MAGIC) else {
         found.problems.push("it does not begin as a file of this version does".into());
@@ -150,7 +153,7 @@ fn group(payload: &[u8], limits: &PushLimits) -> Result<(GroupKey, Restored), St
     let mut families = Compiled::with_capacity(saved.families.len());
     for one in saved.families {
         let mut body = Body::default();
-        let read = proto::add(&mut body, one.family.unwrap_or_default());
+        let read = proto::add(&mut body, one.family.unwrap_or_default(), limits.names);
         let read = read.and_then(|()| compile(&key, body, one.pushed, limits));
         families.extend(read.map_err(text)?);
     }

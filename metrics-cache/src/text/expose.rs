@@ -1,6 +1,8 @@
 //! Writes families in text format 0.0.4 and in OpenMetrics 1.0.
 
 use crate::family::{Family, Histogram, Kind, Summary, Value};
+use crate::labels::{self, is_metric_name};
+use crate::names::Escaping;
 use crate::number;
 
 /// Which text is written.
@@ -15,6 +17,28 @@ pub(crate) enum Dialect {
 /// Writes the HELP and TYPE lines of a name in text format 0.0.4.
 pub(crate) fn header(out: &mut Vec<u8>, name: &str, kind: Kind, help: Option<&str>) {
     write_header(out, Dialect::Classic, name, kind.text(), help);
+}
+
+/// Writes a name, with what comes after it, in quotes if it is not classic.
+fn put_name(out: &mut Vec<u8>, name: &str, suffix: &str) {
+    if is_metric_name(name) {
+        return line(out, &[name, suffix]);
+    }
+    let mut quoted = String::with_capacity(name.len() + suffix.len() + 2);
+    labels::quote(&mut quoted, &format!("{name}{suffix}"));
+    out.extend_from_slice(quoted.as_bytes());
+}
+
+/// Writes a name and the beginning of its labels: a name that is not classic is one of them.
+fn open_braces(out: &mut Vec<u8>, name: &str, suffix: &str, labels: &str) {
+    match (is_metric_name(name), labels.is_empty()) {
+        (true, _) => line(out, &[name, suffix, "{", labels]),
+        (false, empty) => {
+            out.push(b'{');
+            put_name(out, name, suffix);
+            line(out, &[if empty { "" } else { "," }, labels]);
+        }
+    }
 }
 
 /// Writes the HELP and TYPE lines of a name in OpenMetrics. `is_taken` tells whether there is a
@@ -32,7 +56,9 @@ pub(crate) fn open_header(
 
 fn write_header(out: &mut Vec<u8>, dialect: Dialect, name: &str, kind: &str, help: Option<&str>) {
     if let Some(help) = help {
-        line(out, &["# HELP ", name, " "]);
+        line(out, &["# HELP "]);
+        put_name(out, name, "");
+        out.push(b' ');
         for byte in help.bytes() {
             match byte {
                 b'\\' => out.extend_from_slice(b"\\\\"),
@@ -43,7 +69,9 @@ fn write_header(out: &mut Vec<u8>, dialect: Dialect, name: &str, kind: &str, hel
         }
         out.push(b'\n');
     }
-    line(out, &["# TYPE ", name, " ", kind, "\n"]);
+    line(out, &["# TYPE "]);
+    put_name(out, name, "");
+    line(out, &[" ", kind, "\n"]);
 }
 
 /// In OpenMetrics a counter's samples end in `_total` and its name does not; one that does not fit
@@ -67,9 +95,16 @@ fn line(out: &mut Vec<u8>, parts: &[&str]) {
     }
 }
 
-/// Writes the samples of a family.
-pub(crate) fn samples(out: &mut Vec<u8>, dialect: Dialect, name: &str, family: &Family) {
+/// Writes the samples of a family under a name that is written as it shall be.
+pub(crate) fn samples(
+    out: &mut Vec<u8>,
+    dialect: Dialect,
+    name: &str,
+    family: &Family,
+    escaping: Escaping,
+) {
     for (labels, value) in family.series() {
+        let labels = &*labels::escaped(labels, escaping);
         match value {
             Value::Number(number) => sample(out, name, "", labels, *number),
             Value::Summary(it) => summary(out, dialect, name, labels, it),
@@ -110,9 +145,12 @@ fn histogram(
 }
 
 fn sample(out: &mut Vec<u8>, name: &str, suffix: &str, labels: &str, value: f64) {
-    match labels.is_empty() {
+    match labels.is_empty() && is_metric_name(name) {
         true => line(out, &[name, suffix, " "]),
-        false => line(out, &[name, suffix, "{", labels, "} "]),
+        false => {
+            open_braces(out, name, suffix, labels);
+            line(out, &["} "]);
+        }
     }
     number::write(out, value);
     out.push(b'\n');
@@ -127,8 +165,9 @@ fn bounded(
     (label, bound): (&str, f64),
     value: f64,
 ) {
-    let comma = if labels.is_empty() { "" } else { "," };
-    line(out, &[name, suffix, "{", labels, comma, label, "=\""]);
+    let comma = if labels.is_empty() && is_metric_name(name) { "" } else { "," };
+    open_braces(out, name, suffix, labels);
+    line(out, &[comma, label, "=\""]);
     match dialect {
         Dialect::Classic => number::write(out, bound),
         Dialect::OpenMetrics => number::write_canonical(out, bound),

@@ -3,8 +3,8 @@ use std::collections::HashMap;
 
 use super::sample::Collector;
 use crate::family::{Body, Kind, Label, PushedFamily};
-use crate::labels;
 use crate::limits::{Bound, PushError, PushLimits, refused};
+use crate::names::Names;
 use crate::number;
 
 /// Reads a body in text format 0.0.4.
@@ -27,6 +27,7 @@ pub(crate) fn parse<'a>(body: &'a [u8], limits: &PushLimits) -> Result<Body<'a>,
         max_series: limits.series,
         series: 0,
         body: Body::default(),
+        names: limits.names,
         by_name: HashMap::default(),
         collector: Collector::default(),
     };
@@ -56,7 +57,8 @@ struct Parser<'a> {
     max_series: usize,
     series: usize,
     body: Body<'a>,
-    by_name: HashMap<&'a str, usize, ahash::RandomState>,
+    names: Names,
+    by_name: HashMap<Cow<'a, str>, usize, ahash::RandomState>,
     collector: Collector,
 }
 
@@ -92,13 +94,21 @@ impl<'a> Parser<'a> {
         self.take_while(|byte| !matches!(byte, b' ' | b'\t' | b'\n'))
     }
 
-    fn name(&mut self, colons: bool) -> Parsed<&'a str> {
-        if self.here()?.is_ascii_digit() {
-            return Ok("");
+    /// Takes a name; an empty one is none.
+    fn name(&mut self, colons: bool) -> Parsed<Cow<'a, str>> {
+        match self.here()? {
+            b'"' if self.names == Names::Utf8 => {
+                self.at += 1;
+                self.quoted("name")
+            }
+            byte if byte.is_ascii_digit() => Ok(Cow::Borrowed("")),
+            _ => {
+                let fits = |byte: u8| {
+                    byte.is_ascii_alphanumeric() || byte == b'_' || (colons && byte == b':')
+                };
+                self.take_while(fits).map(Cow::Borrowed)
+            }
         }
-        self.take_while(|byte| {
-            byte.is_ascii_alphanumeric() || byte == b'_' || (colons && byte == b':')
-        })
     }
 
     /// Reads one line. Returns whether there may be more.
@@ -177,8 +187,8 @@ impl<'a> Parser<'a> {
     /// Finds the family that a name belongs to, or begins a new one.
     ///
     /// `h_sum` belongs to `h` if that is a histogram or summary by now.
-    fn family(&mut self, name: &'a str) -> (usize, Part) {
-        if let Some(known) = self.by_name.get(name) {
+    fn family(&mut self, name: Cow<'a, str>) -> (usize, Part) {
+        if let Some(known) = self.by_name.get(&name) {
             return (*known, Part::Whole);
         }
         for (suffix, part) in
@@ -195,7 +205,7 @@ impl<'a> Parser<'a> {
         }
         let new = self.body.families.len();
         self.body.families.push(PushedFamily {
-            name: Cow::Borrowed(name),
+            name: name.clone(),
             help: None,
             kind: Kind::Untyped,
             series: Vec::new(),
@@ -207,6 +217,11 @@ impl<'a> Parser<'a> {
 
     /// Reads a sample up to its end of line.
     fn sample(&mut self) -> Parsed<()> {
+        let braced = self.names == Names::Utf8 && self.here()? == b'{';
+        if braced {
+            self.at += 1;
+            self.skip_blanks();
+        }
         let name = self.name(true)?;
         if name.is_empty() {
             return Err(self.error("invalid metric name"));
@@ -216,8 +231,11 @@ impl<'a> Parser<'a> {
         self.skip_blanks();
         let first = self.body.labels.len();
         let mut bound = f64::NAN;
-        if self.here()? == b'{' {
-            bound = self.labels(family, first)?;
+        match (braced, self.here()?) {
+            (true, b',') | (false, b'{') => bound = self.labels(family, first)?,
+            (true, b'}') => self.end_of_labels()?,
+            (true, _) => return Err(self.error("unexpected end of metric name")),
+            (false, _) => {}
         }
         let token = self.token()?;
         let Some(value) = number::parse(token) else {
@@ -263,7 +281,7 @@ impl<'a> Parser<'a> {
                     ))
                 })?;
             } else {
-                self.add_label(family, first, (Cow::Borrowed(name), value.clone()))?;
+                self.add_label(family, first, (name, value.clone()))?;
             }
             self.skip_blanks();
             match self.here()? {
@@ -272,10 +290,14 @@ impl<'a> Parser<'a> {
                 _ => return Err(self.error(format!("unexpected end of label value {value:?}"))),
             }
         }
+        self.end_of_labels()?;
+        Ok(bound)
+    }
+
+    fn end_of_labels(&mut self) -> Parsed<()> {
         self.at += 1;
         self.skip_blanks();
-        self.here()?;
-        Ok(bound)
+        self.here().map(drop)
     }
 
     fn add_label(&mut self, family: usize, first: usize, label: Label<'a>) -> Parsed<()> {
@@ -292,7 +314,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn label(&mut self, family: usize) -> Parsed<(&'a str, Cow<'a, str>)> {
+    fn label(&mut self, family: usize) -> Parsed<Label<'a>> {
         let name = self.name(false)?;
         if name.is_empty() {
             let metric = &self.body.families[family].name;
@@ -307,7 +329,7 @@ impl<'a> Parser<'a> {
         if name == "__name__" {
             return Err(self.error("label name \"__name__\" is reserved"));
         }
-        debug_assert!(labels::is_name(name));
+        debug_assert!(self.names.is_label(&name));
         self.at += 1;
         self.skip_blanks();
         let found = self.here()?;
@@ -317,11 +339,11 @@ impl<'a> Parser<'a> {
             return Err(self.error(what));
         }
         self.at += 1;
-        Ok((name, self.label_value()?))
+        Ok((name, self.quoted("label value")?))
     }
 
-    /// Reads a label's value and the quote that ends it.
-    fn label_value(&mut self) -> Parsed<Cow<'a, str>> {
+    /// Reads text, of what is named, and the quote that ends it.
+    fn quoted(&mut self, what: &str) -> Parsed<Cow<'a, str>> {
         let start = self.at;
         loop {
             self.take_while(|byte| !matches!(byte, b'"' | b'\\' | b'\n'))?;
@@ -329,8 +351,8 @@ impl<'a> Parser<'a> {
                 b'"' => break,
                 b'\n' => {
                     let value = &self.text[start..self.at];
-                    let what = format!("label value {value:?} contains unescaped new-line");
-                    return Err(self.error(what));
+                    let problem = format!("{what} {value:?} contains unescaped new-line");
+                    return Err(self.error(problem));
                 }
                 _ => {
                     // Skip what is escaped, a quote perhaps. It may be the last byte.

@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
 use super::parse;
-use crate::limits::{Bound, PushError};
+use crate::limits::{Bound, PushError, PushLimits};
+use crate::names::Names;
 use crate::scrape::Format;
 use crate::store::Mode;
 use crate::testing::{body, key, limits, scrape_as, store};
@@ -189,6 +190,7 @@ proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(text in "[a{}=\",\\\\#HELPTY \\n\\t0-9]{0,60}") {
         let _ = parse(text.as_bytes(), &limits());
+        let _ = parse(text.as_bytes(), &PushLimits { names: Names::Utf8, ..limits() });
     }
 
     #[test]

@@ -58,7 +58,7 @@ struct Http {
 
 /// Reads a file and all that it names.
 pub(super) fn load(path: &Path) -> anyhow::Result<Loaded> {
-    let text = std::fs::read_to_string(path)?;
+    let text = nubium_host::text::read(path)?;
     // An empty file is a configuration without anything.
     let document: Option<Document> = match text.trim().is_empty() {
         true => None,

@@ -8,6 +8,9 @@ use std::process::Command;
 /// The version that the tests were written with.
 const PYTHON_CLIENT: &str = "prometheus_client==0.26.0";
 
+/// A Pushgateway of the version in `tests/clients/pushgateway/go.mod`.
+const PUSHGATEWAY: &str = "github.com/prometheus/pushgateway";
+
 /// Returns the path of a program, after installing its package if need be.
 pub(crate) fn program(name: &str, package: &str) -> PathBuf {
     let _one = lock();
@@ -47,6 +50,17 @@ pub(crate) fn go_client() -> PathBuf {
     let mut go = Command::new("go");
     go.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(source));
     run(go.args(["build", "-buildvcs=false", "-o"]).arg(&binary).arg("."), missing);
+    binary
+}
+
+/// Builds a Pushgateway that knows UTF-8 names, which Debian's does not, and returns its path.
+pub(crate) fn newer_pushgateway() -> PathBuf {
+    let _one = lock();
+    let (source, binary) = ("tests/clients/pushgateway", cache().join("pushgateway"));
+    let missing = "this test runs a newer Pushgateway: install Go 1.25 or later";
+    let mut go = Command::new("go");
+    go.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(source));
+    run(go.args(["build", "-buildvcs=false", "-o"]).arg(&binary).arg(PUSHGATEWAY), missing);
     binary
 }
 

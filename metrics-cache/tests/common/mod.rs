@@ -68,9 +68,18 @@ pub(crate) fn pushgateway_with(flags: &[&str]) -> Server {
     let program = std::env::var_os("PUSHGATEWAY")
         .map(PathBuf::from)
         .unwrap_or_else(|| install::program("prometheus-pushgateway", "prometheus-pushgateway"));
+    run_pushgateway(&program, flags)
+}
+
+/// Starts the Pushgateway at this place, without a file.
+pub(crate) fn pushgateway_of(program: &Path, flags: &[&str]) -> Server {
+    run_pushgateway(program, &[flags, &["--persistence.file="]].concat())
+}
+
+fn run_pushgateway(program: &Path, flags: &[&str]) -> Server {
     let address = free_address();
     let listen = format!("--web.listen-address={address}");
-    start(&program, address, &[&[listen.as_str()], flags].concat())
+    start(program, address, &[&[listen.as_str()], flags].concat())
 }
 
 /// Returns an address that is free at this moment.

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use nubium_core::Exception;
+use nubium_host::text::bytes_without_mark;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
@@ -30,7 +31,7 @@ pub enum Verdict {
     Again {
         /// Why.
         exception: Exception,
-        /// When the service wants to be asked again, if it said so.
+        /// How long the service wants to be left alone, if it said so; never zero.
         wait: Option<Duration>,
     },
     /// The credentials are refused.
@@ -90,7 +91,7 @@ impl Answered<'_> {
             let text = format!("{}: {what}", self.said());
             Verdict::Again { exception: Exception::new("UnreadableAnswer", text), wait: None }
         };
-        let Ok(body) = serde_json::from_slice::<Value>(self.body) else {
+        let Ok(body) = serde_json::from_slice::<Value>(bytes_without_mark(self.body)) else {
             return unread("no JSON, or too large");
         };
         let Some(results) = body.pointer(&answer.items).and_then(Value::as_array) else {
@@ -151,17 +152,15 @@ impl Answered<'_> {
         format!("{} from {}: {}", self.status, self.from, excerpt(self.body))
     }
 
-    /// Reads `Retry-After`: seconds, or a date.
+    /// Reads `Retry-After`: seconds, or a date. Zero and a date that is past say nothing about when,
+    /// so that the back-off decides and tries are counted.
     fn retry_after(&self) -> Option<Duration> {
         let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
         let wait = match text.parse::<u64>() {
             Ok(seconds) => Duration::from_secs(seconds),
-            Err(_) => {
-                let date = httpdate::parse_http_date(text).ok()?;
-                date.duration_since(self.now).unwrap_or(Duration::ZERO)
-            }
+            Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(self.now).ok()?,
         };
-        Some(wait.min(LONGEST_WAIT))
+        Some(wait.min(LONGEST_WAIT)).filter(|wait| !wait.is_zero())
     }
 }
 

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use nubium_core::config::Secret;
+use nubium_host::text::without_mark;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Url};
 use serde::Deserialize;
@@ -119,7 +120,7 @@ impl Authorizer {
             bail!("{status}: {}", text.chars().take(SHOWN).collect::<String>());
         }
         // The text holds a token: it is shown in no error.
-        let granted: Granted = serde_json::from_str(&text).map_err(|error| {
+        let granted: Granted = serde_json::from_str(without_mark(&text)).map_err(|error| {
             anyhow::anyhow!("{status}, but no token: {:?} error", error.classify())
         })?;
         let lasts = granted.expires_in.filter(|seconds| seconds.is_finite() && *seconds >= 0.0);

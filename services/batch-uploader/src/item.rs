@@ -67,7 +67,7 @@ impl Identity {
 pub fn of(message: Consumed<'_>, kind: Kind, id: Option<&str>) -> Result<Item> {
     let value = match message.is_tombstone() {
         true => Value::Null,
-        false => Value::from(&message.value::<codec::Value>()?),
+        false => message.json()?,
     };
     let identity = Identity::of(message);
     let json = match kind {

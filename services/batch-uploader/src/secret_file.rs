@@ -10,7 +10,7 @@ use nubium_core::config::Secret;
 /// # Errors
 /// When the file cannot be read or is empty; names the file, never what is in it.
 pub fn read(path: &Path) -> Result<Secret> {
-    let text = std::fs::read_to_string(path);
+    let text = nubium_host::text::read(path);
     let text = text.with_context(|| format!("the file {} cannot be read", path.display()))?;
     let text = text.trim();
     ensure!(!text.is_empty(), "the file {} is empty", path.display());

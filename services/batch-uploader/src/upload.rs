@@ -281,6 +281,7 @@ impl Uploader {
                 round.left.push(chunk);
             }
             Verdict::Again { exception, wait: Some(wait) } => {
+                let wait = wait.max(self.backoff(1));
                 tracing::warn!(%exception, ?wait, items = chunk.items.len(),
                     "the API asks to come back later");
                 round.wait = round.wait.max(wait);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 pub use serde_norway::{Mapping as Map, Value};
 
 pub use nubium_core::config::Problem;
+use nubium_host::text;
 use nubium_mapping::avro::Schema;
 use nubium_mapping::mapping::Source;
 
@@ -46,7 +47,7 @@ pub fn load<S>(
 ) -> Result<S, Vec<Problem>> {
     let directory = path.parent().map(PathBuf::from).unwrap_or_default();
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = text::read(path).map_err(|error| {
         let file = variable.trim_start_matches("NU_").trim_end_matches("_CONFIG");
         let file = file.to_lowercase().replace('_', "-");
         vec![Problem {
@@ -57,7 +58,7 @@ pub fn load<S>(
             example: format!("{variable}=/etc/nubium/{file}.yaml"),
         }]
     })?;
-    parse(&name, &text, &|file| std::fs::read_to_string(directory.join(file)))
+    parse(&name, &text, &|file| text::read(directory.join(file)))
 }
 
 impl<'a> Document<'a> {

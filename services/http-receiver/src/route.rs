@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use nubium_avro::json::Exact;
 use nubium_core::codec::SchemaId;
 use nubium_core::metrics::TopicCounters;
 use nubium_mapping::avro::Schema;
@@ -71,6 +72,16 @@ pub struct Route {
 }
 
 impl Route {
+    /// Gives what keeps the digits of an item's decimals.
+    #[must_use]
+    pub fn exact(&self) -> Exact<'static> {
+        let schema = match &self.how {
+            How::Direct => Some(self.outputs[0].schema),
+            How::Mapped(mapped) => mapped.body.as_ref().map(|(schema, _)| *schema),
+        };
+        schema.map_or_else(Exact::default, |schema| Exact::of(schema, schema.root()))
+    }
+
     /// Puts a route together; `mapping` is that of its program.
     ///
     /// # Errors

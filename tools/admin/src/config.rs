@@ -1,6 +1,6 @@
 //! The configuration of topics: what is set, where it comes from, and changing single values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_configs_response::DescribeConfigsResourceResult;
@@ -65,6 +65,28 @@ pub enum ConfigChange {
     Set(String, String),
     /// Removes it, so that the brokers' default holds again.
     Unset(String),
+}
+
+/// Properties of topics that are lists.
+const LISTS: [&str; 3] = [
+    "cleanup.policy",
+    "leader.replication.throttled.replicas",
+    "follower.replication.throttled.replicas",
+];
+
+/// Tells whether two values of a property mean the same: the order of a list says nothing, and a
+/// number may be written in several ways.
+#[must_use]
+pub fn is_same_value(property: &str, one: &str, other: &str) -> bool {
+    let set = |text: &str| -> BTreeSet<String> {
+        text.split(',').map(|item| item.trim().to_owned()).collect()
+    };
+    let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
+    // Doubles do not tell large whole numbers apart.
+    let whole = |text: &str| text.parse::<i64>().is_ok();
+    one == other
+        || LISTS.contains(&property) && set(one) == set(other)
+        || !(whole(one) && whole(other)) && number(one).is_some() && number(one) == number(other)
 }
 
 impl Admin {
@@ -165,4 +187,27 @@ fn alterable(change: &ConfigChange) -> AlterableConfig {
         .with_name(name.clone().into())
         .with_config_operation(operation)
         .with_value(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_sets_and_numbers_are_what_they_mean() {
+        for (property, one, other, same) in [
+            ("cleanup.policy", "compact,delete", "delete,compact", true),
+            ("cleanup.policy", "compact,delete", "delete, compact", true),
+            ("cleanup.policy", "compact", "compact,delete", false),
+            ("compression.type", "a,b", "b,a", false),
+            ("min.cleanable.dirty.ratio", "0.50", "0.5", true),
+            ("max.message.bytes", "1e6", "1000000", true),
+            ("retention.ms", "9223372036854775807", "9223372036854775806", false),
+            ("retention.ms", "1", "2", false),
+            ("compression.type", "NaN", "nan", false),
+            ("x", "", "", true),
+        ] {
+            assert_eq!(is_same_value(property, one, other), same, "{property} {one} {other}");
+        }
+    }
 }

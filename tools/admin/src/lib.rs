@@ -21,7 +21,7 @@ mod wire;
 
 pub use acl::{Acl, AclFilter, AclOperation, Operations, Pattern, Principal, ResourceKind};
 pub use admin::{Admin, Broker, ClusterDescription, Mode};
-pub use config::{ConfigChange, ConfigEntry, ConfigOrigin, ConfigScope, Configs};
+pub use config::{ConfigChange, ConfigEntry, ConfigOrigin, ConfigScope, Configs, is_same_value};
 pub use error::{AdminError, Outcome, Outcomes, Refusal};
 pub use group::{Committed, GroupDescription, GroupListing, GroupMember};
 pub use kafka_protocol::ResponseError;

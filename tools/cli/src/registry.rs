@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use nubium_core::config;
+use nubium_host::text::without_mark;
 use reqwest::{Client, Method, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -123,26 +124,53 @@ impl<'r> Registry<'r> {
         text.with_context(|| format!("the registry's answer on schema {id} has no schema"))
     }
 
-    /// Asks whether a schema could follow the latest version of a subject. Where there is none,
-    /// anything can.
+    /// Asks whether a schema could follow the versions of a subject, by its level: a transitive one
+    /// looks at all of them. Where there is none, anything can.
     ///
     /// # Errors
     /// The schema is not valid, or the registry does not answer.
     pub fn verdict(&self, subject: &str, schema: &str) -> anyhow::Result<Verdict> {
         let level = self.level(subject)?;
-        let path = ["compatibility", "subjects", subject, "versions", "latest"];
+        let mut found = match level.ends_with("_TRANSITIVE") {
+            true => self.compare(subject, schema, None)?,
+            // Not all versions: Apicurio then looks at each, whatever the level.
+            false => self.compare(subject, schema, Some("latest"))?,
+        };
+        if found.is_none() && level.ends_with("_TRANSITIVE") {
+            // No such subject, or a registry that compares with single versions alone.
+            for version in self.versions(subject)? {
+                found = self.compare(subject, schema, Some(&version.to_string()))?;
+                if found.as_ref().is_some_and(|(compatible, _)| !compatible) {
+                    break;
+                }
+            }
+        }
+        let (compatible, messages) = found.unwrap_or((true, Vec::new()));
+        Ok(Verdict { compatible, level, messages })
+    }
+
+    /// Compares a schema with one version, or with those that the level names; `None` where there
+    /// is nothing to compare with.
+    fn compare(
+        &self,
+        subject: &str,
+        schema: &str,
+        version: Option<&str>,
+    ) -> anyhow::Result<Option<(bool, Vec<String>)>> {
+        let mut path = vec!["compatibility", "subjects", subject, "versions"];
+        path.extend(version);
         let body = json!({ "schema": schema });
         // `verbose` makes Confluent's registry say why.
         let answer = self.ask_with(Method::POST, &path, Some(&body), Some("verbose=true"))?;
-        if answer.status == StatusCode::NOT_FOUND {
-            return Ok(Verdict { compatible: true, level, messages: Vec::new() });
+        if matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
+            return Ok(None);
         }
         let answer = answer.good(&format!("check a schema against {subject}"))?;
         let compatible = answer["is_compatible"].as_bool();
         let compatible = compatible.with_context(|| format!("no verdict in {answer}"))?;
         let messages = answer["messages"].as_array().into_iter().flatten();
         let messages = messages.map(|m| m.as_str().map_or_else(|| m.to_string(), Into::into));
-        Ok(Verdict { compatible, level, messages: messages.collect() })
+        Ok(Some((compatible, messages.collect())))
     }
 
     /// Registers a schema under a subject, or finds it there; answers its number in the registry.
@@ -216,7 +244,7 @@ impl<'r> Registry<'r> {
             bail!("an answer of more than {ANSWER_MAX} bytes");
         }
         let text = response.text().await.map_err(reqwest::Error::without_url)?;
-        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        let body = serde_json::from_str(without_mark(&text)).unwrap_or(Value::String(text));
         Ok(Answer { status, body })
     }
 }

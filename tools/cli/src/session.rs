@@ -26,7 +26,7 @@ pub struct Global {
     /// The cluster, by its name in the map of clusters; else the one that the topic is mapped to.
     #[arg(long, short = 'c', global = true, env = "DUDE_CLUSTER", value_name = "NAME")]
     pub cluster: Option<String>,
-    /// Brokers to use instead of the map of clusters.
+    /// Brokers to use instead of the maps of clusters and topics.
     #[arg(long, global = true, env = "DUDE_BOOTSTRAP", value_name = "HOST:PORT")]
     pub bootstrap: Option<String>,
     /// Schema registry to use instead of NU_SCHEMA_REGISTRY_URL.
@@ -53,6 +53,17 @@ const AD_HOC: &str = "bootstrap";
 const NO_REGISTRY: &str = "http://no-registry.invalid";
 /// Stands where no cluster is given and none is needed.
 const NO_CLUSTER: &str = r#"{"none": {"url": "no-cluster.invalid:9092"}}"#;
+/// How the settings begin that a tool follows. Those of an app whose environment is at hand must
+/// not get in its way, nor be warned of.
+const OURS: [&str; 7] = [
+    "NU_KAFKA",
+    "NU_TOPIC",
+    "NU_SCHEMA",
+    "NU_PRODUCER",
+    "NU_CONSUMER_MESSAGE",
+    "NU_CONSUMER_PROPERTIES",
+    "NU_LOG",
+];
 /// Settings whose value is a path, which a file of settings gives from its own directory.
 const PATHS: [&str; 3] = ["_YAML", "_FILE", "_LOCATION"];
 
@@ -67,6 +78,8 @@ pub struct Session {
     pub runtime: Runtime,
     /// Requested by INT and TERM.
     pub stop: Stop,
+    /// What the app whose environment is at hand consumes.
+    pub consumed: Vec<String>,
     has_registry: bool,
 }
 
@@ -90,6 +103,14 @@ impl Session {
         let level = level.parse().map_err(anyhow::Error::msg).or_host()?;
         nubium_host::logging::init(&level, nubium_host::logging::LogFormat::Text).or_host()?;
         let (mut vars, options) = variables(options)?;
+        let consumed = vars.remove("NU_CONSUME_TOPICS").map(|text| names(&text));
+        vars.retain(|name, _| {
+            !name.to_uppercase().starts_with("NU_") || OURS.iter().any(|our| name.starts_with(our))
+        });
+        let stand_ins =
+            [("NU_APP_NAME", "dude"), ("NU_HOSTNAME", "dude"), ("NU_DO_METRICS_PUSHING", "false")];
+        vars.extend(stand_ins.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        vars.insert("NU_HEALTH_FILE".into(), "off".into());
         let has_registry = vars.contains_key("NU_SCHEMA_REGISTRY_URL");
         vars.entry("NU_SCHEMA_REGISTRY_URL".into()).or_insert_with(|| NO_REGISTRY.into());
         let mut stands_in = false;
@@ -110,7 +131,8 @@ impl Session {
         let runtime = runtime.worker_threads(1).enable_all().build();
         let runtime = runtime.context("async runtime").or_host()?;
         let (config, stop) = (loaded.config, Stop::new());
-        Ok(Self { config, options, runtime, stop, has_registry })
+        let consumed = consumed.unwrap_or_default();
+        Ok(Self { config, options, runtime, stop, consumed, has_registry })
     }
 
     /// How long an answer may take.
@@ -239,8 +261,13 @@ impl Target {
     }
 }
 
-/// Lays file, environment and options over each other, and adds what an app must set but a tool
-/// has no use for. The file may name a cluster, brokers or a registry too.
+/// Takes the names of a list.
+fn names(text: &str) -> Vec<String> {
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    names.map(str::to_owned).collect()
+}
+
+/// Lays file, environment and options over each other. The file may name a cluster, brokers or a registry too.
 fn variables(options: &Global) -> Outcome<(BTreeMap<String, String>, Global)> {
     let mut options = options.clone();
     let mut vars = match &options.config_file {
@@ -263,6 +290,9 @@ fn variables(options: &Global) -> Outcome<(BTreeMap<String, String>, Global)> {
         let clusters = serde_json::json!({ AD_HOC: { "url": bootstrap } });
         vars.remove("NU_KAFKA_CLUSTERS_CONFIGS_YAML");
         vars.insert("NU_KAFKA_CLUSTERS_CONFIGS_JSON".into(), clusters.to_string());
+        // It names the clusters of the other map.
+        vars.remove("NU_TOPIC_CONFIGS_YAML");
+        vars.remove("NU_TOPIC_CONFIGS_JSON");
     }
     if let Some(registry) = &options.registry {
         vars.insert("NU_SCHEMA_REGISTRY_URL".into(), registry.clone());
@@ -270,14 +300,6 @@ fn variables(options: &Global) -> Outcome<(BTreeMap<String, String>, Global)> {
     if !vars.contains_key("NU_TOPIC_CONFIGS_YAML") {
         vars.entry("NU_TOPIC_CONFIGS_JSON".into()).or_insert_with(|| "{}".into());
     }
-    for (name, value) in
-        [("NU_APP_NAME", "dude"), ("NU_HOSTNAME", "dude"), ("NU_DO_METRICS_PUSHING", "false")]
-    {
-        vars.entry(name.into()).or_insert_with(|| value.into());
-    }
-    // Those of an app whose environment is at hand must not get in the way of a tool.
-    vars.insert("NU_HEALTH_FILE".into(), "off".into());
-    vars.remove("NU_PROBE_PORT");
     Ok((vars, options))
 }
 

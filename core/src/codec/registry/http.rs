@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nubium_host::text;
 use reqwest::{Client, Method, Response, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -129,7 +130,7 @@ async fn read<T: DeserializeOwned>(base: &reqwest::Url, answer: Response) -> Res
         let failure = Failure::Status { code: status.as_u16(), retry_after };
         return Err(Attempt::new(failure, message(base, status, &body)));
     }
-    serde_json::from_slice(&body).map_err(|error| {
+    serde_json::from_slice(text::bytes_without_mark(&body)).map_err(|error| {
         let text = shortened(&String::from_utf8_lossy(&body));
         Attempt::new(Failure::Body, format!("{base} sent no valid answer ({error}): {text}"))
     })

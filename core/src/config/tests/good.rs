@@ -209,6 +209,44 @@ out:
 }
 
 #[test]
+fn a_topics_configuration_is_written_as_kafka_reads_it() {
+    let map = r#"{
+        "in": {"cluster": "main", "configs": {"replication_factor": -1, "num_partitions": "-1",
+            "config": {"cleanup.policy": ["compact", "delete"], "max.message.bytes": 1e6,
+                "min.cleanable.dirty.ratio": 0.5, "retention.ms": -1, "preallocate": false,
+                "retention.bytes": 9007199254740993, "segment.bytes": 1.5e9, "flush.ms": -1.0}}},
+        "out": {"cluster": "main", "configs": {"num_partitions": 1e1, "replication_factor": 3}}}"#;
+    let config = good(&[("NU_TOPIC_CONFIGS_JSON", map)]).config;
+    let topic = &config.topics["in"];
+    assert_eq!((topic.num_partitions, topic.replication_factor), (None, None));
+    for (property, expected) in [
+        ("cleanup.policy", "compact,delete"),
+        ("max.message.bytes", "1000000"),
+        ("min.cleanable.dirty.ratio", "0.5"),
+        ("retention.ms", "-1"),
+        ("preallocate", "false"),
+        ("retention.bytes", "9007199254740993"),
+        ("segment.bytes", "1500000000"),
+        ("flush.ms", "-1"),
+    ] {
+        assert_eq!(topic.config[property], expected, "{property}");
+    }
+    let topic = &config.topics["out"];
+    assert_eq!((topic.num_partitions, topic.replication_factor), (Some(10), Some(3)));
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_setting() {
+    let map = "\u{feff}{\"in\": {\"cluster\": \"main\"}}";
+    assert_eq!(good(&[("NU_TOPIC_CONFIGS_JSON", map)]).config.topics.len(), 1);
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "\u{feff}in: {cluster: main}\n").expect("written");
+    let path = file.path().to_str().expect("UTF-8");
+    let config = good(&[("NU_TOPIC_CONFIGS_JSON", UNSET), ("NU_TOPIC_CONFIGS_YAML", path)]).config;
+    assert_eq!(config.topics.len(), 1);
+}
+
+#[test]
 fn a_cluster_says_how_it_is_protected() {
     let protected = |json: &str, extra: &[(&str, &str)]| {
         let mut vars = vec![("NU_KAFKA_CLUSTERS_CONFIGS_JSON", json)];

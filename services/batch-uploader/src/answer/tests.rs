@@ -53,16 +53,18 @@ fn a_status_decides_about_all_messages() {
 }
 
 #[test]
-fn retry_after_is_read_as_seconds_or_date() {
+fn retry_after_is_read_as_seconds_or_date_and_now_or_earlier_is_no_time() {
     let seconds = Duration::from_secs;
     for (text, expected) in [
         ("7", Some(seconds(7))),
-        (" 0 ", Some(Duration::ZERO)),
+        (" 0 ", None),
         ("Tue, 24 Nov 2026 14:01:30 GMT", Some(seconds(90))),
-        ("Tue, 24 Nov 2026 13:00:00 GMT", Some(Duration::ZERO)),
+        ("Tue, 24 Nov 2026 13:59:55 GMT", None),
+        ("Tue, 24 Nov 2026 14:00:00 GMT", None),
         ("99999999999", Some(LONGEST_WAIT)),
         ("soon", None),
         ("-1", None),
+        ("", None),
     ] {
         for status in [429, 503] {
             let Verdict::Again { wait, .. } = judge(status, Some(text), "", None) else { panic!() };

@@ -89,21 +89,15 @@ fn errors_and_silence_are_tried_again_and_then_routed_to_be_retried() {
     assert!(done(&driver, 4));
 }
 
+fn later(status: u16, when: &str) -> Answer {
+    Answer::Status(status, vec![("retry-after", when.into())], String::new())
+}
+
 #[test]
 fn a_service_that_says_when_to_come_back_is_obeyed_and_that_costs_no_try() {
-    for status in [429, 503] {
-        let script = move |_: &Request, before| match before {
-            0..3 => Answer::Status(status, vec![("retry-after", "0".into())], String::new()),
-            _ => Answer::status(200),
-        };
-        let test = Test::new(script);
-        let mut driver = test.driver(4, 1, "", "batch: {count: 4, seconds: 0}");
-        driver.run().expect("ran");
-        assert_eq!(test.api.requests().len(), 4);
-        assert!(ids_of(&driver, "later").is_empty() && done(&driver, 4));
-    }
     let script = |_: &Request, before| match before {
-        0 => Answer::Status(503, vec![("retry-after", "1".into())], String::new()),
+        0 => later(503, "1"),
+        1 => later(429, "1"),
         _ => Answer::status(200),
     };
     let test = Test::new(script);
@@ -111,14 +105,40 @@ fn a_service_that_says_when_to_come_back_is_obeyed_and_that_costs_no_try() {
         test.driver(8, 1, "", "batch: {count: 2, seconds: 0}\nlimits: {concurrency: 1}");
     let begin = std::time::Instant::now();
     driver.run().expect("ran");
-    assert!(begin.elapsed() >= Duration::from_secs(1), "it waited as it was told");
-    assert!(done(&driver, 8));
+    assert!(begin.elapsed() >= Duration::from_secs(2), "it waited as it was told");
+    assert!(ids_of(&driver, "later").is_empty() && done(&driver, 8));
+}
+
+#[test]
+fn a_service_that_says_now_or_earlier_gets_the_back_off_and_an_end() {
+    for when in ["0", "00", "Fri, 27 Nov 2020 10:00:00 GMT"] {
+        for status in [429, 503] {
+            let test = Test::new(move |_, _| later(status, when));
+            let mut driver = test.driver(4, 3, "", "batch: {count: 4, seconds: 0}");
+            driver.run().expect("ran");
+            assert_eq!(test.api.requests().len(), 3, "{when}: the tries end it");
+            assert_eq!(ids_of(&driver, "later"), [0, 1, 2, 3], "{when}");
+            assert!(done(&driver, 4));
+        }
+    }
+}
+
+#[test]
+fn no_wait_that_a_service_asks_for_is_shorter_than_the_back_off() {
+    let test = Test::new(|_, before| match before {
+        0 => later(429, "1"),
+        _ => Answer::status(200),
+    });
+    let more = "batch: {count: 4, seconds: 0}\nretry: {backoff_seconds: 2}";
+    let begin = std::time::Instant::now();
+    test.driver_with(4, 1, "", more).run().expect("ran");
+    assert!(begin.elapsed() >= Duration::from_secs(2), "{:?}", begin.elapsed());
 }
 
 #[test]
 fn what_is_in_flight_when_the_service_asks_for_a_break_is_all_that_is_sent() {
     let script = |_: &Request, before| match before {
-        0 => Answer::Status(429, vec![("retry-after", "0".into())], String::new()),
+        0 => later(429, "1"),
         _ => Answer::status(200),
     };
     let test = Test::new(script);

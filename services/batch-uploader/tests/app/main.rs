@@ -40,10 +40,21 @@ impl Test {
         request: &str,
         more: &str,
     ) -> Driver<impl Pattern + use<>> {
+        let more = format!("retry: {{backoff_seconds: 0.001}}\n{more}");
+        self.driver_with(orders, tries, request, &more)
+    }
+
+    /// The same with a back-off of its own.
+    fn driver_with(
+        &self,
+        orders: i64,
+        tries: u32,
+        request: &str,
+        more: &str,
+    ) -> Driver<impl Pattern + use<>> {
         let url = self.api.url("/in");
         let text = format!(
-            "request: {{url: '{url}', name: crm, timeout_seconds: 0.3, {request}}}\n\
-             retry: {{backoff_seconds: 0.001}}\n{more}"
+            "request: {{url: '{url}', name: crm, timeout_seconds: 0.3, {request}}}\n{more}"
         );
         let settings = Settings::parse("u.yaml", &text, self.directory.path())
             .unwrap_or_else(|problems| panic!("{problems:?}"));

@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 use super::BodyError;
 
 /// Fields of one form; more are no form that a person fills in.
-const MOST_FIELDS: usize = 1_000;
+pub(super) const MOST_FIELDS: usize = 1_000;
 
 /// Reads a form as one object of texts; a name that comes several times is a list.
 ///
@@ -27,15 +27,20 @@ pub(super) fn read(body: &[u8]) -> Result<Json, BodyError> {
         let wrong = || BodyError::at("", format!("field {} of the form is not UTF-8", index + 1));
         let name = decode(name).ok_or_else(wrong)?;
         let value = Json::String(decode(value).ok_or_else(wrong)?);
-        match fields.get_mut(&name) {
-            None => drop(fields.insert(name, value)),
-            Some(Json::Array(list)) => list.push(value),
-            Some(first) => *first = Json::Array(vec![first.take(), value]),
-        }
+        put(&mut fields, name, value);
     }
     match fields.is_empty() {
         true => Err(BodyError::at("", "the form is empty")),
         false => Ok(Json::Object(fields)),
+    }
+}
+
+/// Adds a field; a name that comes several times becomes a list.
+pub(super) fn put(fields: &mut Map<String, Json>, name: String, value: Json) {
+    match fields.get_mut(&name) {
+        None => drop(fields.insert(name, value)),
+        Some(Json::Array(list)) => list.push(value),
+        Some(first) => *first = Json::Array(vec![first.take(), value]),
     }
 }
 

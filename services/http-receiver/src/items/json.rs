@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use nubium_avro::json::Exact;
 use serde::de::{Deserializer as _, Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value as Json;
 
@@ -10,22 +11,27 @@ use super::BodyError;
 type Each<'e> = &'e mut dyn FnMut(usize, bool, Json);
 
 /// Reads one item, or an array of them.
-pub(super) fn document(body: &[u8], most: usize, each: Each<'_>) -> Result<bool, BodyError> {
+pub(super) fn document(
+    body: &[u8],
+    most: usize,
+    exact: Exact<'_>,
+    each: Each<'_>,
+) -> Result<bool, BodyError> {
     let begins_with = body.iter().find(|byte| !byte.is_ascii_whitespace());
     match begins_with {
-        Some(b'[') => array(body, most, each).map(|()| true),
+        Some(b'[') => array(body, most, exact, each).map(|()| true),
         Some(_) => {
-            each(0, false, serde_json::from_slice(body).map_err(|e| BodyError::at("", e))?);
+            each(0, false, exact.parse(body).map_err(|e| BodyError::at("", e))?);
             Ok(false)
         }
         None => Err(BodyError::at("", "the body is empty")),
     }
 }
 
-fn array(body: &[u8], most: usize, each: Each<'_>) -> Result<(), BodyError> {
+fn array(body: &[u8], most: usize, exact: Exact<'_>, each: Each<'_>) -> Result<(), BodyError> {
     let mut read = 0;
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let visitor = Items { each, most, read: &mut read };
+    let visitor = Items { each, most, exact, read: &mut read };
     let visited = deserializer.deserialize_seq(visitor).and_then(|()| deserializer.end());
     match visited {
         _ if read > most => Err(BodyError::TooMany),
@@ -38,6 +44,7 @@ fn array(body: &[u8], most: usize, each: Each<'_>) -> Result<(), BodyError> {
 struct Items<'e> {
     each: Each<'e>,
     most: usize,
+    exact: Exact<'e>,
     read: &'e mut usize,
 }
 
@@ -50,7 +57,7 @@ impl<'de> Visitor<'de> for Items<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         while *self.read < self.most {
-            let Some(item) = items.next_element()? else { return Ok(()) };
+            let Some(item) = items.next_element_seed(self.exact)? else { return Ok(()) };
             (self.each)(*self.read, true, item);
             *self.read += 1;
         }
@@ -65,7 +72,12 @@ impl<'de> Visitor<'de> for Items<'_> {
 }
 
 /// Reads an item a line; empty lines are passed over.
-pub(super) fn lines(body: &[u8], most: usize, each: Each<'_>) -> Result<(), BodyError> {
+pub(super) fn lines(
+    body: &[u8],
+    most: usize,
+    exact: Exact<'_>,
+    each: Each<'_>,
+) -> Result<(), BodyError> {
     let mut index = 0;
     for (number, line) in body.split(|byte| *byte == b'\n').enumerate() {
         if line.iter().all(u8::is_ascii_whitespace) {
@@ -74,7 +86,7 @@ pub(super) fn lines(body: &[u8], most: usize, each: Each<'_>) -> Result<(), Body
         if index == most {
             return Err(BodyError::TooMany);
         }
-        let item = serde_json::from_slice(line).map_err(|error| {
+        let item = exact.parse(line).map_err(|error| {
             let at = format!("line {} of the body: {error}", number + 1);
             BodyError::at(format!("/{index}"), at)
         })?;

@@ -2,25 +2,15 @@
 
 mod form;
 mod json;
+mod media;
+mod multipart;
 
-use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use bytes::Bytes;
+use nubium_avro::json::Exact;
+use nubium_host::text::bytes_without_mark;
 use serde_json::Value as Json;
 
-/// Says how a body is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// `application/json`: one item, or an array of items.
-    Json,
-    /// `application/x-ndjson`: an item a line.
-    Lines,
-    /// `application/x-www-form-urlencoded`: one item.
-    Form,
-}
-
-/// Names the content types that are taken, for answers.
-pub const ACCEPTED: &str =
-    "application/json, application/x-ndjson or application/x-www-form-urlencoded";
+pub use media::{ACCEPTED, CODINGS, Coding, Format, coding, format};
 
 /// Says why a body cannot be taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,59 +32,27 @@ impl BodyError {
     }
 }
 
-/// Reads the format from a request's headers.
-///
-/// # Errors
-/// What is wrong with them, for the client.
-pub fn format(headers: &HeaderMap) -> Result<Format, String> {
-    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    if let Some(encoding) = text(CONTENT_ENCODING)
-        && !encoding.eq_ignore_ascii_case("identity")
-    {
-        return Err(format!("the content encoding {encoding:?} is not taken; send it plain"));
-    }
-    let Some(given) = text(CONTENT_TYPE) else {
-        return Err(format!("there is no Content-Type; send {ACCEPTED}"));
-    };
-    let mut parts = given.split(';').map(str::trim);
-    let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
-    let charset = parts.find_map(|part| {
-        let (name, value) = part.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
-    });
-    if let Some(charset) = charset
-        && !charset.eq_ignore_ascii_case("utf-8")
-    {
-        return Err(format!("the charset {charset:?} is not taken; send UTF-8"));
-    }
-    match kind.as_str() {
-        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Format::Lines),
-        "application/x-www-form-urlencoded" => Ok(Format::Form),
-        "application/json" => Ok(Format::Json),
-        other if other.starts_with("application/") && other.ends_with("+json") => Ok(Format::Json),
-        _ => Err(format!("the content type {kind:?} is not taken; send {ACCEPTED}")),
-    }
-}
-
 /// Hands every item of a body to `each`, one at a time, so that a body of many items is never held
-/// as values. Answers whether the body is a list; then an item's pointer begins with its index.
+/// as values; `exact` keeps the digits of decimals. Answers whether the body is a list; then an item's pointer begins with its index.
 ///
 /// # Errors
 /// When the body is not what its format says; items before that place were handed out.
 pub fn each(
-    format: Format,
-    body: &[u8],
+    format: &Format,
+    body: &Bytes,
     most: usize,
+    exact: Exact<'_>,
     each: &mut dyn FnMut(usize, bool, Json),
 ) -> Result<bool, BodyError> {
-    match format {
-        Format::Json => json::document(body, most, each),
-        Format::Lines => json::lines(body, most, each).map(|()| true),
-        Format::Form => {
-            each(0, false, form::read(body)?);
-            Ok(false)
-        }
-    }
+    let plain = bytes_without_mark(body);
+    let form = match format {
+        Format::Json => return json::document(plain, most, exact, each),
+        Format::Lines => return json::lines(plain, most, exact, each).map(|()| true),
+        Format::Form => form::read(plain)?,
+        Format::Multipart(boundary) => multipart::read(body, boundary)?,
+    };
+    each(0, false, form);
+    Ok(false)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
+use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -25,8 +26,29 @@ pub struct Bounds {
 #[derive(Debug)]
 pub struct Held {
     /// Bytes.
-    pub bytes: Vec<u8>,
-    _permit: OwnedSemaphorePermit,
+    pub bytes: Bytes,
+    _share: Share,
+}
+
+impl Held {
+    pub(super) fn new(bytes: Vec<u8>, share: Share) -> Self {
+        Self { bytes: bytes.into(), _share: share }
+    }
+}
+
+/// What one body has of the bytes that may be in flight.
+#[derive(Debug)]
+pub(super) struct Share(OwnedSemaphorePermit);
+
+impl Share {
+    pub(super) fn new(bounds: &Bounds) -> Result<Self, Refusal> {
+        take(&bounds.in_flight, 0).map(Self)
+    }
+
+    pub(super) fn grow(&mut self, bounds: &Bounds, bytes: usize) -> Result<(), Refusal> {
+        self.0.merge(take(&bounds.in_flight, bytes)?);
+        Ok(())
+    }
 }
 
 /// Reads a whole body. What is too large is refused before it is read, if it says how large it is.
@@ -47,7 +69,7 @@ pub async fn read(headers: &HeaderMap, body: Body, bounds: &Bounds) -> Result<He
 }
 
 async fn collect(mut body: Body, declared: usize, bounds: &Bounds) -> Result<Held, Refusal> {
-    let mut permit = take(&bounds.in_flight, 0)?;
+    let mut share = Share::new(bounds)?;
     let mut bytes = Vec::with_capacity(declared.min(64 * 1024));
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
@@ -58,10 +80,10 @@ async fn collect(mut body: Body, declared: usize, bounds: &Bounds) -> Result<Hel
         if bytes.len() + data.len() > bounds.bytes {
             return Err(too_large(bounds));
         }
-        permit.merge(take(&bounds.in_flight, data.len())?);
+        share.grow(bounds, data.len())?;
         bytes.extend_from_slice(&data);
     }
-    Ok(Held { bytes, _permit: permit })
+    Ok(Held::new(bytes, share))
 }
 
 fn take(in_flight: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
@@ -73,7 +95,7 @@ fn take(in_flight: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit
     })
 }
 
-fn too_large(bounds: &Bounds) -> Refusal {
+pub(super) fn too_large(bounds: &Bounds) -> Refusal {
     let detail = format!("the body is larger than {} bytes", bounds.bytes);
     Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, detail).closing()
 }

@@ -4,6 +4,7 @@ pub mod answer;
 pub mod body;
 mod cors;
 mod receive;
+mod unpack;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -107,7 +108,7 @@ async fn answer(
 async fn post(app: &Arc<App>, index: usize, request: Request) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
     let (headers, route) = (parts.headers, &app.routes[index]);
-    let (known, format) = early_checks(app, route, &headers)?;
+    let (known, kind) = early_checks(app, route, &headers)?;
     let body = body::read(&headers, body, &app.bounds).await?;
     if !known {
         identify(app, route, &headers, &body.bytes)?;
@@ -117,7 +118,7 @@ async fn post(app: &Arc<App>, index: usize, request: Request) -> Result<Response
     let app = Arc::clone(app);
     let received = tokio::spawn(async move {
         let route = &app.routes[index];
-        receive::receive(&app, route, &headers, format, body).await
+        receive::receive(&app, route, &headers, kind, body).await
     });
     received.await.unwrap_or_else(|_| Err(unforeseen()))
 }
@@ -129,11 +130,7 @@ fn unforeseen() -> Refusal {
 }
 
 /// Everything that needs no body. Answers whether the caller is known already.
-fn early_checks(
-    app: &App,
-    route: &Route,
-    headers: &HeaderMap,
-) -> Result<(bool, items::Format), Refusal> {
+fn early_checks(app: &App, route: &Route, headers: &HeaderMap) -> Result<(bool, Kind), Refusal> {
     let callers = || route.settings.auth.iter().map(|index| &app.callers[*index].0);
     let later = callers().any(auth::needs_body);
     if !route.settings.auth.is_empty() && !later {
@@ -142,15 +139,26 @@ fn early_checks(
     if let Some(bucket) = &route.bucket {
         allow(bucket, "this route")?;
     }
-    let format = items::format(headers)
-        .map_err(|detail| Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))?;
+    let kind = kind(headers)?;
     if !app.brokers.admits(Instant::now()) {
         return Err(unavailable("Kafka cannot be reached at the moment"));
     }
     if !route.gate.admits(Instant::now()) {
         return Err(unavailable("Kafka acknowledges no records of this route at the moment"));
     }
-    Ok((!later, format))
+    Ok((!later, kind))
+}
+
+/// How a body is written, and how it is packed.
+type Kind = (items::Format, items::Coding);
+
+fn kind(headers: &HeaderMap) -> Result<Kind, Refusal> {
+    let unsupported = |detail| Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail);
+    let coding = items::coding(headers).map_err(|detail| {
+        // RFC 9110, section 15.5.16.
+        unsupported(detail).with_header(header::ACCEPT_ENCODING, items::CODINGS)
+    })?;
+    Ok((items::format(headers).map_err(unsupported)?, coding))
 }
 
 /// Finds out who is calling, and whether they may call that often.

@@ -122,7 +122,7 @@ pub fn run(session: &Session, options: &Options) -> Outcome {
 }
 
 fn target_of(session: &Session, options: &Options) -> Outcome<To> {
-    let to = match (&options.to, &options.to_header, &session.config.routes.consume[..]) {
+    let to = match (&options.to, &options.to_header, &session.consumed[..]) {
         (Some(topic), ..) => To::Topic(topic.clone()),
         (None, Some(header), _) => To::Header(header.clone()),
         (None, None, [topic]) => To::Topic(topic.clone()),

@@ -75,7 +75,7 @@ pub fn run(session: &Session, options: &Options) -> Outcome {
         broker.create_topic(name, i32::try_from(*count).unwrap_or(i32::MAX)).or_no()?;
     }
     for (topic, file) in &options.schema {
-        let text = std::fs::read_to_string(file).with_context(|| file.display().to_string());
+        let text = nubium_host::text::read(file).with_context(|| file.display().to_string());
         let registered = registry.register(&format!("{topic}-value"), &text.or_host()?);
         registered.with_context(|| file.display().to_string()).or_no()?;
     }

@@ -87,7 +87,7 @@ impl Encoder {
 
     /// Reads a line of JSON; of decimals no digit is lost.
     fn parse(&self, line: &[u8]) -> Result<Value, String> {
-        let line = nubium_avro::json::without_mark(line);
+        let line = nubium_host::text::bytes_without_mark(line);
         let Some(schema) = self.avro.as_ref().map(TopicEncoder::schema) else {
             return parse(serde_json::from_slice(line));
         };

@@ -134,6 +134,32 @@ fn a_topic_on_several_clusters_asks_for_the_cluster() {
 }
 
 #[test]
+fn brokers_on_the_command_line_stand_for_the_maps_and_an_apps_settings_are_no_matter() {
+    let mut world = World::new();
+    let topic = world.topic("adhoc", 1);
+    world.map(&topic, json!({}));
+    let mut command = world.command(&["topics", "list", "--bootstrap", &world.bootstrap]);
+    let clusters = json!({"elsewhere": {"url": "no-such-host.invalid:9092"}});
+    command
+        .env("NU_KAFKA_CLUSTERS_CONFIGS_JSON", clusters.to_string())
+        .env("NU_CONSUME_TOPICS", "in,out")
+        .env("NU_PRODUCE_FAILURE_TOPICS", "in")
+        .env("NU_PROBE_ADDRESS", "nowhere")
+        .env("NU_TABLE_PATH", "/no/such/place")
+        .env("NU_RETRY_COUNT_MAX", "3")
+        .env("NU_METRICS_SERVICE_NAME", "cache")
+        .env("NU_APP_NAME", "orders")
+        .env("NU_TABEL_PATH", "x");
+    let said = world.said(&command.output().expect("the binary starts"));
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
+    assert!(said.out.contains("adhoc"), "{said:?}");
+    // What it follows itself is still held against the table.
+    command.env("NU_KAFKA_PASWORD", "x");
+    let said = world.said(&command.output().expect("the binary starts"));
+    assert!(said.err.contains("NU_KAFKA_PASSWORD"), "{said:?}");
+}
+
+#[test]
 fn a_protected_cluster_refuses_what_destroys_and_lets_the_rest() {
     let mut world = World::new();
     let topic = world.topic("safe", 1);

@@ -82,6 +82,45 @@ fn what_the_registry_would_not_take_is_not_registered() {
     assert!(said.code == 3 && said.err.contains("does not answer"), "{said:?}");
 }
 
+/// Three versions, of which the third keeps the rule with the second alone.
+const FIELDS: [&str; 3] = [
+    r#"{"name": "a", "type": "int"}"#,
+    r#"{"name": "a", "type": "int"}, {"name": "b", "type": "string", "default": "x"}"#,
+    r#"{"name": "a", "type": "int"}, {"name": "b", "type": "string"}"#,
+];
+
+#[test]
+fn a_transitive_level_is_checked_against_every_version_as_registering_is() {
+    let mut world = World::new();
+    let topic = world.name("transitive");
+    let [v1, v2, v3] =
+        FIELDS.map(|fields| format!(r#"{{"type": "record", "name": "R", "fields": [{fields}]}}"#));
+    let url = nubium_tests::services::shared().registry.clone();
+    let local = nubium_local::Registry::start().expect("registry");
+    for url in [url, local.url()] {
+        let run = |arguments: &[&str]| world.dude(&[arguments, &["--registry", &url]].concat());
+        for (name, text) in [("1.avsc", &v1), ("2.avsc", &v2)] {
+            let said = run(&["schema", "register", &topic, &world.file(name, text)]);
+            assert_eq!(said.code, 0, "{said:?}");
+        }
+        let third = world.file("3.avsc", &v3);
+        for (level, code) in [("BACKWARD", 0), ("BACKWARD_TRANSITIVE", 1), ("FULL_TRANSITIVE", 1)] {
+            let client = reqwest::Client::new();
+            let set = client
+                .put(format!("{url}/config/{topic}-value"))
+                .header("content-type", "application/json")
+                .body(format!(r#"{{"compatibility": "{level}"}}"#));
+            let runtime = tokio::runtime::Runtime::new().expect("runtime");
+            let set = runtime.block_on(set.send()).expect("answer");
+            assert!(set.status().is_success(), "{set:?}");
+            let said = run(&["schema", "check", &topic, &third]);
+            assert_eq!(said.code, code, "{url} {level}: {said:?}");
+        }
+        let said = run(&["schema", "register", &topic, &third]);
+        assert_eq!(said.code, 1, "{said:?}");
+    }
+}
+
 #[test]
 fn without_a_registry_a_command_says_what_it_needs() {
     let world = World::new();

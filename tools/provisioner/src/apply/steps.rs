@@ -6,7 +6,7 @@ use nubium_admin::{Acl, NewTopic, Refusal, ResponseError};
 
 use crate::desired::Origin;
 use crate::observed::State;
-use crate::plan::{Action, Plan, SchemaStep, Standing, TopicPlan, standing};
+use crate::plan::{Action, Plan, SchemaStep, Standing, TopicPlan, is_same, standing};
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl Step {
             (Kind::Delete, now) => now.is_none(),
             (Kind::Grow { partitions, .. }, Some(now)) => now.partitions == *partitions,
             (Kind::Configure { config }, Some(now)) => {
-                config.iter().all(|(key, value)| now.config.get(key) == Some(value))
+                config.iter().all(|(key, value)| is_same(key, now.config.get(key), Some(value)))
             }
             (Kind::Create { .. }, Some(_)) => standing(topic, now) == Standing::Done,
             _ => false,

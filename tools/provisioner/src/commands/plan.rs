@@ -12,6 +12,7 @@ use crate::plan::{self, Plan, Prune};
 use crate::schemas;
 use crate::start::Start;
 use crate::terminal;
+use crate::trial;
 
 /// Plans, shows the plan and keeps it where that is asked for; ends with 2 if there are changes.
 pub(super) async fn run(manifests: &[String], options: &PlanOptions) -> Result<Ending, Error> {
@@ -47,6 +48,7 @@ async fn make(start: &Start, options: &PlanOptions) -> Result<Plan, Error> {
     let desired = desired::desired(&start.topology, &start.manifests, &found);
     let prune = if options.prune { Prune::Yes } else { Prune::No };
     let mut plan = plan::plan(&desired, &found, &names, prune);
+    trial::run(&admins, &mut plan).await?;
     if !desired.schemas.is_empty() {
         schemas::plan(&start.registry()?, &desired.schemas, &mut plan).await?;
     }

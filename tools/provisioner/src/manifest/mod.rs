@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use nubium_core::codec::STRING_SCHEMA;
 use nubium_core::config::Problem;
 use nubium_core::table::changelog_of;
+use nubium_host::text;
 
 use self::document::Document;
 
@@ -180,10 +181,9 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, String> {
 
 fn read(path: &Path) -> Result<Manifest, Vec<Problem>> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| vec![unreadable(&name, &error.to_string())])?;
+    let text = text::read(path).map_err(|error| vec![unreadable(&name, &error.to_string())])?;
     let directory = path.parent().map(PathBuf::from).unwrap_or_default();
-    parse(&name, &text, &|file| std::fs::read_to_string(directory.join(file)))
+    parse(&name, &text, &|file| text::read(directory.join(file)))
 }
 
 /// Reads a manifest from text; `read` gives the text of a schema file that it names.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nubium_admin::{Acl, naming};
+use nubium_admin::{Acl, is_same_value, naming};
 
 use super::{Action, ClusterPlan, Plan, TopicPlan};
 use crate::desired::{Desired, Origin, Wanted};
@@ -47,7 +47,7 @@ pub fn plan(
                 if !wanted.contains_key(name)
                     && !is_used(name)
                     && !found.internal.contains(name)
-                    && !is_foreign(name, cluster, clusters)
+                    && foreign(name, cluster, clusters).is_none()
                 {
                     let before = Some(state.clone());
                     let topic =
@@ -56,16 +56,20 @@ pub fn plan(
                 }
             }
         }
+        plan.collisions(cluster, &part, found);
         part.rights = plan.rights(cluster, desired.rights.get(cluster), &found.rights);
         plan.clusters.insert(cluster.clone(), part);
     }
     plan
 }
 
-/// Topics that are not ours to change.
-fn is_foreign(name: &str, cluster: &str, clusters: &BTreeSet<String>) -> bool {
+/// Says whose a topic is that is not ours to change.
+fn foreign(name: &str, cluster: &str, clusters: &BTreeSet<String>) -> Option<String> {
     let others = clusters.iter().map(String::as_str).filter(|other| *other != cluster);
-    naming::is_internal(name) || naming::is_mirror(name, others)
+    match naming::is_internal(name) {
+        true => Some("internal".into()),
+        false => naming::mirror(name, others),
+    }
 }
 
 impl Plan {
@@ -79,11 +83,14 @@ impl Plan {
     ) -> Option<TopicPlan> {
         let before = observed.topics.get(name).cloned();
         let origin = wanted.origin.clone();
-        if is_foreign(name, cluster, clusters) || observed.internal.contains(name) {
-            self.warnings.push(format!(
-                "topic {name} on {cluster} is internal or a mirror of another cluster's: it is \
-                 left alone"
-            ));
+        let internal = || observed.internal.contains(name).then(|| "internal".to_owned());
+        if let Some(whose) = foreign(name, cluster, clusters).or_else(internal) {
+            let missing = match before {
+                None => ", and it is not there: what makes it must, or it must have another name",
+                Some(_) => "",
+            };
+            self.warnings
+                .push(format!("topic {name} on {cluster} is {whose}: it is left alone{missing}"));
             return None;
         }
         let action = match &before {
@@ -95,6 +102,22 @@ impl Plan {
             Some(state) => self.change(cluster, name, wanted, state),
         };
         Some(TopicPlan { origin, before, action })
+    }
+
+    /// Kafka refuses a name that it cannot tell from another's.
+    fn collisions(&mut self, cluster: &str, part: &ClusterPlan, found: &Observed) {
+        let made: Vec<&String> = part.created().map(|(name, _)| name).collect();
+        for (index, name) in made.iter().enumerate() {
+            let earlier = made[..index].iter().copied();
+            let others = found.topics.keys().chain(earlier);
+            let Some(other) = others.into_iter().find(|other| naming::collides(name, other)) else {
+                continue;
+            };
+            self.conflicts.push(format!(
+                "topic {name} on {cluster} cannot be created beside {other}: the names differ in \
+                 dots and underscores alone, which Kafka does not tell apart; rename it"
+            ));
+        }
     }
 
     fn change(&mut self, cluster: &str, name: &str, wanted: &Wanted, state: &State) -> Action {
@@ -122,7 +145,10 @@ impl Plan {
                 state.replication
             ));
         }
-        let differs = |(key, value): &(&String, &String)| state.config.get(*key) != Some(*value);
+        let is = |key: &str, value: &str| {
+            state.config.get(key).is_some_and(|is| is_same_value(key, is, value))
+        };
+        let differs = |(key, value): &(&String, &String)| !is(key, value);
         let config: BTreeMap<_, _> = wanted
             .config
             .iter()

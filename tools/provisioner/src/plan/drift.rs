@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use nubium_admin::is_same_value;
+
 use super::{Action, TopicPlan};
 use crate::observed::State;
 
@@ -70,7 +72,7 @@ fn created(
         return drifted("copies", now.replication, wanted);
     }
     for (key, wanted) in config {
-        if now.config.get(key) != Some(wanted) {
+        if !is_same(key, now.config.get(key), Some(wanted)) {
             return drifted(key, shown(now.config.get(key)), wanted);
         }
     }
@@ -107,8 +109,8 @@ fn changed(
     for key in keys {
         let (was, is, wanted) = (before.config.get(key), now.config.get(key), config.get(key));
         match wanted {
-            Some(wanted) if is == Some(wanted) => {}
-            _ if is != was => return differs(key, shown(was), shown(is)),
+            Some(wanted) if is_same(key, is, Some(wanted)) => {}
+            _ if !is_same(key, is, was) => return differs(key, shown(was), shown(is)),
             Some(wanted) => drop(left.insert(key.clone(), wanted.clone())),
             None => {}
         }
@@ -117,6 +119,14 @@ fn changed(
     match !grows && left.is_empty() {
         true => Standing::Done,
         false => Standing::ToDo { partitions: grows, config: left },
+    }
+}
+
+/// Tells whether two values of a property are one, or both not set.
+pub(crate) fn is_same(key: &str, one: Option<&String>, other: Option<&String>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => is_same_value(key, one, other),
+        (one, other) => one == other,
     }
 }
 

@@ -7,10 +7,11 @@ mod show;
 
 use std::collections::BTreeMap;
 
-use nubium_admin::Acl;
+use nubium_admin::{Acl, NewTopic};
 use serde::{Deserialize, Serialize};
 
 pub use self::diff::{Prune, plan};
+pub(crate) use self::drift::is_same;
 pub use self::drift::{Standing, standing};
 pub use self::saved::{load, save};
 pub use self::show::show;
@@ -92,6 +93,20 @@ pub struct SchemaStep {
     pub file: String,
     /// Whether the subject is new.
     pub first: bool,
+}
+
+impl ClusterPlan {
+    /// Gives the topics that are made, with what they shall be.
+    pub fn created(&self) -> impl Iterator<Item = (&String, NewTopic)> {
+        self.topics.iter().filter_map(|(name, topic)| match &topic.action {
+            Action::Create { partitions, replication, config } => {
+                let (partitions, replication) = (*partitions, *replication);
+                let configs = config.clone();
+                Some((name, NewTopic { name: name.clone(), partitions, replication, configs }))
+            }
+            _ => None,
+        })
+    }
 }
 
 impl Plan {

@@ -79,6 +79,45 @@ fn what_the_map_names_is_made_or_changed_and_what_it_does_not_name_stays() {
 }
 
 #[test]
+fn values_that_mean_the_same_are_no_change_and_no_drift() {
+    let map = topic(
+        r#"{"replication_factor": -1, "config": {"max.message.bytes": 1e6,
+        "cleanup.policy": ["compact", "delete"], "min.cleanable.dirty.ratio": "0.50"}}"#,
+    );
+    let there = [
+        ("cleanup.policy", "delete,compact"),
+        ("max.message.bytes", "1000000"),
+        ("min.cleanable.dirty.ratio", "0.5"),
+    ];
+    let there = state(3, 2, &there);
+    let plan = plan_of(&map, &[], &[("a", there.clone())]);
+    assert_eq!((action(&plan, "a"), &plan.conflicts[..]), (&Action::Keep, &[][..]));
+    let new = plan_of(&map, &[], &[]).clusters["main"].topics["a"].clone();
+    assert_eq!(standing(&new, Some(&there)), Standing::Done, "another made it");
+    let Action::Create { config, replication: None, .. } = new.action else { panic!("{new:?}") };
+    let before = Some(state(3, 2, &[]));
+    let action = Action::Change { partitions: None, config };
+    let change = TopicPlan { origin: Default::default(), before, action };
+    assert_eq!(standing(&change, Some(&there)), Standing::Done);
+}
+
+#[test]
+fn names_that_kafka_takes_for_one_are_in_the_way() {
+    let map = r#"{"z_last": {"cluster": "main"}, "n.e.w": {"cluster": "main"},
+        "n_e_w": {"cluster": "main"}, "old.a": {"cluster": "main"}}"#;
+    let there = [
+        ("z.last", state(1, 1, &[])),
+        ("old.a", state(1, 1, &[])),
+        // Some clusters have such a pair from an earlier time.
+        ("old_a", state(1, 1, &[])),
+    ];
+    let plan = plan_of(map, &[], &there);
+    let [first, second] = &plan.conflicts[..] else { panic!("{:?}", plan.conflicts) };
+    assert!(first.contains("topic n_e_w on main cannot be created beside n.e.w"), "{first}");
+    assert!(second.contains("topic z_last on main cannot be created beside z.last"), "{second}");
+}
+
+#[test]
 fn partitions_are_never_lowered_and_copies_never_moved() {
     let map = topic(r#"{"num_partitions": 2, "replication_factor": 3}"#);
     let plan = plan_of(&map, &[], &[("a", state(4, 1, &[]))]);
@@ -161,6 +200,13 @@ fn internal_topics_and_mirrors_are_left_alone_even_if_the_map_names_them() {
     let there = [("__consumer_offsets", state(50, 1, &[])), ("east.a", state(1, 1, &[]))];
     let plan = plan_with(map, &[], &there, Rights::Unasked, Prune::Yes);
     assert_eq!((plan.changes(), plan.warnings.len()), (0, 2), "{plan:?}");
+    let map = r#"{"heartbeats-sensors": {"cluster": "main"}, "mirror.b": {"cluster": "main"},
+        "mm2-status.east.internal": {"cluster": "main"}}"#;
+    let plan = plan_of(map, &[], &[("mm2-status.east.internal", state(5, 1, &[]))]);
+    assert!(matches!(action(&plan, "heartbeats-sensors"), Action::Create { .. }), "{plan:?}");
+    let [mirror, own] = &plan.warnings[..] else { panic!("{:?}", plan.warnings) };
+    assert!(mirror.contains("by its name a mirror") && mirror.contains("is not there"), "{mirror}");
+    assert!(own.contains("MirrorMaker's own") && !own.contains("not there"), "{own}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use clap::Args;
-use nubium_admin::{ConfigChange, ConfigScope, Mode};
+use nubium_admin::{ConfigChange, ConfigScope, Mode, is_same_value};
 
 use super::{Shape, judge, refuse_foreign};
 use crate::failure::{Failure, Outcome};
@@ -62,7 +62,8 @@ pub(super) fn run(session: &Session, options: &Options) -> Outcome {
              topic"
         )));
     }
-    let settings: Vec<_> = settings.into_iter().filter(|(name, to)| value(name) != *to).collect();
+    let settings: Vec<_> =
+        settings.into_iter().filter(|(name, to)| !is_same_value(name, &value(name), to)).collect();
     let mut plan = Vec::new();
     plan.extend(partitions.map(|to| Change {
         name: "partitions".into(),
