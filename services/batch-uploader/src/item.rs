@@ -5,7 +5,7 @@ use std::io::Write as _;
 use anyhow::{Context as _, Result};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use nubium_core::{Consumed, codec};
+use nubium_core::Consumed;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
