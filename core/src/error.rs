@@ -108,6 +108,14 @@ pub enum MessageError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// A record was refused by the broker for what it is.
+    #[error("the broker refuses a record to {topic} that the message became: {why}")]
+    RecordRefused {
+        /// The record's topic.
+        topic: String,
+        /// The broker's words.
+        why: String,
+    },
     /// A value was asked of a tombstone.
     #[error("the message has no value (a tombstone); check is_tombstone() first")]
     NullValue,
@@ -136,6 +144,7 @@ impl MessageError {
             Self::MissingHeader(_) | Self::MissingProducedHeader { .. } => "MissingHeader",
             Self::UndeclaredTopic { .. } => "UndeclaredTopic",
             Self::RecordTooLarge { .. } => "RecordTooLarge",
+            Self::RecordRefused { .. } => "RecordRefused",
             Self::NullValue => "NullValue",
             Self::AlreadyCommitted => "AlreadyCommitted",
             Self::NoSuchMessage { .. } => "NoSuchMessage",

@@ -1,7 +1,9 @@
 //! Header rules: what passes through, what overrides, what is required.
 
 use crate::raw::NativeHeaders;
+use sha1::{Digest as _, Sha1};
 use std::ffi::{CStr, CString};
+use uuid::Uuid;
 
 /// Identifies a record across every app it passes; each consumed and each produced message carries
 /// it.
@@ -12,6 +14,25 @@ pub const LAST_UPDATED_BY: &CStr = c"last_updated_by";
 pub const RETRY_COUNT: &CStr = c"kafka_retry_count";
 /// Says as JSON (`name`, `description`) why a message is on a retry or failure topic.
 pub const EXCEPTION: &CStr = c"exception";
+
+/// The headers that every produced record carries.
+pub(crate) const REQUIRED: [(&CStr, &str); 2] =
+    [(GUID, "guid"), (LAST_UPDATED_BY, "last_updated_by")];
+
+/// Makes a `guid` of a place in the log: the UUID of version 5 (RFC 9562: SHA-1 of a name) that
+/// `kafka:TOPIC/PARTITION/OFFSET` has in the name space of URLs.
+#[must_use]
+pub fn made_guid(topic: &str, partition: i32, offset: i64) -> String {
+    made_guid_of(&format!("kafka:{topic}/{partition}/{offset}"))
+}
+
+/// Makes a `guid` of a name in the name space of URLs.
+pub(crate) fn made_guid_of(name: &str) -> String {
+    let hash = Sha1::new().chain_update(Uuid::NAMESPACE_URL).chain_update(name).finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash[..16]);
+    uuid::Builder::from_sha1_bytes(bytes).into_uuid().to_string()
+}
 
 /// One header.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,6 +174,13 @@ mod tests {
             assert_eq!(read(&headers), [("a".into(), Some(b"9".to_vec()))]);
             assert_eq!(read(&headers.copy()), read(&headers));
         }
+    }
+
+    /// As Python says: `uuid.uuid5(uuid.NAMESPACE_URL, "kafka:orders/3/17")`.
+    #[test]
+    fn a_guid_is_made_of_the_place_alone() {
+        assert_eq!(made_guid("orders", 3, 17), "be7d832e-82d8-568b-ac9a-dad8a0f17817");
+        assert_eq!(made_guid("orders", 3, 18), "abc9f4b2-5c71-5a27-9327-40cb489ae28a");
     }
 
     #[test]

@@ -62,6 +62,11 @@ impl Message {
         self.at
     }
 
+    /// Partition and offset in one.
+    pub(crate) fn place(&self) -> (TopicPartition, i64) {
+        (self.at, self.offset)
+    }
+
     /// Its offset.
     #[must_use]
     pub fn offset(&self) -> i64 {
@@ -129,6 +134,29 @@ impl Message {
             }
             Body::Owned(body) => Headers::List(body.headers.clone()),
         }
+    }
+
+    /// Sets a header: every one of that name is replaced by this one.
+    pub(crate) fn set_header(&mut self, name: &str, value: &[u8]) {
+        let mut headers = self.take_headers();
+        headers.set(name, value);
+        match &mut self.body {
+            Body::Native(message) => {
+                if let Some(list) = headers.into_native() {
+                    message.set_headers(list);
+                }
+            }
+            Body::Owned(body) => {
+                if let Headers::List(list) = headers {
+                    body.headers = list;
+                }
+            }
+        }
+    }
+
+    /// Makes the `guid` of a message that was written without one: the same whenever it is read.
+    pub(crate) fn made_guid(&self) -> String {
+        headers::made_guid(self.topic(), self.partition(), self.offset())
     }
 
     /// Moves the headers out; the message has none afterwards.

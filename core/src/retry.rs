@@ -7,9 +7,9 @@ use crate::topic::Topic;
 pub struct RetryRoutes {
     /// Retries on the same topic before the message moves on (`NU_RETRY_COUNT_MAX`).
     pub count_max: u32,
-    /// Topics a message moves to then (`NU_PRODUCE_RETRY_TOPICS`).
+    /// Topics a message moves to then, one after the other (`NU_PRODUCE_RETRY_TOPICS`).
     pub retry_topics: Vec<String>,
-    /// Topics for what is given up (`NU_PRODUCE_FAILURE_TOPICS`).
+    /// The topic for what is given up (`NU_PRODUCE_FAILURE_TOPICS`).
     pub failure_topics: Vec<String>,
 }
 
@@ -25,15 +25,16 @@ pub enum RetryRoute {
 }
 
 impl RetryRoutes {
-    /// Decides where a retry goes, by the count the message carries.
+    /// Decides where a retry goes, by the topic the message came from and the count it carries: from
+    /// a retry topic to the one after it, from any other topic to the first.
     #[must_use]
-    pub fn route(&self, count: u32) -> RetryRoute {
+    pub fn route(&self, from: &str, count: u32) -> RetryRoute {
         if count < self.count_max {
             return RetryRoute::Same(count + 1);
         }
-        self.retry_topics
-            .first()
-            .map_or(RetryRoute::Failure, |topic| RetryRoute::Next(Topic::named(topic)))
+        let place = self.retry_topics.iter().position(|topic| topic == from);
+        let next = self.retry_topics.get(place.map_or(0, |place| place + 1));
+        next.map_or(RetryRoute::Failure, |topic| RetryRoute::Next(Topic::named(topic)))
     }
 
     /// The topic for what is given up, if there is one.
@@ -66,12 +67,27 @@ mod tests {
     #[test]
     fn counts_up_on_the_same_topic_then_moves_on_then_fails() {
         let (next, none) = (routes(2, &["later"]), routes(0, &[]));
-        assert_eq!(next.route(0), RetryRoute::Same(1));
-        assert_eq!(next.route(1), RetryRoute::Same(2));
-        assert_eq!(next.route(2), RetryRoute::Next(Topic::named("later")));
-        assert_eq!(next.route(u32::MAX), RetryRoute::Next(Topic::named("later")));
-        assert_eq!(none.route(0), RetryRoute::Failure);
+        assert_eq!(next.route("in", 0), RetryRoute::Same(1));
+        assert_eq!(next.route("in", 1), RetryRoute::Same(2));
+        assert_eq!(next.route("in", 2), RetryRoute::Next(Topic::named("later")));
+        assert_eq!(next.route("in", u32::MAX), RetryRoute::Next(Topic::named("later")));
+        assert_eq!(none.route("in", 0), RetryRoute::Failure);
         assert_eq!(none.failure(), Some(Topic::named("failed")));
+    }
+
+    #[test]
+    fn a_message_goes_along_the_chain_whichever_topic_it_is_read_from() {
+        let chain = routes(1, &["retry1", "retry2", "retry3"]);
+        let next = |from| match chain.route(from, 1) {
+            RetryRoute::Next(topic) => topic.name(),
+            RetryRoute::Failure => "failure",
+            RetryRoute::Same(_) => "same",
+        };
+        assert_eq!(next("first try"), "retry1");
+        assert_eq!(next("retry1"), "retry2");
+        assert_eq!(next("retry2"), "retry3");
+        assert_eq!(next("retry3"), "failure");
+        assert_eq!(chain.route("retry2", 0), RetryRoute::Same(1), "each has its own tries");
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub fn ensure_installed() -> Result<Installed> {
     Ok(Installed { java, kafka, apicurio: apicurio.join(format!("{APICURIO}-runner.jar")) })
 }
 
-fn cache_dir() -> Result<PathBuf> {
+pub(crate) fn cache_dir() -> Result<PathBuf> {
     if let Some(dir) = env::var_os("NUBIUM_CACHE") {
         return Ok(dir.into());
     }

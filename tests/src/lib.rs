@@ -16,6 +16,7 @@ pub mod faulty;
 pub mod install;
 pub mod kproxy;
 pub mod ledger;
+pub mod original;
 pub mod outage;
 pub mod pods;
 pub mod ports;

@@ -140,6 +140,16 @@ impl Scenario {
         Process::spawn(name, self.logs.path(), &mut command)
     }
 
+    /// A setting as it is now.
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        self.environment.get(name).map(String::as_str)
+    }
+
+    /// All settings.
+    pub fn settings(&self) -> &BTreeMap<String, String> {
+        &self.environment
+    }
+
     /// The full host name of an instance, unique on the cluster.
     pub fn host(&self, host: &str) -> String {
         format!("{}-{host}", self.group)

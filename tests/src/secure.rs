@@ -4,9 +4,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::OnceLock;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
@@ -92,6 +93,24 @@ impl Secure {
     /// The listener that asks for a certificate (SSL).
     pub fn mtls(&self) -> String {
         format!("127.0.0.1:{}", self.mtls)
+    }
+
+    /// Changes rights with Kafka's own tool (`kafka-acls`), of a broker that knows them.
+    ///
+    /// # Errors
+    /// The tool fails: shows what it says.
+    pub fn change_rights(&self, arguments: &[&str]) -> Result<()> {
+        let installed = installed()?;
+        let output = Command::new(&installed.java)
+            .arg("-cp")
+            .arg(installed.kafka.join("*"))
+            .arg("org.apache.kafka.tools.AclCommand")
+            .args(["--bootstrap-server", &self.broker.bootstrap()])
+            .args(arguments)
+            .output()?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        ensure!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
     }
 
     /// The path of `ca.pem`, `client.pem` or `client.key`.

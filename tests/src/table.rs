@@ -37,7 +37,7 @@ pub fn changelog_rows(bootstrap: &str, changelog: &str) -> Result<Rows> {
         let key = text(record.key.as_deref().context("a record without a key")?)?;
         let at = (record.partition.number, key);
         match record.value.as_deref().map(text).transpose()? {
-            Some(text) if text != "-DELETED-" => rows.insert(at, text),
+            Some(text) if !text.contains("-DELETED-") => rows.insert(at, text),
             _ => rows.remove(&at),
         };
     }

@@ -36,7 +36,6 @@ pub struct App {
     config: Result<config::Loaded, config::Problems>,
     consume: Vec<String>,
     produce: Vec<(String, String)>,
-    require_guid: bool,
     install_process: bool,
     stop: Stop,
     metrics: Option<Metrics>,
@@ -71,7 +70,6 @@ impl App {
             config,
             consume: Vec::new(),
             produce: Vec::new(),
-            require_guid: true,
             install_process: true,
             stop: Stop::new(),
             metrics: None,
@@ -94,17 +92,17 @@ impl App {
         self
     }
 
-    /// Accepts consumed messages without a `guid` header. What is produced still needs one.
-    pub fn accept_without_guid(mut self) -> Self {
-        self.require_guid = false;
-        self
-    }
-
     /// Leaves signals, logging and the process's exit to the caller; it stops the app through
     /// `stop`.
     pub fn embedded(mut self, stop: Stop) -> Self {
         (self.stop, self.install_process) = (stop, false);
         self
+    }
+
+    /// Gives the handle that stops the app, for what runs beside it and it cannot be without.
+    #[must_use]
+    pub fn stop_handle(&self) -> Stop {
+        self.stop.clone()
     }
 
     /// Counts into these metrics instead of new ones, so that the app's own can be among them.

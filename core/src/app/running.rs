@@ -34,7 +34,6 @@ pub(super) struct Running {
     pub(super) config: Config,
     pub(super) consume: Vec<String>,
     produce: Vec<(String, String)>,
-    require_guid: bool,
     install_process: bool,
     pub(super) stop: Stop,
     pub(super) metrics: Metrics,
@@ -77,7 +76,6 @@ impl Running {
             config,
             consume,
             produce: app.produce,
-            require_guid: app.require_guid,
             install_process: app.install_process,
             stop: app.stop,
             metrics,
@@ -217,6 +215,8 @@ impl Running {
             self.retry_routes(),
             usize::try_from(self.config.producer.message_max_bytes).unwrap_or(usize::MAX),
         );
+        let makes = self.config.errors.missing_headers == config::MissingHeaders::Make;
+        bench.signature = makes.then(|| self.config.app.name.clone());
         (bench.table, bench.lookups) = (desk, started.and_then(Started::lookups));
         let observer = Observer::new(&self.metrics, pulse, self.clock);
         let settings = self.loop_settings(number);
@@ -244,7 +244,7 @@ impl Running {
     }
 
     fn loop_settings(&self, number: u32) -> LoopSettings {
-        let Config { outbox, errors, consumer, .. } = &self.config;
+        let Config { outbox, errors, consumer, routes, .. } = &self.config;
         let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         LoopSettings {
             bounds: Bounds {
@@ -259,9 +259,14 @@ impl Running {
             error_retries: errors.retry_max,
             backoff: (errors.backoff, errors.backoff_max),
             message_age: consumer.timestamp_offset,
+            topic_ages: routes
+                .delays
+                .iter()
+                .zip(&routes.retry)
+                .map(|(delay, topic)| (Topic::named(topic), *delay))
+                .collect(),
             aborts_max: ABORTS_MAX,
             transactional_id: instance_name(&self.config, number),
-            require_guid: self.require_guid,
         }
     }
 

@@ -10,7 +10,8 @@ use crate::kafka::settings::{changelog_properties, instance_name};
 use crate::kafka::topics::{TopicFacts, create_compacted, facts, partition_count};
 use crate::kafka::{EndsClient, KafkaChangelog, Waker};
 use crate::table::{
-    Applier, Framing, Keeper, KeeperHandle, KeeperSettings, Table, TableReader, Terms, changelog_of,
+    Applier, Framing, Keeper, KeeperHandle, KeeperSettings, Spelling, Table, TableReader, Terms,
+    changelog_of,
 };
 use crate::topic::Topic;
 use crate::transaction::TableDesk;
@@ -126,7 +127,7 @@ impl Running {
         };
         let reader = self.tables.clone();
         reader.0.set_terms(terms, &self.metrics);
-        reader.0.note_key_id(settings.key_id);
+        reader.0.note_spelling(Spelling::Avro(settings.key_id));
         Ok(Some(Started { reader, changelog, settings, ttl, ends }))
     }
 
@@ -268,6 +269,7 @@ impl Started {
             changelog,
             framing,
             ttl: self.ttl,
+            app: config.app.name.clone(),
         });
         Ok(LoopTable { tables, applier, desk })
     }

@@ -138,6 +138,16 @@ choice! {
 }
 
 choice! {
+    /// Chooses what becomes of a message or record without `guid` or `last_updated_by`.
+    MissingHeaders {
+        /// It gets them: a `guid` made of the message's place, and the app's name.
+        Make = "make",
+        /// It is an error of the message.
+        Require = "require",
+    }
+}
+
+choice! {
     /// Chooses from which weight on a log line is written.
     LogLevel {
         /// Everything.

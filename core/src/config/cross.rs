@@ -161,9 +161,28 @@ impl Rules<'_> {
         let looping = routes.failure.iter().any(|topic| consumed.contains(topic));
         let expected = "topics that the app does not consume; it would fail at its own failures";
         self.demand(&[failure, consume], !looping, expected);
+        self.chain();
+        let routes = &self.config.routes;
         let followed = routes.retry_count_max == 0 || !routes.consume.is_empty();
         let text = "retries go to the app's own topic, which only the code can name then";
         self.advise(&["NU_RETRY_COUNT_MAX", consume], followed, text);
+    }
+
+    /// The retry topics are gone along one by one, and what has failed goes to one topic.
+    fn chain(&mut self) {
+        let routes = &self.config.routes;
+        let retry = "NU_PRODUCE_RETRY_TOPICS";
+        let (failure, delays) = ("NU_PRODUCE_FAILURE_TOPICS", "NU_RETRY_DELAYS_MINUTES");
+        let kept = routes.failure.len() <= 1;
+        self.demand(&[failure], kept, "one topic: nothing would ever go to the others");
+        let looping = routes.failure.iter().any(|topic| routes.retry.contains(topic));
+        let expected = "a topic that is none of the retry topics";
+        self.demand(&[failure, retry], !looping, expected);
+        let kept = routes.delays.is_empty() || routes.delays.len() == routes.retry.len();
+        self.demand(&[delays, retry], kept, "as many times as there are retry topics");
+        let shrinking = routes.delays.windows(2).any(|two| two[1] < two[0]);
+        let text = "a later retry waits less than an earlier one";
+        self.advise(&[delays], !shrinking, text);
     }
 
     fn clusters(&mut self) {

@@ -9,7 +9,7 @@ use reqwest::Url;
 use super::certificate::Certificates;
 use super::choice::{
     AssignmentStrategy, AutoOffsetReset, Compression, DeleteMarker, ErrorPolicy, GroupProtocol,
-    LogFormat, LogLevel,
+    LogFormat, LogLevel, MissingHeaders,
 };
 use super::secret::Secret;
 
@@ -66,9 +66,11 @@ pub struct Routes {
     pub consume: Vec<String>,
     /// `NU_PRODUCE_SUCCESS_TOPICS`.
     pub success: Vec<String>,
-    /// `NU_PRODUCE_RETRY_TOPICS`.
+    /// `NU_PRODUCE_RETRY_TOPICS`: a chain, from the first on.
     pub retry: Vec<String>,
-    /// `NU_PRODUCE_FAILURE_TOPICS`.
+    /// `NU_RETRY_DELAYS_MINUTES`: the age of a message of each retry topic, or none.
+    pub delays: Vec<Duration>,
+    /// `NU_PRODUCE_FAILURE_TOPICS`: one, or none.
     pub failure: Vec<String>,
     /// `NU_RETRY_COUNT_MAX`: retries on the same topic.
     pub retry_count_max: u32,
@@ -154,6 +156,8 @@ pub struct Errors {
     pub backoff: Duration,
     /// `NU_ERROR_RETRY_BACKOFF_MAX_MILLISECONDS`.
     pub backoff_max: Duration,
+    /// `NU_MISSING_HEADERS`.
+    pub missing_headers: MissingHeaders,
 }
 
 /// Says how the process is watched and stopped.

@@ -50,6 +50,7 @@ fn read_config(reader: &mut Reader) -> Config {
             retry_max: reader.small("NU_ERROR_RETRY_MAX"),
             backoff: reader.time("NU_ERROR_RETRY_BACKOFF_MILLISECONDS"),
             backoff_max: reader.time("NU_ERROR_RETRY_BACKOFF_MAX_MILLISECONDS"),
+            missing_headers: reader.choice("NU_MISSING_HEADERS"),
         },
         operation: read_operation(reader),
         metrics: read_metrics(reader, app.project.as_deref()),
@@ -91,6 +92,7 @@ fn read_routes(reader: &mut Reader) -> Routes {
         consume: reader.topics("NU_CONSUME_TOPICS"),
         success: reader.topics("NU_PRODUCE_SUCCESS_TOPICS"),
         retry: reader.topics("NU_PRODUCE_RETRY_TOPICS"),
+        delays: reader.times("NU_RETRY_DELAYS_MINUTES"),
         failure: reader.topics("NU_PRODUCE_FAILURE_TOPICS"),
         retry_count_max: reader.small("NU_RETRY_COUNT_MAX"),
     }

@@ -287,6 +287,16 @@ impl Reader {
         .unwrap_or_default()
     }
 
+    pub(super) fn times(&mut self, name: &str) -> Vec<Duration> {
+        self.read(name, |setting, text| match setting.kind {
+            Kind::Times { unit, min, max } => {
+                text.split(',').map(|one| parse::time(one.trim(), unit, min, max)).collect()
+            }
+            _ => unreachable!("{name} is no list of times in the table"),
+        })
+        .unwrap_or_default()
+    }
+
     pub(super) fn bytes(&mut self, name: &str) -> u64 {
         self.read(name, |setting, text| match setting.kind {
             Kind::Megabytes { min, max } => parse::megabytes(text, min, max),

@@ -17,6 +17,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 #[derive(Debug, Default)]
 pub(super) struct OpenTransaction {
@@ -30,6 +31,8 @@ pub(super) struct OpenTransaction {
 pub(super) struct Member {
     pub(super) positions: BTreeMap<TopicPartition, i64>,
     pub(super) paused: Vec<TopicPartition>,
+    /// What is not fetched before a seek: its position is out of range.
+    pub(super) halted: Vec<TopicPartition>,
     pub(super) events: VecDeque<Event>,
     pub(super) transaction: Option<OpenTransaction>,
     pub(super) epoch: u64,
@@ -45,6 +48,8 @@ pub(super) struct Member {
 #[derive(Debug, Default)]
 pub(super) struct Broker {
     pub(super) logs: BTreeMap<TopicPartition, Vec<MessageBody>>,
+    /// The first offset that retention has left, where it is not 0.
+    pub(super) firsts: BTreeMap<TopicPartition, i64>,
     pub(super) committed: BTreeMap<TopicPartition, i64>,
     pub(super) notes: BTreeMap<TopicPartition, String>,
     pub(super) subscribed: Vec<String>,
@@ -62,9 +67,17 @@ pub(super) struct Broker {
     /// function was running.
     pub(super) pulse: Option<Arc<Pulse>>,
     pub(super) in_function: Vec<bool>,
+    /// How many units a test's function has counted, and how many at each serving.
+    pub(super) units: Option<Arc<AtomicUsize>>,
+    pub(super) served: Vec<usize>,
     pub(super) transactions: u64,
     pub(super) aborts: u64,
+    /// What it refuses, by topic and record.
+    pub(super) refuses: Option<Refuses>,
 }
+
+/// Says whether a record is refused.
+pub(super) type Refuses = fn(&str, &MessageBody) -> bool;
 
 impl Broker {
     pub(super) fn create(&mut self, topic: &str, partitions: i32) {
@@ -87,6 +100,11 @@ impl Broker {
         self.records(at).len() as i64
     }
 
+    /// Where a log begins.
+    pub(super) fn first(&self, at: TopicPartition) -> i64 {
+        self.firsts.get(&at).copied().unwrap_or(0)
+    }
+
     pub(super) fn append(&mut self, at: TopicPartition, body: MessageBody) -> i64 {
         let log = self.logs.entry(at).or_default();
         log.push(body);
@@ -105,8 +123,8 @@ impl Broker {
     /// Forgets all but the topics and what is in them, and begins with these faults.
     #[cfg(test)]
     pub(super) fn begin_anew(&self, schedule: &[(u64, Fault)]) -> Self {
-        let (logs, schedule) = (self.logs.clone(), schedule.to_vec());
-        Self { logs, schedule, timeless: true, ..Self::default() }
+        let (logs, schedule, refuses) = (self.logs.clone(), schedule.to_vec(), self.refuses);
+        Self { logs, schedule, refuses, timeless: true, ..Self::default() }
     }
 
     /// Says whether there is nothing left to fetch or tell.
@@ -168,6 +186,13 @@ impl Broker {
             Fault::RefuseSeeks(times) => member.refused_seeks = times,
             Fault::RefusePauses(times) => member.refused_pauses = times,
             Fault::LateStores(turns) => member.late_stores = turns,
+            Fault::Retention(count) => {
+                for at in self.inputs() {
+                    let end = self.end(at);
+                    let first = self.firsts.entry(at).or_default();
+                    *first = (*first + i64::from(count)).min(end);
+                }
+            }
             Fault::Crash => {
                 member.crashed = true;
                 self.leave(me);
@@ -183,11 +208,15 @@ pub(super) struct MemorySink {
     me: usize,
     epoch: u64,
     alive: bool,
+    /// The records of the transaction by their index, up to what was answered last.
+    sent: Vec<(usize, bool)>,
+    refused: Option<usize>,
 }
 
 impl MemorySink {
     pub(super) fn new(broker: &Rc<RefCell<Broker>>, me: usize) -> Self {
-        Self { broker: Rc::clone(broker), me, epoch: 0, alive: false }
+        let (sent, refused) = (Vec::new(), None);
+        Self { broker: Rc::clone(broker), me, epoch: 0, alive: false, sent, refused }
     }
 
     fn step(&mut self, step: Step) -> Result<(), SinkError> {
@@ -225,6 +254,8 @@ impl Sink for MemorySink {
 
     fn begin(&mut self) -> Result<(), SinkError> {
         self.step(Step::Begin)?;
+        self.sent.clear();
+        self.refused = None;
         self.broker.borrow_mut().members[self.me].transaction = Some(OpenTransaction::default());
         Ok(())
     }
@@ -258,13 +289,32 @@ impl Sink for MemorySink {
             timestamp: (record.timestamp > 0).then_some(record.timestamp),
         };
         let at = TopicPartition { topic: record.topic, partition: record.partition.max(0) };
+        let refuses = self.broker.borrow().refuses;
+        self.sent.push((index, refuses.is_some_and(|refuses| refuses(at.topic.name(), &body))));
         if let Some(open) = &mut self.broker.borrow_mut().members[self.me].transaction {
             open.records.push((at, body));
         }
         Ok(Sent::Queued)
     }
 
+    fn settle(&mut self) -> Result<(), SinkError> {
+        // What is sent together is refused together, as a broker does.
+        let refused = self.sent.iter().any(|(_, refused)| *refused);
+        let first = self.sent.first().map(|(index, _)| *index);
+        self.sent.clear();
+        if !refused {
+            return Ok(());
+        }
+        self.refused = first;
+        Err(SinkError { class: Class::Abortable, text: "the broker refuses a record".into() })
+    }
+
+    fn refused(&self) -> Option<usize> {
+        self.refused
+    }
+
     fn commit(&mut self) -> Result<(), SinkError> {
+        self.settle()?;
         // A repeated commit finds the transaction gone if the first request arrived: it is
         // confirmed then.
         self.step(Step::Commit)?;

@@ -57,4 +57,6 @@ pub enum Fault {
     RefusePauses(u32),
     /// The table's stores come no further for so many turns.
     LateStores(u32),
+    /// Retention deletes so many messages from the beginning of each input partition.
+    Retention(u32),
 }

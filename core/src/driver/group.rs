@@ -92,6 +92,7 @@ impl Broker {
                 starts.iter().for_each(|(at, start)| _ = positions.insert(at, start));
             }
             Event::Revoked(partitions) => {
+                self.members[me].forget(partitions);
                 self.members[me].positions.retain(|at, _| !partitions.contains(at));
                 for at in partitions {
                     if let Some((owner, to)) = self.owners.get(at).copied()
@@ -103,9 +104,22 @@ impl Broker {
             }
             Event::Lost(partitions) => {
                 self.members[me].stale = false;
+                self.members[me].forget(partitions);
                 self.members[me].positions.retain(|at, _| !partitions.contains(at));
             }
             _ => {}
         }
+    }
+}
+
+impl Member {
+    /// Forgets what was told of partitions that are moved or given up.
+    pub(super) fn forget(&mut self, partitions: &[TopicPartition]) {
+        self.halted.retain(|at| !partitions.contains(at));
+        let about = |event: &Event| match event {
+            Event::Partition { at, .. } => partitions.contains(at),
+            _ => false,
+        };
+        self.events.retain(|event| !about(event));
     }
 }

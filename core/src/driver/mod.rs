@@ -34,6 +34,7 @@ pub use fault::{Fault, Step};
 
 use crate::codec::Encode;
 use crate::codec::{Codec, TopicEncoder};
+use crate::config::MissingHeaders;
 use crate::engine::{
     Bounds, Engine, ErrorPolicy, InlineCommitter, LoopSettings, Observer, Steps, Tables,
 };
@@ -95,6 +96,8 @@ pub struct Driver<P> {
     latest: bool,
     metrics: Metrics,
     table: Option<table::TableHome>,
+    /// What becomes of headers that are missing; change it before [`Self::run`].
+    pub missing_headers: MissingHeaders,
     /// Retry and failure routing; change it before [`Self::run`].
     pub retry: RetryRoutes,
     /// The loop's settings; change them before [`Self::run`].
@@ -123,6 +126,7 @@ impl<P: Pattern> Driver<P> {
             latest: false,
             metrics: Metrics::new("driver", "driver"),
             table: None,
+            missing_headers: MissingHeaders::Make,
             retry: RetryRoutes::default(),
             settings: LoopSettings {
                 bounds: Bounds { count: 10_000, bytes: 8 << 20, age: Duration::from_millis(100) },
@@ -130,9 +134,9 @@ impl<P: Pattern> Driver<P> {
                 error_retries: 0,
                 backoff: (Duration::from_micros(1), Duration::from_micros(1)),
                 message_age: Duration::ZERO,
+                topic_ages: Vec::new(),
                 aborts_max: 20,
                 transactional_id: "driver".into(),
-                require_guid: true,
             },
         })
     }
@@ -203,6 +207,12 @@ impl<P: Pattern> Driver<P> {
     /// Lets a step go wrong: the `nth` of its kind from now on, counted from 1.
     pub fn fail(&mut self, step: Step, nth: u64, fault: Fault) {
         self.broker.borrow_mut().inject(step, nth, fault);
+    }
+
+    /// Lets the broker refuse records for what they are, as one that is larger than its topic
+    /// allows: by topic and record.
+    pub fn refuse(&mut self, refuses: fn(&str, &MessageBody) -> bool) {
+        self.broker.borrow_mut().refuses = Some(refuses);
     }
 
     /// Starts the app and lets it run until everything is handled, then stops it. A crash that was
@@ -286,7 +296,10 @@ impl<P: Pattern> Driver<P> {
             let encoder = self.runtime.block_on(self.codec.prepare_topic(topic, schema, true))?;
             outputs.push(Output { topic: Topic::named(topic), encoder });
         }
-        Ok(Workbench::new(self.codec.clone(), outputs, self.retry.clone(), 1 << 20))
+        let mut bench = Workbench::new(self.codec.clone(), outputs, self.retry.clone(), 1 << 20);
+        let makes = self.missing_headers == MissingHeaders::Make;
+        bench.signature = makes.then(|| "driver".to_owned());
+        Ok(bench)
     }
 
     /// Everything that was committed to a topic, in order within each partition.

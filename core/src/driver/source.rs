@@ -2,13 +2,14 @@
 
 use super::broker::{Broker, Member};
 use super::{Fault, Step};
-use crate::kafka::{Event, Source, SourceError, Waker};
+use crate::kafka::{Event, OffsetReset, PartitionTrouble, Source, SourceError, Waker};
 use crate::message::Message;
 use crate::topic::{Notes, Offsets, TopicPartition};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// A member's consumer.
@@ -29,6 +30,9 @@ impl Source for MemorySource {
             let busy = pulse.snapshot().app_since.is_some();
             broker.in_function.push(busy);
         }
+        if let Some(units) = broker.units.as_ref().map(|units| units.load(Ordering::Relaxed)) {
+            broker.served.push(units);
+        }
         if broker.step(self.me, Step::Serve) == Some(Fault::Crash) {
             return Some(Event::Fatal("injected: crash".into()));
         }
@@ -41,9 +45,17 @@ impl Source for MemorySource {
         if broker.step(self.me, Step::Fetch) == Some(Fault::Crash) {
             return false;
         }
-        let Broker { logs, members, .. } = &mut *broker;
-        let Member { positions, paused, .. } = &mut members[self.me];
+        let Broker { logs, firsts, members, .. } = &mut *broker;
+        let Member { positions, paused, halted, events, .. } = &mut members[self.me];
         for (at, next) in positions.iter_mut().filter(|(at, _)| !paused.contains(at)) {
+            if *next < firsts.get(at).copied().unwrap_or(0) {
+                if !halted.contains(at) {
+                    halted.push(*at);
+                    let trouble = PartitionTrouble::OutOfRange { offset: Some(*next) };
+                    events.push_back(Event::Partition { at: *at, trouble });
+                }
+                continue;
+            }
             let log = logs.get(at).map_or(&[][..], Vec::as_slice);
             let from = usize::try_from(*next).unwrap_or(0).min(log.len());
             for (offset, body) in log.iter().enumerate().skip(from) {
@@ -79,12 +91,17 @@ impl Source for MemorySource {
     }
 
     fn reset_offset(&mut self, at: TopicPartition, _: Duration) -> Result<i64, SourceError> {
-        let end = self.broker.borrow().logs.get(&at).map_or(0, |log| log.len() as i64);
-        Ok(if self.latest { end } else { 0 })
+        let broker = self.broker.borrow();
+        Ok(if self.latest { broker.end(at) } else { broker.first(at) })
     }
 
     fn watermarks(&mut self, at: TopicPartition, _: Duration) -> Result<(i64, i64), SourceError> {
-        Ok((0, self.broker.borrow().end(at)))
+        let broker = self.broker.borrow();
+        Ok((broker.first(at), broker.end(at)))
+    }
+
+    fn reset(&self) -> OffsetReset {
+        if self.latest { OffsetReset::Latest } else { OffsetReset::Earliest }
     }
 
     fn seek(&mut self, to: &Offsets) -> Result<(), SourceError> {
@@ -92,6 +109,7 @@ impl Source for MemorySource {
         broker.step(self.me, Step::Seek);
         let member = &mut broker.members[self.me];
         refuse(&mut member.refused_seeks, "seek")?;
+        member.forget(&to.iter().map(|(at, _)| at).collect::<Vec<_>>());
         for (at, offset) in to.iter() {
             match member.positions.get_mut(&at) {
                 Some(next) => *next = offset,

@@ -154,7 +154,8 @@ impl<P: Pattern> Driver<P> {
             Tables::new(Arc::clone(&shared), keeper, Some(changelog), false).sweep_always();
         // Positions stay where the recovery left them, so every run replays what came after.
         let applier = Applier::new(Arc::clone(&shared), changelog, key.0, Box::new(|_| None));
-        let desk = TableDesk { shared, changelog, framing, ttl: home.ttl };
+        let (ttl, app) = (home.ttl, APP.to_owned());
+        let desk = TableDesk { shared, changelog, framing, ttl, app };
         Ok(Some(RunTable { tables, applier, desk }))
     }
 }

@@ -24,6 +24,9 @@ pub enum Outcome {
         /// The failure came from the commit call itself. Whether that call had taken effect is for
         /// the group's committed offsets to say; before it, nothing can have been committed.
         committing: bool,
+        /// The record that the broker refused for what it is, if that was the reason; for certain
+        /// only in a careful batch.
+        refused: Option<usize>,
     },
     /// Its fate is for the broker to tell: make a new producer, which settles it, and ask for the
     /// committed offsets.
@@ -155,14 +158,17 @@ impl<S: Sink> Steps<S> {
         };
         // 5. Abort what can be aborted.
         match failure {
-            Failure::Abort(error) => match self.abort(Instant::now()) {
-                Ok(()) => Outcome::Aborted { error, committing },
-                Err(abort) => {
-                    let overdue = began.elapsed() >= self.limit;
-                    let text = format!("{error}; and the abort failed: {abort}");
-                    Outcome::Unknown { error: SinkError { class: abort.class, text }, overdue }
+            Failure::Abort(error) => {
+                let refused = self.sink.refused();
+                match self.abort(Instant::now()) {
+                    Ok(()) => Outcome::Aborted { error, committing, refused },
+                    Err(abort) => {
+                        let overdue = began.elapsed() >= self.limit;
+                        let text = format!("{error}; and the abort failed: {abort}");
+                        Outcome::Unknown { error: SinkError { class: abort.class, text }, overdue }
+                    }
                 }
-            },
+            }
             Failure::Unknown(error) => {
                 Outcome::Unknown { error, overdue: began.elapsed() >= self.limit }
             }
@@ -185,6 +191,9 @@ impl<S: Sink> Steps<S> {
                     }));
                 }
                 std::thread::sleep(Duration::from_millis(1));
+            }
+            if batch.careful {
+                self.sink.settle().map_err(not_resumable)?;
             }
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use super::commit::Committer;
 use super::drive::Driven;
+use super::hand::Hand;
 use super::{Engine, now_millis};
 use crate::error::LoopError;
 use crate::headers::{GUID, given};
@@ -30,12 +31,15 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             let wait = if self.hand.inbox.is_empty() { left.min(LOOK) } else { Duration::ZERO };
             self.fetch(wait);
         }
-        while !self.settings.message_age.is_zero() && self.hold_young(missing) {}
+        while self.settings.waits_for_age() && self.hold_young(missing) {}
         let here = missing.min(self.hand.inbox.len());
-        let fit =
-            self.hand.inbox.iter().take(here).take_while(|message| self.is_named(message)).count();
+        let makes = self.bench.signature.is_some();
+        let Hand { inbox, refusals, .. } = &mut self.hand;
+        let first = inbox.iter_mut().take(here);
+        let fits = |message: &mut Message| name(message, makes) && !refusals.has(message);
+        let fit = first.map(fits).take_while(|fits| *fits).count();
         if fit < here || self.stopping() {
-            // A message without a guid begins a unit, and is handled alone then.
+            // A message that must be handled alone begins a unit.
             self.bench.slate.close();
         }
         if fit == 0 {
@@ -55,9 +59,17 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         }
         Ok(Driven::Ready(()))
     }
+}
 
-    /// Says whether a message carries the header that every message must have.
-    pub(super) fn is_named(&self, message: &Message) -> bool {
-        !self.settings.require_guid || given(message.last_header(GUID))
+/// Sees to it that a message carries the header that every message must have: with `makes` it gets
+/// one. Answers whether it has it.
+pub(super) fn name(message: &mut Message, makes: bool) -> bool {
+    if given(message.last_header(GUID)) {
+        return true;
     }
+    if makes {
+        let guid = message.made_guid();
+        message.set_header("guid", guid.as_bytes());
+    }
+    makes
 }

@@ -10,6 +10,7 @@
 
 use super::bisection::Bisection;
 use super::partition::{self, Partition, Restoring, State};
+use super::refusal::Refusals;
 use crate::kafka::{Source, SourceError};
 use crate::message::Message;
 use crate::topic::{Offsets, TopicPartition};
@@ -37,6 +38,8 @@ pub(super) struct Hand {
     pub(super) bisection: Bisection,
     /// The batch on its way.
     pub(super) flight: Option<Flight>,
+    /// Messages that become records which the broker refuses.
+    pub(super) refusals: Refusals,
     partitions: Vec<Partition>,
     /// The partitions of the units whose functions wait.
     at_work: Vec<TopicPartition>,
@@ -84,6 +87,7 @@ impl Hand {
         self.partitions.retain(|known| !gone.contains(&known.at));
         self.inbox.retain(|message| !gone.contains(&message.topic_partition()));
         self.bisection.clear();
+        self.refusals.release(gone);
         let void = self.at_work.iter().any(|at| gone.contains(at));
         if void {
             self.epoch += 1;
@@ -114,9 +118,11 @@ impl Hand {
     /// The batch on its way has committed.
     pub(super) fn landed(&mut self, flight: &Flight) {
         for (at, next) in flight.next.iter() {
-            if let Some(partition) = self.find(at) {
+            // A first position may have been given up for a later one meanwhile.
+            if let Some(partition) = self.find(at).filter(|known| next >= known.committed) {
                 (partition.committed, partition.guessed) = (next, false);
             }
+            self.refusals.landed(at, next);
         }
     }
 
@@ -139,8 +145,17 @@ impl Hand {
     pub(super) fn holds(&self, at: TopicPartition) -> bool {
         self.inbox.iter().any(|message| message.topic_partition() == at)
             || self.at_work.contains(&at)
-            || self.flight.as_ref().is_some_and(|flight| flight.next.get(at).is_some())
+            || self
+                .flight
+                .as_ref()
+                .and_then(|f| f.next.get(at))
+                .is_some_and(|n| self.is_beyond(at, n))
             || self.partitions.iter().any(|known| known.at == at && known.has_parked())
+    }
+
+    /// Says whether an offset is of messages, and not a first position alone.
+    pub(super) fn is_beyond(&self, at: TopicPartition, next: i64) -> bool {
+        self.partitions.iter().any(|known| known.at == at && next > known.committed)
     }
 
     /// Moves a partition on from where it is fetched; what is in hand of it stays.
@@ -379,3 +394,6 @@ impl Hand {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

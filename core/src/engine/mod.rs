@@ -22,6 +22,7 @@ mod partition;
 mod pump;
 mod rebalance;
 mod recovery;
+mod refusal;
 mod settings;
 mod sweep;
 mod table;
@@ -256,7 +257,7 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
         self.observer.working();
         while self.hold_off.is_none() && !self.stopping() {
             let Some(Take::Now(count)) = self.next() else { break };
-            if self.settings.bounds.full(self.filling()) {
+            if self.bounds().full(self.filling()) {
                 self.make_room()?;
                 continue;
             }
@@ -286,6 +287,12 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
         Ok(())
     }
 
+    fn bounds(&self) -> Bounds {
+        let Bounds { count, bytes, age } = self.settings.bounds;
+        let most = self.hand.refusals.most(self.bench.table.is_some());
+        Bounds { count: count.min(most), bytes, age }
+    }
+
     fn filling(&self) -> Filling {
         let outbox = self.bench.outbox.borrow();
         let (batch, table) = (outbox.batch(), outbox.table().filling().bytes());
@@ -299,7 +306,7 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
 
     /// Hands the outbox over if the committer is free and it is time.
     fn hand_over(&mut self, drained: bool) {
-        if self.can_submit() && self.settings.bounds.due(self.filling(), self.age(), drained) {
+        if self.can_submit() && self.bounds().due(self.filling(), self.age(), drained) {
             self.submit();
         }
     }
@@ -310,7 +317,8 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
 
     fn submit(&mut self) {
         let spare = std::mem::take(&mut self.spare);
-        let batch = self.bench.outbox.borrow_mut().take(spare, self.bench.table.as_ref());
+        let mut batch = self.bench.outbox.borrow_mut().take(spare, self.bench.table.as_ref());
+        batch.careful = self.hand.refusals.careful();
         self.observer.submitted(&batch);
         if let Some(tables) = &mut self.tables {
             tables.submitted(&batch);

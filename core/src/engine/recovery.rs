@@ -3,7 +3,7 @@
 use super::Engine;
 use super::commit::{Committer, Done, Outcome, Work};
 use super::hand::Flight;
-use crate::error::LoopError;
+use crate::error::{LoopError, MessageError};
 use crate::kafka::{Class, SinkError, Source};
 use crate::pattern::Pattern;
 use crate::topic::{Offsets, TopicPartition};
@@ -29,10 +29,13 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                 return Ok(true);
             }
             (Outcome::Committed | Outcome::Initialized, _) => return Ok(true),
-            (Outcome::Aborted { error, committing }, _) => {
+            (Outcome::Aborted { error, committing, refused }, _) => {
                 tracing::warn!(%error, "transaction aborted, replaying");
+                let known = self.blame(&error, refused, flight.as_ref());
                 self.rewind();
-                self.count_abort("transaction", &error)?;
+                if !known? {
+                    self.count_abort("transaction", &error)?;
+                }
                 if committing {
                     self.ask_group(flight.as_ref())?;
                 }
@@ -48,6 +51,35 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         self.ask_group(flight.as_ref())?;
         self.align()?;
         Ok(false)
+    }
+
+    /// Finds out which message a refused record is of: at once in a careful batch, otherwise by
+    /// taking care from now on. Answers whether that brings the loop further.
+    ///
+    /// # Errors
+    /// A message was refused before, and what is refused now is its way to the failure topic.
+    fn blame(
+        &mut self,
+        error: &SinkError,
+        refused: Option<usize>,
+        flight: Option<&Flight>,
+    ) -> Result<bool, LoopError> {
+        let (Some(index), Some(flight)) = (refused, flight) else { return Ok(false) };
+        if !self.spare.careful {
+            self.hand.refusals.take_care(&flight.next);
+            return Ok(true);
+        }
+        let Some(record) = self.spare.records.get(index) else { return Ok(false) };
+        let Some((at, offset)) = record.source else { return Ok(false) };
+        let topic = record.topic.name().to_owned();
+        let refusal = MessageError::RecordRefused { topic, why: error.text.clone() };
+        if self.hand.refusals.blame((at, offset), refusal.clone()) {
+            return Ok(true);
+        }
+        let why = "it failed, and the failure topic does not take it either; look at that topic's \
+            max.message.bytes and cleanup.policy";
+        let error = anyhow::Error::from(refusal).context(why);
+        Err(LoopError::App { at, offset, count: 1, error })
     }
 
     /// Drops the outbox and all that is in hand; the consumer is to go back to what is committed.

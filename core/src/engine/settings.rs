@@ -1,6 +1,7 @@
 //! What the loop goes by.
 
 use super::Bounds;
+use crate::topic::Topic;
 use std::time::Duration;
 
 /// What an error of the app function leads to, after the retries.
@@ -25,15 +26,26 @@ pub struct LoopSettings {
     pub backoff: (Duration, Duration),
     /// Messages are handled only once they are this old (`NU_CONSUMER_TIMESTAMP_OFFSET_MINUTES`).
     pub message_age: Duration,
+    /// Topics of which that is otherwise (`NU_RETRY_DELAYS_MINUTES`).
+    pub topic_ages: Vec<(Topic, Duration)>,
     /// Aborted transactions in a row after which the app ends.
     pub aborts_max: u32,
     /// The `transactional.id`, for messages.
     pub transactional_id: String,
-    /// Whether a consumed message without a `guid` header is an error.
-    pub require_guid: bool,
 }
 
 impl LoopSettings {
+    /// How old a message of a topic must be.
+    pub(super) fn age_of(&self, topic: Topic) -> Duration {
+        let own = self.topic_ages.iter().find(|(known, _)| *known == topic);
+        own.map_or(self.message_age, |(_, age)| *age)
+    }
+
+    /// Says whether some messages must have an age.
+    pub(super) fn waits_for_age(&self) -> bool {
+        !self.message_age.is_zero() || !self.topic_ages.is_empty()
+    }
+
     /// The wait before try `attempt` (from 1): doubled each time.
     pub(super) fn wait_before(&self, attempt: u32) -> Duration {
         let (first, longest) = self.backoff;

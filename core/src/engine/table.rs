@@ -5,6 +5,7 @@ use super::Engine;
 use super::commit::Committer;
 use super::sweep::Sweep;
 use crate::error::LoopError;
+use crate::headers::made_guid_of;
 use crate::kafka::Source;
 use crate::pattern::Pattern;
 use crate::table::{EntryKey, KeeperHandle, News, Order, Shared, StoreError, Write, now_millis};
@@ -270,8 +271,11 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             metrics.table_expired(topic.name(), found.len() as u64);
         }
         for (key, old_key_id) in found {
+            let timestamp = now_millis();
+            let guid = made_guid_of(&format!("kafka:{topic}/{}/{key}/{timestamp}", at.partition));
+            let guid = guid.into_bytes().into();
             let key = EntryKey { partition: at.partition, text: key.into() };
-            let write = Write { text: None, timestamp: now_millis(), old_key_id };
+            let write = Write { text: None, timestamp, old_key_id, source: None, guid };
             outbox.table_mut().put_complete(key, write);
         }
         // With the offset, so that the group refuses it if the partition is not ours any more.

@@ -90,7 +90,8 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                 NU_CONSUMER_AUTO_OFFSET_RESET says; look at the topic's retention and the lag.");
             self.observer.skipped(at, deleted, skipped);
         }
-        if self.hand.holds(at) || self.bench.outbox.borrow().batch().next.get(at).is_some() {
+        let complete = self.bench.outbox.borrow().batch().next.get(at);
+        if self.hand.holds(at) || complete.is_some_and(|next| self.hand.is_beyond(at, next)) {
             // What is in hand lies before the gap, and is committed first.
             self.hand.move_to(at, to);
         } else {

@@ -2,6 +2,7 @@
 
 use super::commit::Committer;
 use super::drive::{Driven, Waiter};
+use super::growth::name;
 use super::{Engine, ErrorPolicy, due_in, now_millis};
 use crate::codec::{DecodeError, wire};
 use crate::error::{Exception, LoopError, MessageError};
@@ -30,7 +31,7 @@ enum Ran {
 impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     /// Handles the first `count` messages of the inbox.
     pub(super) fn unit(&mut self, count: usize) -> Result<(), LoopError> {
-        if !self.settings.message_age.is_zero() && self.hold_young(count) {
+        if self.settings.waits_for_age() && self.hold_young(count) {
             return Ok(());
         }
         let mut unit = std::mem::take(&mut self.unit);
@@ -46,8 +47,11 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     }
 
     fn handle(&mut self, unit: &mut Vec<Message>) -> Result<(), LoopError> {
-        let nameless = unit.iter().position(|message| !self.is_named(message));
-        if let Some(index) = nameless.filter(|_| unit.len() > 1) {
+        let makes = self.bench.signature.is_some();
+        let refusals = &self.hand.refusals;
+        let alone =
+            unit.iter_mut().position(|message| !name(message, makes) || refusals.has(message));
+        if let Some(index) = alone.filter(|_| unit.len() > 1) {
             self.hand.bisection.isolate(index, unit.len());
             self.put_back(unit);
             return Ok(());
@@ -55,7 +59,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         let mut attempt = 0;
         loop {
             self.bench.slate.wipe(self.hand.bisection.next().is_some());
-            let error = match self.run_function(unit, nameless.is_some())? {
+            let error = match self.run_function(unit, alone.is_some())? {
                 Ran::Done => {
                     self.observer.handled(unit);
                     if P::BATCH {
@@ -127,8 +131,9 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         }
     }
 
-    /// Follows the error policy. What cannot be decoded goes to the failure topic whenever there is
-    /// one: trying again cannot help, and stopping would stop at the same message for ever.
+    /// Follows the error policy. What cannot be decoded, or lacks what it must have, goes to the
+    /// failure topic whenever there is one: trying again cannot help, and stopping would stop at the
+    /// same message for ever.
     fn give_in(
         &mut self,
         unit: &mut [Message],
@@ -163,9 +168,11 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     }
 
     /// Runs the function once. Messages that came while it ran are in the unit afterwards.
-    fn run_function(&mut self, unit: &mut Vec<Message>, nameless: bool) -> Result<Ran, LoopError> {
-        if nameless {
-            return Ok(Ran::Failed(MessageError::MissingHeader("guid").into()));
+    fn run_function(&mut self, unit: &mut Vec<Message>, bad: bool) -> Result<Ran, LoopError> {
+        if bad {
+            let refusal = self.hand.refusals.of(&unit[0]);
+            let error = refusal.unwrap_or(MessageError::MissingHeader("guid"));
+            return Ok(Ran::Failed(error.into()));
         }
         let grown = Grown::default();
         let messages = Messages::new(unit, &grown);
@@ -230,9 +237,11 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     /// Holds the partition of the first message that is too young, and lets go of what was fetched
     /// of it from there on. Answers whether the unit must be chosen anew.
     pub(super) fn hold_young(&mut self, count: usize) -> bool {
-        let age = i64::try_from(self.settings.message_age.as_millis()).unwrap_or(i64::MAX);
+        let settings = &self.settings;
         let now = now_millis();
         let young = self.hand.inbox.iter().take(count).find_map(|message| {
+            let age = settings.age_of(message.topic_partition().topic).as_millis();
+            let age = i64::try_from(age).unwrap_or(i64::MAX);
             let until = message.timestamp()?.saturating_add(age);
             (until > now).then_some((message.topic_partition(), message.offset(), until))
         });
@@ -244,9 +253,17 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     }
 }
 
-/// Tells an error that comes from the message's own bytes.
+/// Tells an error that comes from what the message is or becomes: the same at every try.
 fn poisonous(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.is::<DecodeError>())
+    use MessageError::{MissingHeader, NullValue, RecordRefused, RecordTooLarge};
+    let of_message = |error: &MessageError| {
+        matches!(error, MissingHeader(_) | NullValue | RecordRefused { .. } | RecordTooLarge { .. })
+    };
+    error.chain().any(|cause| {
+        cause.is::<DecodeError>()
+            || cause.downcast_ref().is_some_and(of_message)
+            || matches!(cause.downcast_ref(), Some(TableError::NoKey))
+    })
 }
 
 fn app_error(unit: &[Message], error: anyhow::Error) -> LoopError {

@@ -211,6 +211,14 @@ pub trait Sink {
     /// # Errors
     /// See the class.
     fn send(&mut self, batch: &mut Batch, index: usize) -> Result<Sent, SinkError>;
+    /// Waits until every record that was sent has its answer.
+    ///
+    /// # Errors
+    /// See the class; [`Self::refused`] says whether one of them was refused for what it is.
+    fn settle(&mut self) -> Result<(), SinkError>;
+    /// The index of a record of this transaction that the broker refused for what it is, not for
+    /// what the cluster is like. Batched with others, it may be a neighbour of the one to blame.
+    fn refused(&self) -> Option<usize>;
     /// Waits for all records and commits.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use super::consumer::{ClientObserver, Context as ConsumerContext, list_of};
 use super::{Class, Sent, Sink, SinkError};
 use crate::headers::Headers;
-use crate::raw::{ProducerTopic, RawError, TransactionCalls};
+use crate::raw::{Outgoing, ProducerTopic, RawError, TransactionCalls};
 use crate::topic::{Notes, Offsets, Topic};
 use crate::transaction::Batch;
 use nubium_host::Watchdog;
@@ -15,12 +15,67 @@ use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{Producer, ProducerContext, ThreadedProducer};
 use rdkafka::types::RDKafkaErrorCode;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-/// Keeps the first delivery failure of a transaction: commit only says that there was one.
+/// What failed in a transaction.
+#[derive(Debug, Default)]
+struct Failures {
+    /// The first record that was not delivered, in words: commit only says that there was one.
+    first: Option<String>,
+    /// The first one that was refused for what it is.
+    refused: Option<usize>,
+}
+
+impl Failures {
+    fn note(
+        &mut self,
+        code: Option<RDKafkaErrorCode>,
+        index: usize,
+        text: impl FnOnce() -> String,
+    ) {
+        self.first.get_or_insert_with(text);
+        if code.is_some_and(is_of_record) {
+            self.refused.get_or_insert(index);
+        }
+    }
+}
+
+/// Tells a refusal that is about the record from one that is about the cluster, the topic or a
+/// right: those would hit any other record too.
+fn is_of_record(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code,
+        // Larger than the topic allows, or than the client does.
+        Code::MessageSizeTooLarge
+            | Code::InvalidMessageSize
+            // No key on a compacted topic, a time out of range; and those batched with such a one.
+            | Code::InvalidRecord
+            | Code::InvalidDifferentRecord
+            | Code::InvalidMessage
+            | Code::InvalidTimestamp
+            // A partition that the topic does not have.
+            | Code::UnknownPartition
+    )
+}
+
+/// What to do about a refusal that is about the cluster.
+fn advice(code: Option<RDKafkaErrorCode>) -> &'static str {
+    match code {
+        Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+            "; the app's principal needs the right (ACL) Write on that topic, and Describe with it"
+        }
+        Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) => {
+            "; the output topic is gone: make it again"
+        }
+        _ => "",
+    }
+}
+
+/// Keeps the first delivery failure of a transaction.
 struct Context {
-    first_failure: Arc<Mutex<Option<String>>>,
+    failures: Arc<Mutex<Failures>>,
     observer: Arc<dyn ClientObserver>,
 }
 
@@ -37,19 +92,20 @@ impl ClientContext for Context {
 }
 
 impl ProducerContext for Context {
-    type DeliveryOpaque = ();
+    type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+    fn delivery(&self, result: &DeliveryResult<'_>, index: usize) {
         let Err((error, message)) = result else { return };
         // Purging is what an abort does.
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PurgeQueue) {
             return;
         }
-        let mut first =
-            self.first_failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        first.get_or_insert_with(|| {
+        let code = error.rdkafka_error_code();
+        let mut failures = self.failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        failures.note(code, index, || {
+            let (topic, partition) = (message.topic(), message.partition());
             let size = message.payload_len() + message.key_len();
-            format!("{}[{}]: {error} ({size} bytes)", message.topic(), message.partition())
+            format!("{topic}[{partition}]: {error} ({size} bytes){}", advice(code))
         });
     }
 }
@@ -63,7 +119,7 @@ pub struct KafkaSink {
     /// `transaction.timeout.ms`: the longest one call may wait.
     limit: Duration,
     live: Option<Live>,
-    first_failure: Arc<Mutex<Option<String>>>,
+    failures: Arc<Mutex<Failures>>,
 }
 
 struct Live {
@@ -83,8 +139,8 @@ impl KafkaSink {
         limit: Duration,
     ) -> Self {
         let consumer = source.consumer();
-        let first_failure = Arc::default();
-        Self { properties, consumer, observer, watchdog, limit, live: None, first_failure }
+        let failures = Arc::default();
+        Self { properties, consumer, observer, watchdog, limit, live: None, failures }
     }
 
     fn live(&self) -> Result<&Live, SinkError> {
@@ -93,13 +149,16 @@ impl KafkaSink {
             .ok_or_else(|| SinkError { class: Class::Fatal, text: "there is no producer".into() })
     }
 
-    fn forget_failure(&self) {
-        *self.first_failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
+    fn failures(&self) -> MutexGuard<'_, Failures> {
+        self.failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn forget_failures(&self) {
+        *self.failures() = Failures::default();
     }
 
     fn explain(&self, error: RawError) -> SinkError {
-        let failure =
-            self.first_failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let failure = self.failures().first.take();
         let mut made = classify(&error);
         if let Some(failure) = failure {
             made.text = format!("{}; first failed record: {failure}", made.text);
@@ -147,13 +206,11 @@ impl Sink for KafkaSink {
             let _guard = self.watchdog.watch("closing the old producer", self.limit * 2);
             self.live = None;
         }
-        self.forget_failure();
+        self.forget_failures();
         let config: ClientConfig =
             self.properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
-        let context = Context {
-            first_failure: Arc::clone(&self.first_failure),
-            observer: Arc::clone(&self.observer),
-        };
+        let context =
+            Context { failures: Arc::clone(&self.failures), observer: Arc::clone(&self.observer) };
         let producer: ThreadedProducer<Context> = config
             .create_with_context(context)
             .map_err(|error| SinkError { class: Class::Fatal, text: error.to_string() })?;
@@ -168,7 +225,7 @@ impl Sink for KafkaSink {
 
     fn begin(&mut self) -> Result<(), SinkError> {
         // One that failed in the transaction before says nothing of this one.
-        self.forget_failure();
+        self.forget_failures();
         self.guarded("begin_transaction", |live| live.calls.begin())
     }
 
@@ -194,14 +251,9 @@ impl Sink for KafkaSink {
         let record = &batch.records[index];
         let (key, value) = batch.bytes(record);
         let topic = live.topic(record.topic)?;
-        let sent = live.calls.send(
-            &live.topics[topic].1,
-            record.partition,
-            key,
-            value,
-            headers,
-            record.timestamp,
-        );
+        let (partition, timestamp) = (record.partition, record.timestamp);
+        let outgoing = Outgoing { partition, key, value, timestamp, index };
+        let sent = live.calls.send(&live.topics[topic].1, outgoing, headers);
         let Err(unsent) = sent else { return Ok(Sent::Queued) };
         if unsent.code == RDKafkaErrorCode::QueueFull {
             if let Some(headers) = unsent.headers {
@@ -210,6 +262,11 @@ impl Sink for KafkaSink {
             return Ok(Sent::Full);
         }
         let text = format!("a record to {}: {}", record.topic, unsent.code);
+        self.failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner).note(
+            Some(unsent.code),
+            index,
+            || text.clone(),
+        );
         let fatal = matches!(unsent.code, RDKafkaErrorCode::Fatal | RDKafkaErrorCode::Fenced);
         if !fatal {
             return Err(SinkError { class: Class::Abortable, text });
@@ -220,6 +277,24 @@ impl Sink for KafkaSink {
         let class = if fenced { Class::Fenced } else { Class::Fatal };
         let cause = fatal.map_or_else(String::new, |(_, reason)| format!(" ({reason})"));
         Err(SinkError { class, text: format!("{text}{cause}") })
+    }
+
+    fn settle(&mut self) -> Result<(), SinkError> {
+        let limit = self.limit;
+        let flushed = {
+            let _guard = self.watchdog.watch("flush", limit * 2 + Duration::from_secs(10));
+            self.live()?.calls.flush(limit)
+        };
+        let failed = self.failures().first.clone();
+        let slow = flushed.err().map(|code| format!("the broker does not take records: {code}"));
+        match failed.or(slow) {
+            None => Ok(()),
+            Some(text) => Err(SinkError { class: Class::Abortable, text }),
+        }
+    }
+
+    fn refused(&self) -> Option<usize> {
+        self.failures().refused
     }
 
     fn commit(&mut self) -> Result<(), SinkError> {
@@ -278,7 +353,8 @@ mod tests {
 
     /// Its delivery report was kept, and no error of its own transaction asked for it.
     fn fail_a_record(sink: &KafkaSink) {
-        *sink.first_failure.lock().unwrap() = Some("orders[0]: too large".into());
+        let code = Some(RDKafkaErrorCode::MessageSizeTooLarge);
+        sink.failures().note(code, 3, || "orders[0]: too large".into());
     }
 
     #[test]
@@ -293,10 +369,33 @@ mod tests {
         };
         fail_a_record(&sink);
         assert!(sink.explain(error()).text.contains("orders[0]"));
+        assert_eq!(sink.refused(), Some(3), "explained, it is still refused");
         fail_a_record(&sink);
         let _ = sink.begin();
+        assert_eq!(sink.refused(), None, "begun anew");
         assert!(!sink.explain(error()).text.contains("orders[0]"), "begun anew");
         fail_a_record(&sink);
         assert!(!sink.init().unwrap_err().text.contains("orders[0]"), "made anew");
+    }
+
+    #[test]
+    fn a_refusal_is_about_the_record_or_about_the_cluster() {
+        use RDKafkaErrorCode as Code;
+        for (code, of_record) in [
+            (Code::MessageSizeTooLarge, true),
+            (Code::InvalidRecord, true),
+            (Code::InvalidDifferentRecord, true),
+            (Code::InvalidTimestamp, true),
+            (Code::UnknownPartition, true),
+            (Code::TopicAuthorizationFailed, false),
+            (Code::UnknownTopicOrPartition, false),
+            (Code::UnknownTopic, false),
+            (Code::MessageTimedOut, false),
+            (Code::NotEnoughReplicas, false),
+            (Code::PolicyViolation, false),
+        ] {
+            assert_eq!(is_of_record(code), of_record, "{code:?}");
+        }
+        assert!(advice(Some(Code::TopicAuthorizationFailed)).contains("Write"));
     }
 }

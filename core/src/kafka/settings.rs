@@ -111,10 +111,22 @@ pub fn producer_properties(config: &Config, cluster: &Cluster, thread: u32) -> C
     properties.set("linger.ms", 0);
     // The next transaction waits for the markers of the last one, and asks this often.
     properties.set("retry.backoff.ms", 1);
+    // What was consumed may have to be sent on as it is, to a retry or failure topic.
+    let largest = forward_max_bytes(config).max(config.producer.message_max_bytes);
+    properties.set("message.max.bytes", largest);
     // Commit reports what was delivered; only failures need a report of their own.
     properties.set("delivery.report.only.error", true);
     pass_through(&mut properties, config, &config.properties.producer);
     properties
+}
+
+/// The largest message that a consumer of these settings can receive. A broker sends one that is
+/// larger than what was asked for when it is the first to be read, so this is librdkafka's bound.
+fn forward_max_bytes(config: &Config) -> u64 {
+    const NAME: &str = "receive.message.max.bytes";
+    let properties = &config.properties;
+    let given = properties.consumer.get(NAME).or_else(|| properties.both.get(NAME));
+    given.and_then(|given| given.expose().parse().ok()).unwrap_or(100_000_000)
 }
 
 /// Gives the properties of a producer without transactions. Every record gets a report.

@@ -130,6 +130,15 @@ impl NativeMessage {
     }
 }
 
+impl NativeMessage {
+    /// Replaces the headers.
+    pub fn set_headers(&mut self, headers: NativeHeaders) {
+        // SAFETY: both are live; the message owns the list from here on, and destroys the one that
+        // it had.
+        unsafe { sys::rd_kafka_message_set_headers(self.0.as_ptr(), headers.into_raw()) };
+    }
+}
+
 impl Drop for NativeMessage {
     fn drop(&mut self) {
         // SAFETY: ours, and destroyed once.

@@ -22,7 +22,7 @@ pub use headers::NativeHeaders;
 pub use lmdb::{LmdbMode, open_lmdb, resize_lmdb};
 pub use message::NativeMessage;
 pub use queue::{MessageQueue, QueueWaker};
-pub use transaction::{ProducerTopic, TransactionCalls, Unsent};
+pub use transaction::{Outgoing, ProducerTopic, TransactionCalls, Unsent};
 
 /// Says how long a native call may take, in the milliseconds librdkafka wants.
 fn millis(limit: std::time::Duration) -> i32 {

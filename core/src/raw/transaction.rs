@@ -25,6 +25,21 @@ impl Drop for ProducerTopic {
     }
 }
 
+/// A record to send, without its headers.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing<'a> {
+    /// The partition; a negative one leaves the choice to the partitioner.
+    pub partition: i32,
+    /// The key.
+    pub key: Option<&'a [u8]>,
+    /// The value.
+    pub value: Option<&'a [u8]>,
+    /// Milliseconds since the epoch, or 0 for now.
+    pub timestamp: i64,
+    /// What its delivery report says of it.
+    pub index: usize,
+}
+
 /// A record that librdkafka did not take, with the headers it was given.
 pub struct Unsent {
     /// Why.
@@ -137,21 +152,31 @@ impl<C: ProducerContext + 'static> TransactionCalls<C> {
         NonNull::new(topic).map(ProducerTopic).ok_or(RDKafkaErrorCode::InvalidTopic)
     }
 
-    /// Queues a copy of a record. Never blocks. A negative partition leaves the choice to the
-    /// partitioner.
+    /// Sends what is queued and waits until the broker has answered for all of it. What failed was
+    /// reported before this returns.
+    ///
+    /// # Errors
+    /// Not all was answered in time.
+    pub fn flush(&self, limit: Duration) -> Result<(), RDKafkaErrorCode> {
+        // SAFETY: the client is live; the producer's own thread serves the reports.
+        match unsafe { sys::rd_kafka_flush(self.rk(), millis(limit)) } {
+            sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
+            code => Err(code.into()),
+        }
+    }
+
+    /// Queues a copy of a record. Never blocks.
     ///
     /// # Errors
     /// `QueueFull`: try again in a moment; anything else: this record cannot be sent.
     pub fn send(
         &self,
         topic: &ProducerTopic,
-        partition: i32,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
+        record: Outgoing<'_>,
         headers: Option<NativeHeaders>,
-        timestamp: i64,
     ) -> Result<(), Unsent> {
         use sys::rd_kafka_vtype_t as tag;
+        let Outgoing { partition, key, value, timestamp, index } = record;
         let (key_at, key_len) = parts(key);
         let (value_at, value_len) = parts(value);
         let list = headers.map_or(ptr::null_mut(), NativeHeaders::into_raw);
@@ -177,6 +202,8 @@ impl<C: ProducerContext + 'static> TransactionCalls<C> {
                 timestamp,
                 tag::RD_KAFKA_VTYPE_HEADERS as c_int,
                 list,
+                tag::RD_KAFKA_VTYPE_OPAQUE as c_int,
+                index as *mut c_void,
                 tag::RD_KAFKA_VTYPE_END as c_int,
             )
         };

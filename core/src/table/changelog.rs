@@ -5,7 +5,7 @@
 //! changelog, whatever id the message's key had: compaction goes by the key's bytes, so one text
 //! must have one spelling.
 
-use super::json::DELETED;
+use super::json::{DELETED_JSON, is_deleted};
 use crate::codec::wire::{self, SchemaId};
 use crate::config::DeleteMarker;
 
@@ -36,7 +36,7 @@ pub(crate) fn read<'a>(
         Some(bytes) => {
             let (_, body) = wire::split(bytes).map_err(|e| format!("its value: {e}"))?;
             let text = wire::read_string(body).map_err(|e| format!("its value: {e}"))?;
-            (text != DELETED).then_some(text)
+            (!is_deleted(text)).then_some(text)
         }
     };
     Ok(Change { key, key_id: id.0, text })
@@ -67,7 +67,7 @@ impl Framing {
     pub(crate) fn put_value(&self, text: Option<&str>, out: &mut Vec<u8>) -> bool {
         let text = match (text, self.marker) {
             (Some(text), _) => text,
-            (None, DeleteMarker::Original) => DELETED,
+            (None, DeleteMarker::Original) => DELETED_JSON,
             (None, DeleteMarker::Tombstone) => return false,
         };
         wire::put_header(self.value, out);
@@ -92,9 +92,12 @@ mod tests {
     #[test]
     fn a_record_says_what_to_keep_or_delete() {
         let key = framed("ada");
-        for (value, text) in
-            [(Some(framed("{}")), Some("{}")), (Some(framed("-DELETED-")), None), (None, None)]
-        {
+        for (value, text) in [
+            (Some(framed("{}")), Some("{}")),
+            (Some(framed("-DELETED-")), None),
+            (Some(framed("\"-DELETED-\"")), None),
+            (None, None),
+        ] {
             let change = read(Some(&key), value.as_deref()).unwrap();
             assert_eq!(change, Change { key: "ada", key_id: 2, text });
         }
@@ -115,6 +118,7 @@ mod tests {
         assert!(!FRAMING.put_value(None, &mut out));
         assert!(out.is_empty());
         assert!(original.put_value(None, &mut out));
-        assert_eq!(out, framed("-DELETED-"));
+        // nubium-utils to 2.5 looks at what the JSON says, and from 3.0 on reads JSON alone.
+        assert_eq!(out, framed("\"-DELETED-\""));
     }
 }

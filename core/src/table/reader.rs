@@ -150,20 +150,17 @@ impl TableReader {
     }
 
     /// Tells the partition that a key's messages are on when their producer chose it as Kafka's
-    /// clients do: murmur2 of the key as it is framed. `None` until the app has started.
+    /// clients do: murmur2 of the key's bytes. `None` until the app has started.
     ///
     /// The schema id is part of the bytes. Until messages were seen it is the changelog's; an input
-    /// whose keys are framed with several ids has no one answer.
+    /// whose keys are framed with several ids, or not always, has no one answer.
     #[must_use]
     pub fn partition_of(&self, key: &str) -> Option<i32> {
         let partitions = self.partition_count();
-        let id = self.0.key_id();
-        (partitions > 0 && id > 0).then(|| {
-            let mut bytes = Vec::new();
-            crate::codec::wire::put_header(crate::codec::SchemaId(id), &mut bytes);
-            crate::codec::wire::put_string(key, &mut bytes);
-            (murmur2(&bytes) & 0x7fff_ffff).cast_signed() % partitions
-        })
+        let spelling = self.0.spelling().filter(|_| partitions > 0)?;
+        let mut bytes = Vec::new();
+        super::put_key(key, spelling, &mut bytes);
+        Some((murmur2(&bytes) & 0x7fff_ffff).cast_signed() % partitions)
     }
 
     fn expired(&self, timestamp: i64) -> bool {

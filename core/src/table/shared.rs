@@ -1,6 +1,7 @@
 //! The partitions of a table that this process holds, shared by its loops, keepers and readers.
 
 use super::error::{StoreError, TableError};
+use super::key::Spelling;
 use super::reader::{PartitionState, Phase, Role};
 use super::store::Store;
 use crate::metrics::Metrics;
@@ -33,13 +34,17 @@ pub(crate) struct Terms {
     pub(crate) ttl: Option<Duration>,
 }
 
+/// Stands for keys that are no Avro.
+const PLAIN: u32 = u32::MAX;
+
 /// Everything this process holds of the app's table, and of the tables that it looks up.
 #[derive(Default)]
 pub(crate) struct Shared {
     terms: OnceLock<Terms>,
     metrics: OnceLock<Metrics>,
     held: RwLock<BTreeMap<TopicPartition, Held>>,
-    /// The schema id that the input's keys are framed with; 0 until it is known.
+    /// The schema id that the input's keys are framed with; 0 until it is known, [`PLAIN`] where
+    /// they are not.
     input_key_id: AtomicU32,
     /// Every table that is looked up was read to its end once.
     lookups_ready: AtomicBool,
@@ -60,15 +65,24 @@ impl Shared {
         self.metrics.get()
     }
 
-    /// Remembers how the input's keys are framed, to tell partitions by keys.
-    pub(crate) fn note_key_id(&self, id: u32) {
+    /// Remembers how the input's keys are spelled, to tell partitions by keys.
+    pub(crate) fn note_spelling(&self, spelling: Spelling) {
+        let id = match spelling {
+            Spelling::Avro(id) => id,
+            Spelling::Plain => PLAIN,
+        };
         if self.input_key_id.load(Ordering::Relaxed) != id {
             self.input_key_id.store(id, Ordering::Relaxed);
         }
     }
 
-    pub(crate) fn key_id(&self) -> u32 {
-        self.input_key_id.load(Ordering::Relaxed)
+    /// How the input's keys are spelled, where that is known.
+    pub(crate) fn spelling(&self) -> Option<Spelling> {
+        match self.input_key_id.load(Ordering::Relaxed) {
+            0 => None,
+            PLAIN => Some(Spelling::Plain),
+            id => Some(Spelling::Avro(id)),
+        }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, BTreeMap<TopicPartition, Held>> {

@@ -4,6 +4,7 @@
 //! Of several writes to one key in a batch only the last one goes to the changelog: they would
 //! become visible together anyway, and compaction would keep no more.
 
+use crate::topic::TopicPartition;
 use indexmap::{Equivalent, IndexMap};
 use std::hash::Hash;
 use std::sync::Arc;
@@ -37,6 +38,10 @@ pub(crate) struct Write {
     /// The changelog knows this entry under a key that is framed with this other id, which is to
     /// vanish.
     pub(crate) old_key_id: Option<u32>,
+    /// The place of the message that wrote it; none where the row's time was over.
+    pub(crate) source: Option<(TopicPartition, i64)>,
+    /// The header `guid` of its changelog record.
+    pub(crate) guid: Box<[u8]>,
 }
 
 /// The writes of one batch: the last of every key, in the order in which keys came.
@@ -156,7 +161,8 @@ mod tests {
     use std::collections::HashMap;
 
     fn write(text: Option<&str>) -> Write {
-        Write { text: text.map(str::to_owned), timestamp: 0, old_key_id: None }
+        let (text, guid) = (text.map(str::to_owned), Box::default());
+        Write { text, timestamp: 0, old_key_id: None, source: None, guid }
     }
 
     #[derive(Debug, Clone)]

@@ -2,6 +2,7 @@
 //! call here.
 
 mod consumed;
+mod headers;
 mod messages;
 mod outbox;
 mod request;
@@ -16,7 +17,7 @@ pub(crate) use table::TableDesk;
 
 use crate::codec::{Codec, Encode, TopicEncoder, wire};
 use crate::error::{Exception, MessageError};
-use crate::headers::{self, GUID, Headers, LAST_UPDATED_BY};
+use crate::headers::RETRY_COUNT;
 use crate::message::Message;
 use crate::record::{Key, Record, Value};
 use crate::retry::{self, RetryRoute, RetryRoutes};
@@ -24,7 +25,6 @@ use crate::table::Shared;
 use crate::topic::{Notes, Topic};
 use serde::Deserialize;
 use std::cell::RefCell;
-use std::ffi::CStr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +36,9 @@ pub(crate) struct Workbench {
     pub(crate) outputs: RefCell<Vec<Output>>,
     pub(crate) retry: RetryRoutes,
     pub(crate) record_limit: usize,
+    /// The app's name, as `last_updated_by` of what has none. `None`: headers that are missing are
+    /// an error.
+    pub(crate) signature: Option<String>,
     pub(crate) slate: Slate,
     /// The table, if the app has one.
     pub(crate) table: Option<TableDesk>,
@@ -54,7 +57,19 @@ impl Workbench {
         let (outbox, slate) = (RefCell::default(), Slate::default());
         let outputs = RefCell::new(outputs);
         let (table, lookups, key_buffer) = (None, None, RefCell::default());
-        Self { outbox, codec, outputs, retry, record_limit, slate, table, lookups, key_buffer }
+        let signature = None;
+        Self {
+            outbox,
+            codec,
+            outputs,
+            retry,
+            record_limit,
+            signature,
+            slate,
+            table,
+            lookups,
+            key_buffer,
+        }
     }
 }
 
@@ -165,18 +180,12 @@ impl<'a> Transaction<'a> {
         let mut outbox = self.bench.outbox.borrow_mut();
         let key = write_key(&mut outbox, message, record.key, &output.encoder)?;
         let value = write_value(&mut outbox, message, &record.value, &mut output.encoder)?;
-        let headers = if record.headers.is_empty() {
-            require(output.topic, |name| headers::given(message.last_header(name)))?;
-            HeaderSource::Message(index)
-        } else {
-            let merged = merge(message.copy_headers(), &record.headers);
-            require(output.topic, |name| merged.has(name))?;
-            HeaderSource::Ready(merged)
-        };
+        let headers = self.headers_of(output.topic, index, message, &record.headers)?;
         self.check_size(output.topic, &key, &value, message)?;
         let (topic, partition) = (output.topic, record.partition.unwrap_or(-1));
         let timestamp = record.timestamp.unwrap_or(0);
-        outbox.push(OutRecord { topic, partition, timestamp, key, value, headers });
+        let source = Some(message.place());
+        outbox.push(OutRecord { topic, partition, timestamp, key, value, headers, source });
         Ok(())
     }
 
@@ -194,11 +203,11 @@ impl<'a> Transaction<'a> {
     }
 
     /// Gives the (first) message another try: on the same topic while `kafka_retry_count` is below
-    /// `NU_RETRY_COUNT_MAX`, then on the retry topic with the count at 0, else as
+    /// `NU_RETRY_COUNT_MAX`, then on the next retry topic with the count at 0, else as
     /// [`Self::produce_failure`].
     ///
     /// # Errors
-    /// There is nowhere to go, or the record is too large.
+    /// There is nowhere to go.
     pub fn produce_retry(&self, exception: Option<&Exception>) -> anyhow::Result<()> {
         self.produce_retry_from(0, exception)
     }
@@ -213,8 +222,8 @@ impl<'a> Transaction<'a> {
         exception: Option<&Exception>,
     ) -> anyhow::Result<()> {
         let message = self.at(index)?;
-        let count = retry::count_of(message.last_header(headers::RETRY_COUNT));
-        match self.bench.retry.route(count) {
+        let count = retry::count_of(message.last_header(RETRY_COUNT));
+        match self.bench.retry.route(message.topic(), count) {
             RetryRoute::Same(raised) => {
                 self.forward(index, message.topic_partition().topic, raised, exception)
             }
@@ -228,7 +237,7 @@ impl<'a> Transaction<'a> {
     /// `exception` saying why.
     ///
     /// # Errors
-    /// There is no failure topic, or the record is too large.
+    /// There is no failure topic.
     pub fn produce_failure(&self, exception: Option<&Exception>) -> anyhow::Result<()> {
         self.produce_failure_from(0, exception)
     }
@@ -279,17 +288,14 @@ impl<'a> Transaction<'a> {
     ) -> anyhow::Result<()> {
         self.check_open()?;
         let message = self.at(index)?;
-        let mut headers = message.copy_headers();
-        headers.set("kafka_retry_count", count.to_string().as_bytes());
-        if let Some(exception) = exception {
-            headers.set("exception", exception.to_json().as_bytes());
-        }
+        let headers = self.headers_forward(topic, message, count, exception)?;
         let mut outbox = self.bench.outbox.borrow_mut();
         let key = message.key_bytes().map(|k| append(&mut outbox, k));
         let value = message.value_bytes().map(|v| append(&mut outbox, v));
-        self.check_size(topic, &key, &value, message)?;
+        // No bound: what could be consumed can be sent on, as far as the topic allows.
         let headers = HeaderSource::Ready(headers);
-        outbox.push(OutRecord { topic, partition: -1, timestamp: 0, key, value, headers });
+        let (partition, timestamp, source) = (-1, 0, Some(message.place()));
+        outbox.push(OutRecord { topic, partition, timestamp, key, value, headers, source });
         Ok(())
     }
 
@@ -363,24 +369,4 @@ fn write_value<V: Encode + ?Sized>(
             Ok::<(), std::convert::Infallible>(())
         })?),
     })
-}
-
-fn merge(mut headers: Headers, changes: &[(&str, Option<&[u8]>)]) -> Headers {
-    for (name, value) in changes {
-        match value {
-            Some(value) => headers.set(name, value),
-            None => headers.remove(name),
-        }
-    }
-    headers
-}
-
-fn require(topic: Topic, has: impl Fn(&CStr) -> bool) -> Result<(), MessageError> {
-    for (name, text) in [(GUID, "guid"), (LAST_UPDATED_BY, "last_updated_by")] {
-        if !has(name) {
-            let topic = topic.name().to_owned();
-            return Err(MessageError::MissingProducedHeader { topic, name: text });
-        }
-    }
-    Ok(())
 }

@@ -4,7 +4,8 @@ use super::Messages;
 use super::table::TableDesk;
 use crate::headers::Headers;
 use crate::message::Message;
-use crate::table::{Overlay, Writes};
+use crate::raw::NativeHeaders;
+use crate::table::{Overlay, Write, Writes};
 use crate::topic::{Notes, Offsets, Topic, TopicPartition};
 use std::ops::Range;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub struct OutRecord {
     pub(crate) key: Option<Range<usize>>,
     pub(crate) value: Option<Range<usize>>,
     pub(crate) headers: HeaderSource,
+    /// The place of the message that it was produced for; none where a row's time was over.
+    pub(crate) source: Option<(TopicPartition, i64)>,
 }
 
 impl OutRecord {
@@ -70,6 +73,9 @@ pub struct Batch {
     pub(crate) table: Option<Arc<Writes>>,
     /// Its partitions may be given up after it: the stores' positions are to be exact.
     pub(crate) last: bool,
+    /// One of its messages has a record that the broker refuses: records are sent one by one, to
+    /// find out which.
+    pub(crate) careful: bool,
 }
 
 impl Batch {
@@ -93,7 +99,8 @@ impl Batch {
     }
 
     /// Adds the records of table writes, each to the partition of its message: the key's own hash
-    /// may lead elsewhere, since a key's schema id is part of its bytes.
+    /// may lead elsewhere, since a key's schema id is part of its bytes. They have the headers that
+    /// nubium-utils asks for when it recovers.
     fn add_changelog(&mut self, writes: &Writes, desk: &TableDesk) {
         for (key, write) in writes.iter() {
             let record = |key, value| OutRecord {
@@ -102,14 +109,17 @@ impl Batch {
                 timestamp: write.timestamp,
                 key: Some(key),
                 value,
-                headers: HeaderSource::Ready(Headers::default()),
+                headers: HeaderSource::Ready(headers_of(write, &desk.app)),
+                source: write.source,
             };
             let partition = key.partition;
             if let Some(id) = write.old_key_id {
                 let start = self.arena.len();
                 desk.framing.put_key_as(id, &key.text, &mut self.arena);
-                let record = record(start..self.arena.len(), None);
-                self.records.push(OutRecord { partition, ..record });
+                let middle = self.arena.len();
+                let value = desk.framing.put_value(None, &mut self.arena);
+                let value = value.then_some(middle..self.arena.len());
+                self.records.push(OutRecord { partition, ..record(start..middle, value) });
             }
             let start = self.arena.len();
             desk.framing.put_key(&key.text, &mut self.arena);
@@ -131,7 +141,15 @@ impl Batch {
         self.since = None;
         self.table = None;
         self.last = false;
+        self.careful = false;
     }
+}
+
+fn headers_of(write: &Write, app: &str) -> Headers {
+    let mut headers = NativeHeaders::with_capacity(2);
+    headers.push("guid", Some(&write.guid));
+    headers.push("last_updated_by", Some(app.as_bytes()));
+    Headers::Native(headers)
 }
 
 /// A place in the outbox to cut back to.

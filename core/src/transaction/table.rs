@@ -1,16 +1,16 @@
 //! The table entry of the message at hand, and look-ups in other tables.
 
 use super::Transaction;
-use crate::codec::wire;
 use crate::error::MessageError;
+use crate::headers::GUID;
 use crate::table::{
-    Entry, Framing, Shared, StoreError, TableError, Write, is_expired, now_millis, read_json,
-    store_key, write_json,
+    Entry, Framing, Shared, StoreError, TableError, Write, is_expired, key_text, now_millis,
+    read_json, store_key, write_json,
 };
 use crate::topic::{Topic, TopicPartition};
-use anyhow::Context as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ pub(crate) struct TableDesk {
     pub(crate) changelog: Topic,
     pub(crate) framing: Framing,
     pub(crate) ttl: Option<Duration>,
+    /// The header `last_updated_by` of changelog records.
+    pub(crate) app: String,
 }
 
 impl Transaction<'_> {
@@ -30,7 +32,7 @@ impl Transaction<'_> {
     /// The app has no table, the message has no key, or the entry does not fit `T`.
     pub fn read_table_entry<T: DeserializeOwned>(&self) -> anyhow::Result<Option<T>> {
         Ok(self.with_entry(|text, _| read_json(text))?.transpose().map_err(|error| {
-            let key = self.key().ok().flatten().unwrap_or_default().to_owned();
+            let key = self.table_key().unwrap_or_default().into_owned();
             TableError::Decode { key, error }
         })?)
     }
@@ -41,7 +43,7 @@ impl Transaction<'_> {
     /// The app has no table, or the message has no key.
     pub fn table_entry(&self) -> anyhow::Result<Option<Entry>> {
         let partition = self.message().partition();
-        let key = self.table_key()?.to_owned();
+        let key = self.table_key()?.into_owned();
         self.with_entry(|text, timestamp| Entry {
             key,
             value: text.to_owned(),
@@ -66,7 +68,7 @@ impl Transaction<'_> {
             let topic = self.desk()?.changelog.name().to_owned();
             return Err(MessageError::RecordTooLarge { topic, size, limit }.into());
         }
-        Ok(self.put_entry(key, Some(text))?)
+        Ok(self.put_entry(&key, Some(text))?)
     }
 
     /// Deletes the table entry of the consumed message's key; no matter if there is none.
@@ -75,7 +77,7 @@ impl Transaction<'_> {
     /// The app has no table, or the message has no key.
     pub fn delete_table_entry(&self) -> anyhow::Result<()> {
         self.check_open()?;
-        Ok(self.put_entry(self.table_key()?, None)?)
+        Ok(self.put_entry(&self.table_key()?, None)?)
     }
 
     /// Reads an entry of another app's table that was declared with
@@ -107,10 +109,11 @@ impl Transaction<'_> {
         self.bench.table.as_ref().ok_or(TableError::NoTable)
     }
 
-    fn table_key(&self) -> anyhow::Result<&str> {
+    /// The text of the message's key in the table, whatever its bytes are.
+    fn table_key(&self) -> Result<Cow<'_, str>, TableError> {
         self.desk()?;
-        let key = self.key().context("a table entry's key is an Avro string")?;
-        Ok(key.ok_or(TableError::NoKey)?)
+        let bytes = self.message().key_bytes().ok_or(TableError::NoKey)?;
+        Ok(key_text(bytes).0)
     }
 
     fn with_entry<R>(&self, look: impl FnOnce(&str, i64) -> R) -> anyhow::Result<Option<R>> {
@@ -118,13 +121,13 @@ impl Transaction<'_> {
         let at = TopicPartition { topic: desk.changelog, partition: self.message().partition() };
         let expired =
             |timestamp| desk.ttl.is_some() && is_expired(timestamp, desk.ttl, now_millis());
-        if let Some(write) = self.bench.outbox.borrow().table().get(at.partition, key) {
+        if let Some(write) = self.bench.outbox.borrow().table().get(at.partition, &key) {
             let text = write.text.as_deref().filter(|_| !expired(write.timestamp));
             return Ok(text.map(|text| look(text, write.timestamp)));
         }
         let mut store_key_buffer = self.bench.key_buffer.borrow_mut();
         store_key_buffer.clear();
-        crate::table::put_store_key(key, &mut store_key_buffer);
+        crate::table::put_store_key(&key, &mut store_key_buffer);
         let read = desk.shared.with_ready(at, |store| {
             store.view(&store_key_buffer, |row| {
                 (!expired(row.timestamp)).then(|| look(row.text, row.timestamp))
@@ -136,11 +139,14 @@ impl Transaction<'_> {
     fn put_entry(&self, key: &str, text: Option<String>) -> Result<(), TableError> {
         let desk = self.desk()?;
         let at = TopicPartition { topic: desk.changelog, partition: self.message().partition() };
-        if let Some(Ok((id, _))) = self.message().key_bytes().map(wire::split) {
-            desk.shared.note_key_id(id.0);
+        if let Some(bytes) = self.message().key_bytes() {
+            desk.shared.note_spelling(key_text(bytes).1);
         }
         let old_key_id = desk.old_key_id(at, key)?;
-        let write = Write { text, timestamp: now_millis(), old_key_id };
+        let message = self.messages.first();
+        let guid = message.last_header(GUID).flatten().unwrap_or_default().into();
+        let source = Some(message.place());
+        let write = Write { text, timestamp: now_millis(), old_key_id, source, guid };
         self.bench.outbox.borrow_mut().table_mut().put(at.partition, key, write);
         Ok(())
     }

@@ -186,7 +186,16 @@ impl Envelope for Carried<'_> {
     }
 
     fn key(&self) -> Result<Option<&str>, String> {
-        self.message.key().map_err(|error| format!("the key: {error:#}"))
+        let key = match self.message.key() {
+            Ok(key) => return Ok(key),
+            Err(error) => format!("the key: {error:#}"),
+        };
+        // Plain text, as clients without Avro write it.
+        let text = self.message.key_bytes().map(std::str::from_utf8);
+        match text {
+            Some(Ok(text)) if !text.contains(char::is_control) => Ok(Some(text)),
+            _ => Err(key),
+        }
     }
 
     fn headers(&self, each: &mut dyn FnMut(&str, Option<&[u8]>)) {

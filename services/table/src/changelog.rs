@@ -6,9 +6,7 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use anyhow::{Context as _, Result};
 use nubium_core::codec::wire;
-
-/// What nubium-utils writes for a deleted entry.
-const DELETED: &str = "-DELETED-";
+use nubium_core::table::is_deleted;
 
 /// Reads a changelog record: the key, and the entry's text unless it was deleted.
 ///
@@ -21,7 +19,7 @@ pub fn read<'a>(
     let text = |bytes| -> Result<&str> { Ok(wire::read_string(wire::split(bytes)?.1)?) };
     let key = text(key.context("no key")?).context("key")?;
     let value = value.map(text).transpose().context("value")?;
-    Ok((key, value.filter(|text| *text != DELETED)))
+    Ok((key, value.filter(|text| !is_deleted(text))))
 }
 
 /// Collects what a partition's records say, and compares a store with it.

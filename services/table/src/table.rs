@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 use nubium_core::Transaction;
 use nubium_core::metrics::{CounterFamily, Metrics};
 use nubium_mapping::mapping::{Mapping, Previous, Stored, Verdict};
@@ -36,10 +36,8 @@ impl Table {
     /// store fails.
     pub fn handle(&self, transaction: &Transaction<'_>) -> Result<()> {
         let message = transaction.message();
-        let key = message.key().context("a table's key is an Avro string");
-        match key.and_then(|key| key.ok_or_else(|| anyhow!("a table's message needs a key"))) {
-            Ok(_) => {}
-            Err(error) => return worker::fail(transaction, error),
+        if message.key_bytes().is_none() {
+            return worker::fail(transaction, anyhow!("a table's message needs a key"));
         }
         if message.is_tombstone() {
             return transaction.delete_table_entry();

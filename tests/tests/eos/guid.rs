@@ -1,4 +1,5 @@
-//! Messages without the header `guid`, which every message of these apps carries.
+//! Messages without the header `guid`, which every message of these apps carries: what
+//! `NU_MISSING_HEADERS=require` makes of them. `any_message.rs` has the default.
 
 use anyhow::{Context, Result};
 use nubium_tests::checker::Extent;
@@ -14,7 +15,8 @@ use crate::setup::{scenario_on, write_ledger};
 fn prepare(name: &str) -> Result<(Ledger, Scenario, Partition)> {
     let cluster = Cluster::shared();
     let mut ledger = write_ledger(&cluster, name, 0)?;
-    let scenario = scenario_on(&cluster, name, &ledger)?;
+    let mut scenario = scenario_on(&cluster, name, &ledger)?;
+    scenario.set("NU_MISSING_HEADERS", "require");
     // Not the first partition, so that its number says something.
     let input = ledger.partitions().get(1).context("one partition alone")?.clone();
     ledger.write_fates(&input, &[Fate::Copy])?;
@@ -42,12 +44,12 @@ fn ends_the_app_and_is_named() -> Result<()> {
 }
 
 #[test]
-fn goes_to_the_failure_topic_if_the_policy_says_so() -> Result<()> {
-    let (ledger, mut scenario, input) = prepare("no-guid-dead-letter")?;
+fn goes_to_the_failure_topic_where_there_is_one() -> Result<()> {
+    let (ledger, mut scenario, input) = prepare("no-guid-failure")?;
     let (bootstrap, failure) =
         (scenario.cluster.bootstrap.clone(), format!("{}-failure", scenario.group));
     topics::create(&bootstrap, &[(&failure, 1)])?;
-    scenario.set("NU_PRODUCE_FAILURE_TOPICS", &failure).set("NU_ERROR_POLICY", "dead_letter");
+    scenario.set("NU_PRODUCE_FAILURE_TOPICS", &failure);
     let mut app = Kept::start(&scenario, APP, "app")?;
     scenario.drained(&ledger, || app.tend())?;
     scenario.verify(&ledger, Extent::Complete)?;

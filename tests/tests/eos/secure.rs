@@ -101,3 +101,30 @@ fn a_broker_of_an_unknown_authority_is_not_trusted() -> Result<()> {
     cluster["ssl_ca_location"] = Secure::shared().file("client.pem").into();
     is_refused("unknown-authority", &cluster, "certificate verify failed")
 }
+
+#[test]
+fn a_topic_that_may_not_be_read_any_more_ends_the_app_and_names_the_right() -> Result<()> {
+    let secure = Secure::guarded();
+    let addresses = secure.cluster();
+    let ledger = write_ledger(&addresses, "denied", 200)?;
+    let mut scenario = scenario_on(&addresses, "denied", &ledger)?;
+    let mut cluster = with_password(PASSWORD);
+    cluster["url"] = secure.sasl().into();
+    cluster["ssl_ca_location"] = secure.file("ca.pem").into();
+    scenario.set(CLUSTERS, json!({ "test": cluster }).to_string());
+    let user = format!("User:{USER}");
+    let all = ["--operation", "All", "--topic", "*", "--group", "*", "--transactional-id", "*"];
+    secure.change_rights(&[&["--add", "--allow-principal", &user], &all[..]].concat())?;
+    let app = scenario.start(APP, "app")?;
+    scenario.drained(&ledger, || Ok(()))?;
+    let topic = scenario.inputs[0].clone();
+    let read = ["--operation", "Read", "--topic", &topic];
+    secure.change_rights(&[&["--add", "--deny-principal", &user], &read[..]].concat())?;
+    let status = app.wait(DEADLINE)?;
+    let log = app.log_tail();
+    assert_eq!(status.code(), Some(3), "{status}\n{log}");
+    for part in ["Read", &*topic, "principal"] {
+        assert!(log.contains(part), "no {part} in\n{log}");
+    }
+    Ok(())
+}

@@ -1,6 +1,7 @@
 //! The table service, end to end: real processes, a real broker, and what is in its stores.
 
 mod counts;
+mod keys;
 mod lookups;
 mod place;
 mod verify;

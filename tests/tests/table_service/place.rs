@@ -100,6 +100,15 @@ outputs: [{{topic: {output}, schema: reading.avsc}}]
         Ok(self.producer.flush(DEADLINE)?)
     }
 
+    /// Writes a record whose key has these bytes, without headers, as any client may.
+    pub(crate) fn write_raw(&mut self, key: &[u8], text: &str) -> Result<()> {
+        let value = Writer::framed(self.schemas.1).string(text).long(0).finish();
+        let record = BaseRecord::to(&self.input).key(key).payload(&value);
+        self.producer.send(record).map_err(|(error, _)| error)?;
+        #[expect(clippy::disallowed_methods, reason = "a producer without transactions")]
+        Ok(self.producer.flush(DEADLINE)?)
+    }
+
     /// Writes the file of another instance, which ends with other settings.
     pub(crate) fn settings(&self, host: &str, settings: &str) -> Result<()> {
         let text = std::fs::read_to_string(self.directory.path().join("table.yaml"))?;

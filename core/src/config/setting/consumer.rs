@@ -3,7 +3,7 @@
 use super::super::choice::{
     AssignmentStrategy, AutoOffsetReset, Choice, DeleteMarker, GroupProtocol,
 };
-use super::Kind::{Directory, Flag, Megabytes, OneOf, Text, Time, Topics, Whole};
+use super::Kind::{Directory, Flag, Megabytes, OneOf, Text, Time, Times, Topics, Whole};
 use super::WhenUnset::{Off, Use};
 use super::{Section, Setting, Unit};
 
@@ -30,15 +30,28 @@ pub(super) const TOPICS: Section = Section {
             "NU_PRODUCE_RETRY_TOPICS",
             Topics,
             Off,
-            "Where `produce_retry` sends a message when its retries on its own topic are used up.",
-            "orders-retry-5m",
+            "Where `produce_retry` sends a message when its retries on its own topic are used up: \
+                the first of these, from the first the second, and so on; after the last it has \
+                failed. The same list serves the deployments that read them.",
+            "orders-retry1,orders-retry2",
+        ),
+        Setting::added(
+            "NU_RETRY_DELAYS_MINUTES",
+            Times { unit: Unit::Minutes, min: 0.0, max: 525_600.0 },
+            Off,
+            "How old a message of each of NU_PRODUCE_RETRY_TOPICS must be before whoever consumes \
+                that topic handles it; for those topics instead of \
+                NU_CONSUMER_TIMESTAMP_OFFSET_MINUTES.",
+            "5,30",
         ),
         Setting::original(
             "NU_PRODUCE_FAILURE_TOPICS",
             Topics,
             Off,
-            "Where `produce_failure`, undecodable values and NU_ERROR_POLICY=dead_letter send a \
-                message.",
+            "Where `produce_failure`, undecodable values, outputs too large or refused by the \
+                broker, and NU_ERROR_POLICY=dead_letter send a message. One topic. A message is \
+                sent on whatever its size, so the topic's max.message.bytes is to be that of the \
+                input.",
             "orders-failure",
         ),
         Setting::original(
@@ -224,8 +237,8 @@ pub(super) const LATER: Section = Section {
             OneOf(DeleteMarker::NAMES),
             Use("tombstone"),
             "Table app: how a delete is written to the changelog. `original` writes nubium-utils' \
-                `-DELETED-`, which compaction keeps for ever: only while Python instances read the \
-                same changelog. Both are understood.",
+                `\"-DELETED-\"`, which compaction keeps for ever: only while Python instances read \
+                the same changelog. Both are understood.",
             "original",
         ),
         Setting::added(

@@ -58,6 +58,16 @@ pub enum Unit {
     Minutes,
 }
 
+impl Unit {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Milliseconds => "milliseconds",
+            Self::Seconds => "seconds",
+            Self::Minutes => "minutes",
+        }
+    }
+}
+
 /// Tells what a setting accepts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
@@ -74,6 +84,15 @@ pub enum Kind {
     },
     /// A length of time.
     Time {
+        /// What 1 means.
+        unit: Unit,
+        /// The smallest accepted.
+        min: f64,
+        /// The largest accepted.
+        max: f64,
+    },
+    /// Lengths of time, separated by commas.
+    Times {
         /// What 1 means.
         unit: Unit,
         /// The smallest accepted.
@@ -116,12 +135,10 @@ impl Kind {
             Self::Flag => "true or false (also 1/0, yes/no, on/off)".into(),
             Self::Whole { min, max } => format!("a whole number from {min} to {max}"),
             Self::Time { unit, min, max } => {
-                let unit = match unit {
-                    Unit::Milliseconds => "milliseconds",
-                    Unit::Seconds => "seconds",
-                    Unit::Minutes => "minutes",
-                };
-                format!("{unit}, a number from {min} to {max}")
+                format!("{}, a number from {min} to {max}", unit.name())
+            }
+            Self::Times { unit, min, max } => {
+                format!("{}, numbers from {min} to {max} separated by commas", unit.name())
             }
             Self::Megabytes { min, max } => {
                 format!("megabytes (2^20 bytes), a number from {min} to {max}")

@@ -1,6 +1,6 @@
 //! Settings of what is produced, and of what follows when that fails.
 
-use super::super::choice::{Choice, Compression, ErrorPolicy};
+use super::super::choice::{Choice, Compression, ErrorPolicy, MissingHeaders};
 use super::Kind::{Megabytes, OneOf, Time, Whole};
 use super::WhenUnset::Use;
 use super::{Section, Setting, Unit};
@@ -30,8 +30,9 @@ pub(super) const PRODUCER: Section = Section {
             "NU_PRODUCER_MESSAGE_MAX_MB",
             Megabytes { min: 0.001, max: 953.0 },
             Use("1"),
-            "The largest message that may be produced (message.max.bytes). The topic's own limit, \
-                max.message.bytes, must allow it too.",
+            "The largest record that the app may produce; what is larger is an error of its \
+                message. The topic's own limit, max.message.bytes, must allow it too. Messages \
+                that go to retry and failure topics as they are may be larger.",
             "2",
         ),
         Setting::added(
@@ -92,6 +93,16 @@ pub(super) const ERRORS: Section = Section {
             Use("10000"),
             "The longest wait between two attempts.",
             "30000",
+        ),
+        Setting::added(
+            "NU_MISSING_HEADERS",
+            OneOf(MissingHeaders::NAMES),
+            Use("make"),
+            "A message without the header `guid`. `make` gives it one of its topic, partition and \
+                offset, the same whenever it is read, and what is produced without \
+                `last_updated_by` gets NU_APP_NAME. `require` is nubium-utils' rule: it is an \
+                error of the message, which goes to NU_PRODUCE_FAILURE_TOPICS or stops the app.",
+            "require",
         ),
     ],
 };

@@ -158,6 +158,8 @@ const SINGLE: &[(&str, &str, &str)] = &[
     ("NU_OUTBOX_MAX_MB", "1000", "too large"),
     ("NU_OUTBOX_MAX_AGE_MILLISECONDS", "100ms", "milliseconds, a number"),
     ("NU_ERROR_POLICY", "ignore", "one of stop, dead_letter"),
+    ("NU_MISSING_HEADERS", "drop", "one of make, require"),
+    ("NU_RETRY_DELAYS_MINUTES", "5,soon", "numbers from 0 to 525600"),
     ("NU_ERROR_RETRY_MAX", "-1", "a whole number from 0"),
     (BACKOFF, "0", "milliseconds, a number from 1"),
     (BACKOFF_MAX, "x", "milliseconds, a number from 1"),
@@ -191,6 +193,17 @@ type Changes = &'static [(&'static str, &'static str)];
 /// Settings that are refused only together, and the one that is then named.
 const TOGETHER: &[(Changes, &str, &str)] = &[
     (&[("NU_ERROR_POLICY", "dead_letter")], FAILURE, "a topic for the messages that fail"),
+    (&[(FAILURE, "failed,other")], FAILURE, "one topic"),
+    (
+        &[(FAILURE, "late"), ("NU_PRODUCE_RETRY_TOPICS", "soon,late")],
+        FAILURE,
+        "none of the retry topics",
+    ),
+    (
+        &[("NU_RETRY_DELAYS_MINUTES", "5"), ("NU_PRODUCE_RETRY_TOPICS", "soon,late")],
+        "NU_RETRY_DELAYS_MINUTES",
+        "as many times as there are retry topics",
+    ),
     (&[("NU_CONSUME_TOPICS", "in"), (FAILURE, "in")], FAILURE, "does not consume"),
     (&[(HEARTBEAT, "31")], SESSION, "at least three times"),
     (&[(CLUSTERS, UNSET), (CLUSTERS_YAML, "/nowhere/c.yaml")], CLUSTERS_YAML, "no such file"),

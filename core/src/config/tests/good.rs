@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::config::{
-    AssignmentStrategy, AutoOffsetReset, ErrorPolicy, LogLevel, PushAuth, SaslMechanism,
-    SecurityProtocol, Source, WhenUnset, settings,
+    AssignmentStrategy, AutoOffsetReset, ErrorPolicy, LogLevel, MissingHeaders, PushAuth,
+    SaslMechanism, SecurityProtocol, Source, WhenUnset, settings,
 };
 
 use super::{UNSET, good};
@@ -50,6 +50,7 @@ fn new_settings_have_quiet_defaults() {
     assert_eq!(config.outbox.max_age, Duration::from_millis(100));
     assert_eq!(config.errors.policy, ErrorPolicy::Stop);
     assert_eq!(config.errors.retry_max, 0);
+    assert_eq!(config.errors.missing_headers, MissingHeaders::Make);
     assert_eq!(config.operation.probe, None);
     assert_eq!(config.consumer.group_instance_id, None);
     assert!(config.registry.auto_register);
@@ -84,6 +85,7 @@ fn every_example_and_default_of_the_table_is_accepted() {
             "NU_KAFKA_SSL_CERTIFICATE_LOCATION" => vec![("NU_KAFKA_SSL_KEY_LOCATION", file)],
             "NU_KAFKA_SSL_KEY_LOCATION" => vec![("NU_KAFKA_SSL_CERTIFICATE_LOCATION", file)],
             "NU_ERROR_POLICY" => vec![("NU_PRODUCE_FAILURE_TOPICS", "failed")],
+            "NU_RETRY_DELAYS_MINUTES" => vec![("NU_PRODUCE_RETRY_TOPICS", "one,two")],
             // The example is a map of topics, which the YAML file above is not.
             "NU_TOPIC_CONFIGS_YAML" => continue,
             _ => vec![],

@@ -229,6 +229,7 @@ fn a_message_that_must_be_handled_alone_ends_the_growth() {
         .max_count(1),
         0,
     );
+    driver.missing_headers = crate::config::MissingHeaders::Require;
     driver.input("in", 1, LONG).unwrap();
     for n in 0..5_i64 {
         driver.send("in", 0, "key", &n).unwrap();

@@ -2,6 +2,7 @@
 
 use super::batch::copy_all;
 use super::{check, driver};
+use crate::config::MissingHeaders;
 use crate::driver::{Driver, Fault, Step};
 use crate::engine::ErrorPolicy;
 use crate::error::Exception;
@@ -134,6 +135,7 @@ fn a_batch_that_grew_is_bisected_as_it_is() {
 fn what_cannot_be_decoded_or_has_no_guid_costs_its_neighbours_nothing() {
     let pattern = Batch::new(async |batch: &BatchTransaction<'_>| copy_all(batch));
     let mut driver = dead_letters(pattern.max_count(100).max_time(Duration::ZERO), 10);
+    driver.missing_headers = MissingHeaders::Require;
     let value = Some(b"\x01not avro".to_vec());
     let broken =
         MessageBody { value, headers: vec![Header::new("guid", "g")], ..Default::default() };

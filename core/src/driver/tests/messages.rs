@@ -1,11 +1,13 @@
 //! One message at a time: errors, headers, retries and failures.
 
 use super::{copy, driver};
+use crate::config::MissingHeaders;
+use crate::driver::{Driver, Fault, Step};
 use crate::engine::ErrorPolicy;
 use crate::error::Exception;
 use crate::headers::Header;
 use crate::message::MessageBody;
-use crate::pattern::Single;
+use crate::pattern::{Pattern, Single};
 use crate::record::Record;
 use crate::retry::RetryRoutes;
 use crate::transaction::Transaction;
@@ -108,6 +110,7 @@ fn headers_pass_through_are_overridden_dropped_and_required() {
         }),
         0,
     );
+    driver.missing_headers = MissingHeaders::Require;
     let headers = ["guid", "last_updated_by", "extra"].map(|n| Header::new(n, n)).to_vec();
     driver.send("in", 0, "k", &7_i64).unwrap();
     let mut body = MessageBody { headers: headers.clone(), ..MessageBody::default() };
@@ -121,11 +124,80 @@ fn headers_pass_through_are_overridden_dropped_and_required() {
 }
 
 #[test]
-fn a_consumed_message_without_guid_is_an_error() {
+fn a_consumed_message_without_guid_is_an_error_where_the_setting_says_so() {
+    for topic in [false, true] {
+        let mut driver = driver(copy(), 0);
+        driver.missing_headers = MissingHeaders::Require;
+        driver.send_raw("in", 0, MessageBody::default());
+        if topic {
+            // Under the policy `stop` too: it would stop at this message for ever.
+            driver.retry.failure_topics = vec!["failed".into()];
+            driver.run().unwrap();
+            assert!(driver.delivered("failed")[0].header("exception").unwrap().contains("guid"));
+        } else {
+            let error = format!("{:#}", driver.run().unwrap_err());
+            assert!(error.contains("guid") && error.contains("in[0], offset 0"), "{error}");
+        }
+    }
+}
+
+/// A message whose value is 7 and that has these headers.
+fn bare(driver: &mut Driver<impl Pattern>, headers: Vec<Header>) -> MessageBody {
+    driver.send("in", 1, "k", &7_i64).unwrap();
+    let body = driver.broker.borrow().log("in").next().unwrap().1.clone();
+    MessageBody { headers, ..body }
+}
+
+#[test]
+fn headers_that_are_missing_are_made_and_are_the_same_after_a_replay() {
     let mut driver = driver(copy(), 0);
+    let null = Header { name: "guid".into(), value: None };
+    let own = Header::new("guid", "own");
+    let other = Header::new("other", b"\xff".to_vec());
+    for headers in [vec![], vec![null], vec![own, other.clone(), other.clone()]] {
+        let body = bare(&mut driver, headers);
+        driver.send_raw("in", 0, body);
+    }
+    driver.fail(Step::Commit, 1, Fault::Abort);
+    driver.run().unwrap();
+    let out = driver.delivered("out");
+    let made = |offset| crate::headers::made_guid("in", 0, offset);
+    let guids: Vec<_> = out[..3].iter().map(|d| d.header("guid").unwrap().to_owned()).collect();
+    assert_eq!(guids, [made(0), made(1), "own".to_owned()]);
+    assert!(out[..3].iter().all(|d| d.header("last_updated_by") == Some("driver")));
+    let others = out[2].body.headers.iter().filter(|header| **header == other).count();
+    assert_eq!(others, 2, "twice, and no text");
+}
+
+#[test]
+fn a_made_guid_goes_with_the_message_to_the_failure_topic() {
+    let mut driver = driver(
+        Single(async |tx: &Transaction<'_>| {
+            let guid = tx.message().header("guid").unwrap_or_default().to_owned();
+            tx.produce_failure(Some(&Exception::new("Seen", guid)))
+        }),
+        0,
+    );
+    driver.retry.failure_topics = vec!["failed".into()];
     driver.send_raw("in", 0, MessageBody::default());
-    let error = format!("{:#}", driver.run().unwrap_err());
-    assert!(error.contains("guid") && error.contains("in[0], offset 0"), "{error}");
+    driver.run().unwrap();
+    let made = crate::headers::made_guid("in", 0, 0);
+    let failed = &driver.delivered("failed")[0];
+    assert_eq!(failed.header("guid"), Some(&*made));
+    assert!(failed.header("exception").unwrap().contains(&made), "the function sees it too");
+    assert_eq!(failed.header("last_updated_by"), Some("driver"));
+}
+
+#[test]
+fn a_value_asked_of_a_tombstone_goes_to_the_failure_topic_under_any_policy() {
+    let mut driver = driver(copy(), 3);
+    driver.retry.failure_topics = vec!["failed".into()];
+    driver.send_raw("in", 0, MessageBody::default());
+    driver.run().unwrap();
+    assert_eq!(driver.values::<i64>("out").unwrap(), [0, 2, 1]);
+    let failed = &driver.delivered("failed")[0];
+    assert_eq!((&failed.body.key, &failed.body.value), (&None, &None));
+    assert!(failed.header("exception").unwrap().contains("NullValue"));
 }
 
 #[test]
@@ -151,6 +223,24 @@ fn retry_goes_to_the_same_topic_then_the_next_then_to_failure() {
     driver.send("in", 1, "key", &1_i64).unwrap();
     driver.run().unwrap();
     assert!(driver.delivered("failed")[0].header("exception").unwrap().contains("Busy"));
+}
+
+#[test]
+fn a_message_is_retried_along_the_chain() {
+    let mut driver = driver(
+        Single(async |tx: &Transaction<'_>| tx.produce_retry(Some(&Exception::new("Busy", "now")))),
+        1,
+    );
+    let chain = ["retry1", "retry2", "retry3"];
+    chain.iter().for_each(|topic| driver.input(topic, 1, super::LONG).unwrap());
+    driver.retry.retry_topics = chain.map(str::to_owned).to_vec();
+    driver.retry.failure_topics = vec!["failed".into()];
+    driver.fail(Step::Commit, 3, Fault::Abort);
+    driver.run().unwrap();
+    for topic in chain {
+        assert_eq!(driver.delivered(topic).len(), 1, "{topic}");
+    }
+    assert_eq!(driver.delivered("failed").len(), 1);
 }
 
 #[test]

@@ -5,14 +5,18 @@ mod batch;
 mod batch_errors;
 mod messages;
 mod model;
+mod refused;
 mod table;
 
 use super::{Driver, Fault, Step};
 use crate::message::{Message, MessageBody};
 use crate::pattern::{Pattern, Single, Take};
 use crate::record::Record;
+use crate::topic::Topic;
 use crate::transaction::Transaction;
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 const LONG: &str = r#""long""#;
@@ -46,20 +50,23 @@ fn check<P: Pattern>(driver: &Driver<P>, inputs: i64) {
 
 #[test]
 fn every_fault_at_every_step_still_counts_every_input_once() {
-    use Fault::{Crash, Fatal, Fence, Lose, Rebalance, Timeout};
-    use Step::{Begin, Commit, Committed, Fetch, InitProducer, Send, SendOffsets, Serve};
-    let steps =
-        [InitProducer, Begin, SendOffsets, Send, Commit, Committed, Step::Abort, Serve, Fetch];
-    let faults = [Fault::Abort, Timeout, Fence, Fatal, Rebalance, Lose, Crash];
+    use Fault::{Crash, Fatal, Fence, LateStores, Lose, LoseOne, Rebalance, Timeout};
+    use Fault::{RefusePauses, RefuseSeeks, RevokeOne};
+    use Step::{Begin, Commit, Committed, Fetch, InitProducer, Seek, Send, SendOffsets, Serve};
+    let begins = [InitProducer, Begin, SendOffsets, Send, Commit, Committed];
+    let steps = begins.into_iter().chain([Step::Abort, Serve, Fetch, Seek]);
+    let whole = [Fault::Abort, Timeout, Fence, Fatal, Rebalance, Lose, Crash];
+    let faults = whole.into_iter().chain([RevokeOne(0), RevokeOne(1), LoseOne(0), LoseOne(1)]);
+    let faults = faults.chain([RefuseSeeks(2), RefusePauses(2), LateStores(3)]);
     for step in steps {
-        for fault in faults {
+        for fault in faults.clone() {
             if step == InitProducer && fault == Fault::Abort {
                 continue; // Not an answer that call has.
             }
             for nth in 1..=4 {
                 let mut driver = driver(copy(), 20);
                 driver.fail(step, nth, fault);
-                if step == Step::Abort {
+                if matches!(step, Step::Abort | Seek) {
                     driver.fail(Send, 2, Fault::Abort);
                 }
                 let first = driver.run();
@@ -79,7 +86,7 @@ fn every_fault_at_every_step_still_counts_every_input_once() {
 fn pairs_of_faults_still_count_every_input_once() {
     use Fault::*;
     let steps = [Step::SendOffsets, Step::Send, Step::Commit, Step::Committed, Step::Serve];
-    let faults = [Abort, Timeout, Fatal, Rebalance, Lose, Crash];
+    let faults = [Abort, Timeout, Fatal, Rebalance, Lose, Crash, RevokeOne(1), LoseOne(0)];
     for (a, fault_a) in steps.iter().flat_map(|s| faults.iter().map(move |f| (*s, *f))) {
         for (b, fault_b) in steps.iter().flat_map(|s| faults.iter().map(move |f| (*s, *f))) {
             let mut driver = driver(copy(), 12);
@@ -234,6 +241,22 @@ fn a_message_waits_until_it_is_old_enough_and_nothing_else_waits_for_it() {
 }
 
 #[test]
+fn a_retry_topic_has_an_age_of_its_own() {
+    let mut driver = driver(copy(), 2);
+    driver.input("later", 1, LONG).unwrap();
+    driver.settings.topic_ages = vec![(Topic::named("later"), Duration::from_millis(30))];
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let young = driver.broker.borrow().log("in").next().map(|(_, body)| body.clone()).unwrap();
+    let timestamp = Some(i64::try_from(now.as_millis()).unwrap());
+    driver.send_raw("in", 0, MessageBody { timestamp, ..young.clone() });
+    driver.send_raw("later", 0, MessageBody { timestamp, ..young });
+    driver.run().unwrap();
+    let then = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    assert!(then.as_millis() - now.as_millis() >= 30, "handled after {:?}", then - now);
+    assert_eq!(driver.values::<i64>("out").unwrap(), [0, 0, 0, 1]);
+}
+
+#[test]
 fn a_partition_that_waits_for_a_young_message_comes_back_awake() {
     for fault in [Fault::Rebalance, Fault::Lose] {
         let mut driver = driver(copy(), 2);
@@ -308,4 +331,61 @@ fn a_young_message_whose_partition_cannot_be_held_is_not_passed_over() {
         driver.run().unwrap();
         assert_eq!(driver.values::<i64>("out").unwrap(), [0, 1, 0, 0], "{fault:?}");
     }
+}
+
+/// What retention deletes before it is read is lost, and nothing else is lost or doubled by it.
+#[test]
+fn an_offset_that_retention_has_deleted_moves_its_partition_alone() {
+    for (step, nth) in [(Step::Fetch, 1), (Step::Commit, 1), (Step::Serve, 3), (Step::Seek, 1)] {
+        for count in [1, 3, 20] {
+            let mut driver = driver(copy(), 20);
+            driver.fail(Step::Send, 4, Fault::Abort);
+            driver.fail(step, nth, Fault::Retention(count));
+            driver.run().unwrap();
+            let values = driver.values::<i64>("out").unwrap();
+            let of = |partition| values.iter().copied().filter(move |n| n % 2 == partition);
+            for partition in [0, 1] {
+                let found: Vec<_> = of(partition).collect();
+                assert!(found.is_sorted_by(|a, b| a < b), "{step:?} {count}: {found:?}");
+                let left = (0..20).filter(|n| n % 2 == partition).skip(count as usize);
+                left.for_each(|n| assert!(found.contains(&n), "{step:?} {count}: no {n}"));
+                let committed = driver.committed("in", partition as i32);
+                assert_eq!(committed, Some(10), "{step:?} {nth}, {count}");
+            }
+        }
+    }
+}
+
+/// Blocks in every function, which the loop cannot help; between them the group is served.
+#[test]
+fn the_group_is_served_between_functions_that_block() {
+    let units = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&units);
+    let mut driver = driver(
+        Single(async move |_: &Transaction<'_>| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            std::thread::sleep(Duration::from_millis(40));
+            Ok(())
+        }),
+        30,
+    );
+    driver.settings.bounds.count = 1_000;
+    driver.broker.borrow_mut().units = Some(units);
+    driver.run().unwrap();
+    let served = driver.broker.borrow().served.clone();
+    let between = served.windows(2).map(|two| two[1] - two[0]).max().unwrap_or(30);
+    // 100 ms and the unit at hand; on a slower machine fewer.
+    assert!(between <= 4, "{between} units without a look at the group: {served:?}");
+}
+
+#[test]
+fn a_back_off_with_first_positions_in_the_outbox_does_not_spin() {
+    let mut driver = driver(copy(), 0);
+    driver.start_at_latest();
+    driver.settings.backoff = (Duration::from_millis(100), Duration::from_millis(100));
+    driver.fail(Step::SendOffsets, 1, Fault::Abort);
+    driver.run().unwrap();
+    assert_eq!(driver.committed("in", 0), Some(0));
+    let turns = driver.broker.borrow().steps[&Step::Serve];
+    assert!(turns < 60, "{turns} turns for a wait of 100 ms");
 }

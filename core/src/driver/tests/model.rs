@@ -55,10 +55,16 @@ impl Random {
         }
     }
 
-    fn schedule(&mut self) -> Vec<(u64, Fault)> {
+    /// With `lossy`, retention deletes something too.
+    fn schedule(&mut self, lossy: bool) -> Vec<(u64, Fault)> {
         // The beginning is worth as much as all the rest: there first positions are not committed.
         let (faults, steps) = (1 + self.below(6), [STEPS / 6, STEPS][self.below(2) as usize]);
-        (0..faults).map(|_| (1 + self.below(steps), self.fault())).collect()
+        let mut all: Vec<_> = (0..faults).map(|_| (1 + self.below(steps), self.fault())).collect();
+        if lossy {
+            let count = 1 + self.below(6) as u32;
+            all.insert(0, (1 + self.below(steps), Fault::Retention(count)));
+        }
+        all
     }
 }
 
@@ -88,7 +94,11 @@ struct Model<P> {
     driver: Driver<P>,
     /// What each partition's output is to be.
     expected: Vec<Vec<i64>>,
+    /// The inputs that are to be in the failure topic.
+    failed: Vec<i64>,
     members: usize,
+    /// Retention deletes some of the inputs.
+    lossy: bool,
 }
 
 impl<P: Pattern> Model<P> {
@@ -110,7 +120,24 @@ impl<P: Pattern> Model<P> {
             *count += 1;
             expected[partition as usize].push(if counts { *count } else { n });
         }
-        Self { driver, expected, members }
+        Self { driver, expected, failed: Vec::new(), members, lossy: false }
+    }
+
+    /// Lets the broker refuse the output of every fifth input.
+    fn refusing(mut self) -> Self {
+        self.driver.refuse(|topic, body| {
+            // A long below 64 is one byte behind five that name the schema.
+            topic == "out" && body.value.as_ref().is_some_and(|value| value[5] / 2 % 5 == 0)
+        });
+        self.driver.retry.failure_topics = vec!["failed".into()];
+        self.failed = (0..INPUTS).filter(|n| n % 5 == 0).collect();
+        self.expected.iter_mut().for_each(|values| values.retain(|n| n % 5 != 0));
+        self
+    }
+
+    /// Lets retention delete inputs before they are read, or after.
+    fn lossy(self) -> Self {
+        Self { lossy: true, ..self }
     }
 
     /// Tries `runs` orders.
@@ -118,7 +145,8 @@ impl<P: Pattern> Model<P> {
         let start = std::env::var("NUBIUM_MODEL_SEED").ok().and_then(|s| s.parse().ok());
         let fresh = self.driver.broker.borrow().begin_anew(&[]);
         for seed in start.unwrap_or(1)..start.unwrap_or(1) + runs {
-            let schedule = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1).schedule();
+            let schedule =
+                Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1).schedule(self.lossy);
             let Err(why) = self.play(&fresh, &schedule) else { continue };
             let (shortest, why) = self.shorten(&fresh, schedule, why);
             panic!("{name}, seed {seed}: {why}\nThe shortest order that fails: {shortest:?}");
@@ -218,16 +246,39 @@ impl<P: Pattern> Model<P> {
             found[delivered.at.partition as usize].push(value.unwrap());
         }
         for (partition, expected) in self.expected.iter().enumerate() {
-            if &found[partition] != expected {
+            let right = match self.lossy {
+                true => self.is_kept(partition, &found[partition]),
+                false => &found[partition] == expected,
+            };
+            if !right {
                 let found = &found[partition];
                 return Err(format!("partition {partition}: {found:?}, not {expected:?}"));
             }
+            let at = TopicPartition::new("in", partition as i32);
             let committed = self.driver.committed("in", partition as i32);
-            if committed != Some(expected.len() as i64) {
+            if committed != Some(self.driver.broker.borrow().end(at)) {
                 return Err(format!("partition {partition}: committed {committed:?}"));
             }
         }
+        let mut failed = self.driver.values::<i64>("failed").map_err(|error| error.to_string())?;
+        failed.sort_unstable();
+        if failed != self.failed {
+            return Err(format!("failed: {failed:?}, not {:?}", self.failed));
+        }
         Ok(())
+    }
+}
+
+impl<P: Pattern> Model<P> {
+    /// Says whether what is found is what was expected but for what retention may have deleted:
+    /// each once, in order, and all that is left.
+    fn is_kept(&self, partition: usize, found: &[i64]) -> bool {
+        let at = TopicPartition::new("in", partition as i32);
+        let first = usize::try_from(self.driver.broker.borrow().first(at)).unwrap_or(0);
+        let expected = &self.expected[partition];
+        let known = found.iter().all(|n| expected.contains(n));
+        let left = expected.iter().skip(first).all(|n| found.contains(n));
+        known && left && found.is_sorted_by(|a, b| a < b)
     }
 }
 
@@ -290,6 +341,20 @@ fn single_messages_count_once_in_any_order_of_events() {
 fn batches_count_once_in_any_order_of_events() {
     Model::new(growing(), 1, false).hold("one member", runs(1));
     Model::new(growing(), 3, false).hold("three members", runs(2));
+}
+
+#[test]
+fn refused_outputs_cost_their_message_alone_in_any_order_of_events() {
+    Model::new(copy(), 1, false).refusing().hold("one member", runs(2));
+    Model::new(waiting(), 3, false).refusing().hold("three members that wait", runs(4));
+    Model::new(growing(), 2, false).refusing().hold("batches", runs(4));
+}
+
+#[test]
+fn retention_costs_what_it_deletes_alone_in_any_order_of_events() {
+    Model::new(copy(), 1, false).lossy().hold("one member", runs(2));
+    Model::new(waiting(), 3, false).lossy().hold("three members that wait", runs(4));
+    Model::new(growing(), 2, false).lossy().hold("batches", runs(4));
 }
 
 #[test]

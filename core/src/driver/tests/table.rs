@@ -171,7 +171,7 @@ fn deletes_are_tombstones_and_a_deleted_entry_is_gone() {
     driver.send("in", 0, "kept", &7_i64).unwrap();
     driver.run().unwrap();
     assert_eq!(driver.table_entry("gone").unwrap(), None);
-    assert_eq!(driver.table_entry("kept").unwrap().as_deref(), Some("value 7"));
+    assert_eq!(driver.table_entry("kept").unwrap().as_deref(), Some("\"value 7\""));
     assert_eq!(latest(&driver)["gone"], None);
     driver.wipe_table().unwrap();
     driver.run().unwrap();
@@ -231,5 +231,23 @@ fn messages_that_wait_for_their_store_are_dropped_by_a_rewind() {
         driver.fail(step, nth, Fault::Abort);
         driver.run().unwrap();
         check(&driver, 60, &format!("{late} turns late, {step:?} {nth} aborted"));
+    }
+}
+
+#[test]
+fn keys_of_any_bytes_have_rows_and_changelog_records_have_headers() {
+    let mut driver = driver(count(), 4);
+    let sent = driver.broker.borrow().log("in").next().unwrap().1.clone();
+    for key in [&b"plain text"[..], b"plain text", &[0xff, 1]] {
+        driver.send_raw("in", 0, MessageBody { key: Some(key.to_vec()), ..sent.clone() });
+    }
+    driver.run().unwrap();
+    let row = |key: &str| driver.table_entry(key).unwrap().unwrap_or_default();
+    assert!(row("plain text").contains('2') && row("0xff01").contains('1'));
+    let records = driver.delivered("driver__changelog");
+    assert!(!records.is_empty());
+    for record in records {
+        assert_eq!(record.header("last_updated_by"), Some("driver"));
+        assert!(record.header("guid").is_some_and(|guid| !guid.is_empty()), "{record:?}");
     }
 }

@@ -93,7 +93,7 @@ fn librdkafka_takes_the_defaults() {
         ("delivery.report.only.error", "true"),
         ("enable.idempotence", "true"),
         ("linger.ms", "0"),
-        ("message.max.bytes", "1048576"),
+        ("message.max.bytes", "100000000"),
         ("partitioner", "murmur2_random"),
         ("queue.buffering.max.messages", "100000"),
         ("retry.backoff.ms", "1"),
@@ -105,6 +105,7 @@ fn librdkafka_takes_the_defaults() {
     assert_eq!(producer.redacted(), BTreeMap::from(expected));
     assert_eq!(plain_producer.get("transactional.id"), None);
     assert_eq!(plain_producer.get("linger.ms"), Some("5"));
+    assert_eq!(plain_producer.get("message.max.bytes"), Some("1048576"));
 }
 
 #[test]

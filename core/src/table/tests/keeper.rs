@@ -315,7 +315,9 @@ fn a_store_that_another_holds_is_waited_for() {
 fn writes(list: &[(&str, Option<&str>)]) -> Arc<Writes> {
     let mut overlay = Overlay::default();
     for (key, text) in list {
-        let write = Write { text: text.map(Into::into), timestamp: 1, old_key_id: None };
+        let text = text.map(Into::into);
+        let guid = Box::default();
+        let write = Write { text, timestamp: 1, old_key_id: None, source: None, guid };
         overlay.put_complete(EntryKey { partition: 0, text: (*key).into() }, write);
     }
     overlay.take()

@@ -19,8 +19,9 @@ pub fn run(start: &Start<Settings>) -> ExitCode {
     start::end(assemble(start).map(|(app, table, lookups)| {
         let exit = app.run(async move |transaction: &Transaction<'_>| table.handle(transaction));
         // Answered until the very end, so that clients see the entries while it drains.
+        let broken = lookups.as_ref().is_some_and(LookupServer::is_broken);
         drop(lookups);
-        exit
+        if broken { Exit::HostFailed.into() } else { exit }
     }))
 }
 
@@ -55,7 +56,8 @@ fn app(
     let app = app.table();
     let lookups = settings.lookups.as_ref().map(|lookups| {
         let (name, host) = (&config.app.name, &config.app.hostname);
-        LookupServer::start(lookups, name, host, Arc::new(app.table_reader()))
+        let reader = Arc::new(app.table_reader());
+        LookupServer::start(lookups, name, host, reader, app.stop_handle())
     });
     Ok((app, Table::new(mapping, metrics)?, lookups.transpose()?))
 }

@@ -1,6 +1,8 @@
 //! Serves look-ups from a thread of its own.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -26,6 +28,7 @@ use crate::settings::Lookups;
 pub struct LookupServer {
     address: std::net::SocketAddr,
     stop: Stop,
+    broken: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -39,10 +42,11 @@ impl LookupServer {
         app: &str,
         instance: &str,
         view: Arc<dyn View>,
+        app_stop: Stop,
     ) -> anyhow::Result<Self> {
         let listener = std::net::TcpListener::bind(settings.listen)
             .with_context(|| format!("look-ups cannot listen on {}", settings.listen))?;
-        Self::start_on(listener, settings, app, instance, view)
+        Self::start_on(listener, settings, app, instance, view, app_stop)
     }
 
     /// Starts to serve on a listener that is bound already.
@@ -52,6 +56,7 @@ impl LookupServer {
         app: &str,
         instance: &str,
         view: Arc<dyn View>,
+        app_stop: Stop,
     ) -> anyhow::Result<Self> {
         let door = Door::new(&settings.access);
         let instance: Arc<str> = instance.into();
@@ -71,18 +76,30 @@ impl LookupServer {
             .build()
             .context("async runtime of look-ups")?;
         let stop = Stop::new();
-        let stopped = stop.clone();
+        let (stopped, watched) = (stop.clone(), stop.clone());
         let run = async move {
             match tokio::net::TcpListener::from_std(listener) {
                 Ok(listener) => serve(listener, router(state), limits(), stopped).await,
                 Err(error) => tracing::error!(%error, "Look-ups are not served."),
             }
         };
+        let broken = Arc::new(AtomicBool::new(false));
+        let noted = Arc::clone(&broken);
         let thread = thread::Builder::new()
             .name("nubium-lookups".into())
-            .spawn(move || runtime.block_on(run))
+            .spawn(move || {
+                if ends_by_itself(|| runtime.block_on(run), &watched) {
+                    noted.store(true, Ordering::Release);
+                    app_stop.request("look-ups are not served any more");
+                }
+            })
             .context("thread of look-ups")?;
-        Ok(Self { address, stop, thread: Some(thread) })
+        Ok(Self { address, stop, broken, thread: Some(thread) })
+    }
+
+    /// Says whether it ended although nobody asked it to.
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
     }
 
     /// Gives the address that is served.
@@ -99,6 +116,18 @@ impl Drop for LookupServer {
             let _ = thread.join();
         }
     }
+}
+
+/// Runs the server. Answers whether it ended, by a panic too, although it was not to stop: a table
+/// that looks alive and answers nobody is worse than one that is started anew.
+fn ends_by_itself(run: impl FnOnce(), stop: &Stop) -> bool {
+    let ended = std::panic::catch_unwind(AssertUnwindSafe(run));
+    let broken = !stop.requested();
+    if broken {
+        let panicked = ended.is_err();
+        tracing::error!(panicked, "Look-ups are not served any more; the table ends.");
+    }
+    broken
 }
 
 fn limits() -> Limits {
@@ -144,5 +173,19 @@ async fn partitions(
                 "silent_instances": others.silent,
             }))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_that_nobody_asked_for_is_told() {
+        let stop = Stop::new();
+        assert!(ends_by_itself(|| panic!("as told"), &stop));
+        assert!(ends_by_itself(|| {}, &stop));
+        stop.request("the table ends");
+        assert!(!ends_by_itself(|| {}, &stop));
     }
 }

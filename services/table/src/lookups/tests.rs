@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nubium_core::table::{Entry, PartitionState, Phase, Role};
+use nubium_host::Stop;
 use reqwest::{Client, Response, StatusCode, Url};
 use serde_json::{Value, json};
 
@@ -95,7 +96,8 @@ fn start(tables: &[Arc<Played>], access: &Access) -> (Vec<LookupServer>, Vec<Str
             };
             let instance = format!("table-{number}");
             let view = Arc::clone(table) as Arc<dyn View>;
-            LookupServer::start_on(listener, &settings, "people", &instance, view).expect("server")
+            LookupServer::start_on(listener, &settings, "people", &instance, view, Stop::new())
+                .expect("server")
         });
     (servers.collect(), urls)
 }
@@ -325,7 +327,8 @@ async fn instances_that_do_not_answer_are_named() {
         access: Access::Open,
     };
     let view = Played::owner_of(0, &[]) as Arc<dyn View>;
-    let server = LookupServer::start_on(listener, &settings, "people", "table-0", view);
+    let server =
+        LookupServer::start_on(listener, &settings, "people", "table-0", view, Stop::new());
     let server = server.expect("server");
     let url = format!("http://{}/partitions", server.address());
     let partitions = body(ask(&url).await).await;
