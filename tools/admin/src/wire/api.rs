@@ -83,6 +83,8 @@ api! {
         |a| vec![a.error_code];
     DescribeTransactions 0 read: DescribeTransactionsRequest -> DescribeTransactionsResponse,
         |a| a.transaction_states.iter().map(|state| state.error_code).collect();
+    // Of a producer that nobody is: see `may_use_transactional_id`.
+    EndTxn 3 read: EndTxnRequest -> EndTxnResponse, |a| vec![a.error_code];
     DescribeProducers 0 read: DescribeProducersRequest -> DescribeProducersResponse;
     WriteTxnMarkers 1 write: WriteTxnMarkersRequest -> WriteTxnMarkersResponse;
     DescribeAcls 3 read: DescribeAclsRequest -> DescribeAclsResponse;

@@ -6,4 +6,5 @@ mod drift;
 mod place;
 mod planning;
 mod refusals;
+mod rights;
 mod secure;
