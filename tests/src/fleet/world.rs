@@ -114,7 +114,9 @@ fn allow(installed: &Installed, bootstrap: &str) -> Result<()> {
         java.arg("-cp").arg(installed.kafka.join("*")).arg("org.apache.kafka.tools.AclCommand");
         java.args(["--bootstrap-server", bootstrap, "--add", "--allow-principal"]);
         java.arg(format!("User:{user}"));
-        operations.iter().for_each(|operation| drop(java.args(["--operation", operation])));
+        for operation in operations {
+            java.args(["--operation", operation]);
+        }
         run(java.args(resources)).with_context(|| format!("the rights of {user}"))?;
     }
     Ok(())

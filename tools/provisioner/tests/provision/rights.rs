@@ -16,7 +16,10 @@ use crate::secure::with_password;
 /// For a broker to hear of a change of rights.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-const TOPICS: &str = "STEM-in: {cluster: main}\nSTEM-out: {cluster: main}";
+const TOPICS: &str = "\
+STEM-in: {cluster: main, configs: {num_partitions: 2}}
+STEM-out: {cluster: main, configs: {num_partitions: 2}}
+";
 
 /// The one who may do all, and an app that may do what is planned for it.
 struct Stage {
