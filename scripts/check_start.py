@@ -120,7 +120,7 @@ def check_cache(binary, container):
 
 
 def check_dude(binary, container):
-    command = [binary, "topics"]
+    command = [binary, "topics", "list"]
     code, output = run(command, container.variables)
     if code == 0 or "127.0.0.1:1" not in output:
         fail(command, output, f"code {code}, and one for brokers that do not answer is expected")

@@ -168,7 +168,7 @@ fn scrapes(stage: &Stage, scraped: Duration) -> Result<()> {
 fn dude(stage: &Stage) -> Result<()> {
     let pods = stage.cluster.pods("dude");
     let pod = pods.first().context("there is no pod")?;
-    let process = pod.pod.exec(&["dude", "topics"])?;
+    let process = pod.pod.exec(&["dude", "topics", "list"])?;
     let status = process.wait(Duration::from_secs(60))?;
     ensure!(status.success() && process.log().contains("contact_changes"), "{}", process.log());
     Ok(())

@@ -29,7 +29,7 @@ const PIPELINE: [(&str, &str); 4] = [
 const CACHE: &str = "metrics-cache";
 /// For what was hurt to give something out again.
 const SETTLE: Duration = Duration::from_secs(6);
-const DRAIN: Duration = Duration::from_secs(180);
+const DRAIN: Duration = Duration::from_secs(90);
 /// What the funnel's program refuses.
 const BAD: [&str; 3] = ["bad-1", "bad-2", "bad-3"];
 

@@ -73,6 +73,7 @@ api! {
         |a| a.groups.iter().map(|group| group.error_code).collect();
     ConsumerGroupDescribe 1 read: ConsumerGroupDescribeRequest -> ConsumerGroupDescribeResponse,
         |a| a.groups.iter().map(|group| group.error_code).collect();
+    LeaveGroup 5 write: LeaveGroupRequest -> LeaveGroupResponse, |a| vec![a.error_code];
     OffsetFetch 7 read: OffsetFetchRequest -> OffsetFetchResponse, |a| vec![a.error_code];
     OffsetCommit 9 write: OffsetCommitRequest -> OffsetCommitResponse,
         |a| a.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).collect();

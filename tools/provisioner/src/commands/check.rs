@@ -15,6 +15,9 @@ use crate::manifest::Manifest;
 use crate::start::Start;
 use crate::terminal;
 
+mod rejoin;
+use rejoin::rejoin;
+
 /// How long to wait before looking again.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -35,6 +38,9 @@ pub(super) async fn run(manifests: &[String], options: &CheckOptions) -> Result<
     loop {
         let findings = check(&start, &apps).await;
         let fits = findings.as_ref().is_ok_and(|found| found.iter().all(|one| one.passed));
+        if fits && options.rejoin {
+            rejoin(&start, &apps).await?;
+        }
         if fits || Instant::now() >= deadline || findings.as_ref().is_err_and(stays) {
             return report(&findings?, options.json);
         }
