@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::flow::Forwarder;
 use super::http;
@@ -46,6 +46,8 @@ pub struct Cluster {
     services: Mutex<BTreeMap<String, Forwarder>>,
     made: AtomicU32,
     over: AtomicBool,
+    /// Pods that did not end as they should.
+    bad_ends: Mutex<Vec<String>>,
 }
 
 impl Cluster {
@@ -62,6 +64,7 @@ impl Cluster {
             services: Mutex::default(),
             made: AtomicU32::new(0),
             over: AtomicBool::new(false),
+            bad_ends: Mutex::default(),
         });
         for (index, service) in manifests.services.iter().filter(|s| !s.headless).enumerate() {
             let address = host.network.outside(u8::try_from(100 + index)?)?;
@@ -143,11 +146,11 @@ impl Cluster {
                     let new = self.add(&workload, ordinal)?;
                     new.until_ready()?;
                     thread::sleep(min_ready.min(workload.min_ready));
-                    self.remove(old)?;
+                    self.remove(old);
                     new
                 }
                 Kind::StatefulSet | Kind::Recreate => {
-                    self.remove(old)?;
+                    self.remove(old);
                     self.add(&workload, ordinal)?
                 }
             };
@@ -179,12 +182,12 @@ impl Cluster {
     }
 
     /// Takes a pod out of its services, asks it to end, and waits for that.
-    fn remove(&self, running: &Arc<Running>) -> Result<()> {
+    fn remove(&self, running: &Arc<Running>) {
         running.ending.store(true, Ordering::Release);
         self.tick();
-        running.stop()?;
+        // Told at the end: the story goes on without it.
+        self.end(running);
         lock(&self.pods).retain(|other| !Arc::ptr_eq(other, running));
-        Ok(())
     }
 
     /// Looks at every pod once, and tells names and services what was seen.
@@ -232,21 +235,27 @@ impl Cluster {
         self.names.set_addresses(&name, &texts);
     }
 
+    fn end(&self, running: &Running) {
+        let bad = running.stop().err().map(|error| format!("{error:#}"));
+        lock(&self.bad_ends).extend(bad);
+    }
+
     /// Stops every pod as a drained node does, all at once.
     ///
     /// # Errors
-    /// One does not end in its time.
+    /// One did not end well, now or when it was replaced.
     pub fn stop(&self) -> Result<()> {
         let pods: Vec<_> = lock(&self.pods).clone();
         pods.iter().for_each(|running| running.ending.store(true, Ordering::Release));
-        let ended = thread::scope(|scope| {
-            let ends: Vec<_> = pods.iter().map(|running| scope.spawn(|| running.stop())).collect();
-            ends.into_iter()
-                .map(|end| end.join().map_err(|_| anyhow!("a stop panicked"))?)
-                .collect()
+        thread::scope(|scope| {
+            for running in &pods {
+                scope.spawn(|| self.end(running));
+            }
         });
         self.over.store(true, Ordering::Release);
-        ended
+        let bad = lock(&self.bad_ends);
+        ensure!(bad.is_empty(), "{}", bad.join("; "));
+        Ok(())
     }
 }
 

@@ -52,6 +52,7 @@ impl Proof {
         self.note("look-ups answer through every pod", look_ups(stage, accepted));
         self.note("the scrape never missed a series", scrapes(stage, scraped));
         self.note("dude answers in its pod", dude(stage));
+        self.note("applied again, there is nothing to do", idle(stage));
         self.note("nothing started again by itself", {
             let quiet = ["provision", "dude"];
             let restarts: u32 = quiet.iter().map(|set| stage.cluster.restarts(set)).sum();
@@ -162,6 +163,16 @@ fn scrapes(stage: &Stage, scraped: Duration) -> Result<()> {
     ensure!(series.len() >= 6, "only {} instances were seen: {series:?}", series.len());
     let holes: Vec<_> = series.iter().filter(|(_, count)| *count < all).collect();
     ensure!(holes.is_empty(), "of {all} scrapes: {holes:?}");
+    Ok(())
+}
+
+/// The last plan found everything as it shall be.
+fn idle(stage: &Stage) -> Result<()> {
+    let pods = stage.cluster.pods("provision");
+    let pod = pods.first().context("there is no pod")?;
+    let log = stage.world.host.logs.join(format!("{}.provision.log", pod.pod.name));
+    let log = std::fs::read_to_string(&log)?;
+    ensure!(log.contains("Nothing to do."), log);
     Ok(())
 }
 

@@ -28,7 +28,7 @@ const PIPELINE: [(&str, &str); 4] = [
 ];
 const CACHE: &str = "metrics-cache";
 /// For what was hurt to give something out again.
-const SETTLE: Duration = Duration::from_secs(6);
+const SETTLE: Duration = Duration::from_secs(5);
 const DRAIN: Duration = Duration::from_secs(90);
 /// What the funnel's program refuses.
 const BAD: [&str; 3] = ["bad-1", "bad-2", "bad-3"];
@@ -88,6 +88,8 @@ pub fn tell(options: &Options, say: &dyn Fn(&str)) -> Result<Proof> {
     }
     say("partitions raised: provisioned, then every set rolled");
     stage.raise()?;
+    say("applied once more, with nothing changed");
+    stage.roll("provision")?;
     say("the replicas of the metrics cache replaced");
     stage.roll(CACHE)?;
     let bad: BTreeSet<_> = BAD
