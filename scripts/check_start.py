@@ -22,6 +22,8 @@ GOOD = {
     "http-receiver": "programs",
 }
 BINARY = {"provision": "nubium-provision"}
+# What optional Secrets hold; filled in by main.
+CERTIFICATES = {}
 PATIENCE = 120
 
 
@@ -47,8 +49,10 @@ class Container:
             texts = self.config[volume["configMap"]["name"]]
         else:
             # Long enough for a key, too.
-            items = volume.get("secret", {}).get("items", [])
-            texts = {item["path"]: "secret-for-the-check" for item in items}
+            secret = volume.get("secret", {})
+            texts = {item["path"]: "secret-for-the-check" for item in secret.get("items", [])}
+            if secret and "items" not in secret:
+                texts = CERTIFICATES
         for name, text in texts.items():
             # Only the map of clusters has brokers.
             if name == "clusters.yaml":
@@ -115,22 +119,53 @@ def check_cache(binary, container):
         fail(command, first + rest, f"code {code}, and 0 after a start is expected")
 
 
-def main(service, binaries, path):
-    with open(path, encoding="utf-8") as file:
-        manifests = [manifest for manifest in yaml.safe_load_all(file) if manifest]
-    kinds = ("StatefulSet", "Deployment", "Job")
-    spec = next(manifest for manifest in manifests if manifest["kind"] in kinds)["spec"]
+def check_dude(binary, container):
+    command = [binary, "topics", "list"]
+    code, output = run(command, container.variables)
+    if code == 0 or "127.0.0.1:1" not in output:
+        fail(command, output, f"code {code}, and one for brokers that do not answer is expected")
+
+
+def check_workload(manifests, spec, binaries):
     pod = spec["template"]["spec"]
+    main = pod["containers"][0]
+    if main["name"] == "done":
+        # It does nothing any more.
+        main = pod["initContainers"][0]
+    service = main["name"]
     binary = pathlib.Path(binaries) / BINARY.get(service, service)
     with tempfile.TemporaryDirectory() as root:
         claims = spec.get("volumeClaimTemplates", [])
-        container = Container(manifests, pod["containers"][0], pod, claims, pathlib.Path(root))
+        container = Container(manifests, main, pod, claims, pathlib.Path(root))
         if service == "metrics-cache":
             check_cache(binary, container)
         elif service == "provision":
             check_provision(binary, container)
+        elif service == "dude":
+            check_dude(binary, container)
         else:
             check_app(service, binary, container)
+
+
+def make_certificates():
+    """An authority, and a certificate with its key, that nobody will see."""
+    with tempfile.TemporaryDirectory() as folder:
+        key, certificate = pathlib.Path(folder, "key"), pathlib.Path(folder, "certificate")
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        command += ["-nodes", "-subj", "/CN=check", "-keyout", key, "-out", certificate]
+        subprocess.run(command, check=True, capture_output=True)
+        CERTIFICATES["tls.key"] = key.read_text("utf-8")
+        for name in ("tls.crt", "kafka-ca.pem", "registry-ca.pem", "api-ca.pem"):
+            CERTIFICATES[name] = certificate.read_text("utf-8")
+
+
+def main(binaries, path):
+    with open(path, encoding="utf-8") as file:
+        manifests = [manifest for manifest in yaml.safe_load_all(file) if manifest]
+    make_certificates()
+    for manifest in manifests:
+        if manifest["kind"] in ("StatefulSet", "Deployment"):
+            check_workload(manifests, manifest["spec"], binaries)
 
 
 if __name__ == "__main__":

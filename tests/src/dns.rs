@@ -47,7 +47,15 @@ impl NameServer {
     /// # Errors
     /// The system has no free port.
     pub fn start() -> Result<Self> {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("a name server's port")?;
+        Self::start_on((Ipv4Addr::LOCALHOST, 0).into())
+    }
+
+    /// Starts one on an address of one's choice.
+    ///
+    /// # Errors
+    /// It is taken.
+    pub fn start_on(address: SocketAddr) -> Result<Self> {
+        let socket = UdpSocket::bind(address).context("a name server's port")?;
         socket.set_read_timeout(Some(Duration::from_millis(100)))?;
         let (address, zone) = (socket.local_addr()?, Arc::new(Mutex::default()));
         let stop = Arc::new(AtomicBool::new(false));

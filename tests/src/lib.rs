@@ -13,6 +13,7 @@ pub mod checker;
 pub mod dns;
 pub mod exposition;
 pub mod faulty;
+pub mod fleet;
 pub mod install;
 pub mod kproxy;
 pub mod ledger;

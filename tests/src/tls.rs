@@ -42,6 +42,22 @@ impl Authority {
         fs::write(path, &self.pem).with_context(|| path.display().to_string())
     }
 
+    /// Issues a certificate for these names: its key, then itself, as PEM.
+    ///
+    /// # Errors
+    /// The system has no randomness left.
+    pub fn issue(&self, names: &[&str]) -> Result<String> {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let key = KeyPair::generate()?;
+        let certificate = CertificateParams::new(names)?.signed_by(&key, &self.issuer)?;
+        Ok(key.serialize_pem() + &certificate.pem())
+    }
+
+    /// Its certificate, as PEM.
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+
     fn server(&self, names: &[&str]) -> Result<ServerConfig> {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let key = KeyPair::generate()?;
@@ -68,9 +84,22 @@ impl Terminator {
     /// # Errors
     /// The system has no free port or thread.
     pub fn start(authority: &Authority, names: &[&str], server: SocketAddr) -> Result<Self> {
+        Self::start_on((Ipv4Addr::LOCALHOST, 0).into(), authority, names, server)
+    }
+
+    /// Listens on an address of one's choice.
+    ///
+    /// # Errors
+    /// As [`Terminator::start`], or the address is taken.
+    pub fn start_on(
+        address: SocketAddr,
+        authority: &Authority,
+        names: &[&str],
+        server: SocketAddr,
+    ) -> Result<Self> {
         let acceptor = TlsAcceptor::from(Arc::new(authority.server(names)?));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
+        let listener = runtime.block_on(TcpListener::bind(address))?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel::<()>();
         thread::spawn(move || {

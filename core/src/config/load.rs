@@ -7,6 +7,7 @@ use super::group::{
     App, BasicAuth, Consumer, Errors, Log, MetricsPush, Operation, Outbox, Producer, PushAuth,
     Registry, Routes, Table,
 };
+use super::instance::group_instance_id;
 use super::problem::Problems;
 use super::raw::Raw;
 use super::reader::Reader;
@@ -113,10 +114,7 @@ fn read_consumer(reader: &mut Reader, hostname: &str) -> Consumer {
         queue_max_bytes: reader.bytes("NU_CONSUMER_MESSAGE_QUEUE_MAX_MB"),
         group_protocol: reader.choice("NU_CONSUMER_GROUP_PROTOCOL"),
         assignment_strategy: reader.choice("NU_CONSUMER_ASSIGNMENT_STRATEGY"),
-        group_instance_id: match instance.as_deref() {
-            Some("hostname") => Some(hostname.to_owned()),
-            _ => instance,
-        },
+        group_instance_id: group_instance_id(instance, hostname),
         batch_max_count: reader.whole("NU_CONSUMER_DEFAULT_BATCH_CONSUME_MAX_COUNT"),
         batch_max_time: reader.time("NU_CONSUMER_DEFAULT_BATCH_CONSUME_MAX_TIME_SECONDS"),
         batch_max_bytes: reader.bytes("NU_BATCH_MAX_MB"),

@@ -11,6 +11,7 @@ mod cluster;
 mod cross;
 mod document;
 mod group;
+mod instance;
 mod load;
 mod page;
 mod parse;
@@ -39,6 +40,7 @@ pub use self::group::{
     App, BasicAuth, Consumer, Errors, Log, MetricsPush, Operation, Outbox, Producer, PushAuth,
     Registry, Routes, Table,
 };
+pub use self::instance::{Instance, numbered};
 pub use self::page::settings_page;
 pub use self::problem::{Problem, Problems, Warning};
 pub use self::properties::Properties;

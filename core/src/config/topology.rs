@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::cluster::{self, Cluster};
 use super::group::Registry;
+use super::instance::{Instance, group_instance_id};
 use super::load;
 use super::problem::{Problem, Problems, Warning};
 use super::raw::Raw;
@@ -24,6 +25,8 @@ pub struct Topology {
     pub topic_setting: Option<&'static str>,
     /// Where the schema registry is; none when that is not set.
     pub registry: Option<Registry>,
+    /// Which instance the settings are of; none when they name neither an app nor an instance.
+    pub instance: Option<Instance>,
     /// What looks wrong but does not prevent the start.
     pub warnings: Vec<Warning>,
 }
@@ -51,11 +54,14 @@ impl Topology {
         let given = |name: &str| raw.texts.get(name).is_some_and(|text| !text.trim().is_empty());
         let has_topics = [topic::JSON, topic::YAML].into_iter().any(given);
         let has_registry = given(REGISTRY);
+        // Every shell has a HOSTNAME, so that alone says nothing.
+        let has_instance = ["NU_HOSTNAME", "NU_APP_NAME"].into_iter().any(given);
         let mut reader = Reader::new(raw);
         let clusters = cluster::read(&mut reader);
         let topics = if has_topics { topic::read(&mut reader) } else { BTreeMap::new() };
         let topic_setting = has_topics.then(|| topic::setting_in_use(&reader));
         let registry = has_registry.then(|| load::read_registry(&mut reader));
+        let instance = if has_instance { read_instance(&mut reader) } else { None };
         if let Some(setting) = topic_setting
             && !clusters.is_empty()
         {
@@ -63,7 +69,8 @@ impl Topology {
         }
         match reader.problems.is_empty() {
             true => {
-                Ok(Self { clusters, topics, topic_setting, registry, warnings: reader.warnings })
+                let warnings = reader.warnings;
+                Ok(Self { clusters, topics, topic_setting, registry, instance, warnings })
             }
             false => Err(Problems(reader.problems)),
         }
@@ -90,6 +97,13 @@ impl Topology {
             }
         })
     }
+}
+
+fn read_instance(reader: &mut Reader) -> Option<Instance> {
+    let hostname = reader.optional_text("NU_HOSTNAME")?;
+    let given = reader.optional_text("NU_CONSUMER_GROUP_INSTANCE_ID");
+    let group_instance_id = group_instance_id(given, &hostname);
+    Some(Instance { hostname, threads: reader.small("NU_APP_THREADS"), group_instance_id })
 }
 
 fn check_clusters(
@@ -138,6 +152,22 @@ mod tests {
         let topology = load(&[CLUSTERS, ("NU_TOPIC_CONFIGS_JSON", topics)]).unwrap();
         assert_eq!(topology.topics.keys().collect::<Vec<_>>(), ["in"]);
         assert_eq!(topology.topic_setting, Some("NU_TOPIC_CONFIGS_JSON"));
+    }
+
+    #[test]
+    fn an_instance_is_who_the_app_would_be() {
+        let of = |vars: &[(&str, &str)]| {
+            let vars = [&[CLUSTERS], vars].concat();
+            load(&vars).unwrap().instance
+        };
+        assert_eq!(of(&[("HOSTNAME", "laptop")]), None);
+        let named = of(&[("NU_APP_NAME", "a"), ("HOSTNAME", "a-0")]).unwrap();
+        assert_eq!(named.transactional_ids(), ["a-0"]);
+        assert!(named.members().is_empty());
+        let member = ("NU_CONSUMER_GROUP_INSTANCE_ID", "hostname");
+        let own = of(&[("NU_HOSTNAME", "ns.a-0"), ("NU_APP_THREADS", "2"), member]).unwrap();
+        assert_eq!(own.transactional_ids(), ["ns.a-0", "ns.a-0-1"]);
+        assert_eq!(own.members(), own.transactional_ids());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 
-use crate::config::{Choice, Cluster, Config, GroupProtocol, REDACTED, Secret};
+use crate::config::{Choice, Cluster, Config, GroupProtocol, REDACTED, Secret, numbered};
 
 #[cfg(test)]
 mod tests;
@@ -69,10 +69,6 @@ impl fmt::Debug for ClientProperties {
 /// It is the transactional.id, so it must stay the same when the instance comes back.
 pub fn instance_name(config: &Config, thread: u32) -> String {
     numbered(&config.app.hostname, thread)
-}
-
-fn numbered(name: &str, thread: u32) -> String {
-    if thread == 0 { name.to_owned() } else { format!("{name}-{thread}") }
 }
 
 /// Gives the properties of the consumer of one exactly-once loop.

@@ -55,9 +55,40 @@ fn main() -> ExitCode {
         tally.failed += 1;
     }
     drop(services);
+    // Not with a filter of tests: these are no tests of a name.
+    if env::args_os().len() == 1 {
+        tally.step("manifests", || run(&mut deployed("scripts/check-deploy")?));
+        tally.fleet();
+    }
     tally.judge_ignored(env::var_os("CI").is_some());
     say(&format!("{} passed, {} failed", tally.passed, tally.failed));
     if tally.failed == 0 && tally.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A script that takes the binaries from where this one is.
+fn deployed(script: &str) -> Result<Command> {
+    let here = env::current_exe()?;
+    let mut command = Command::new(script);
+    command.env("BINARIES", here.parent().context("this program is nowhere")?);
+    Ok(command)
+}
+
+/// Runs the fleet, and adds up what it counts.
+fn fleet(tally: &mut Tally) -> Result<()> {
+    let mut child = deployed("scripts/test-fleet")?.stdout(Stdio::piped()).spawn()?;
+    let output = child.stdout.take().context("the fleet has no output")?;
+    let mut ran = Tally::default();
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        ran.add_line(&line);
+        say(&line);
+    }
+    let status = child.wait()?;
+    tally.add(ran);
+    if !status.success() && ran.failed == 0 {
+        bail!("scripts/test-fleet ended with {status}");
+    }
+    Ok(())
 }
 
 fn test(services: Option<&Services>, tally: &mut Tally) -> Result<()> {
@@ -109,6 +140,17 @@ impl Tally {
                 self.failed += 1;
                 say(&format!("{name}: FAILED ({seconds} s): {error:#}"));
             }
+        }
+    }
+
+    /// Runs the fleet where that can be done: pods need namespaces, and those root.
+    fn fleet(&mut self) {
+        if !rustix::process::geteuid().is_root() {
+            say("fleet: needs root");
+            self.ignored += 1;
+        } else if let Err(error) = fleet(self) {
+            say(&format!("fleet: {error:#}"));
+            self.failed += 1;
         }
     }
 

@@ -6,6 +6,7 @@ use bytes::{Buf as _, Bytes};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::consumer_group_describe_response as consumer;
 use kafka_protocol::messages::describe_groups_response as classic;
+use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
@@ -15,8 +16,8 @@ use kafka_protocol::messages::offset_delete_request::{
 use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
 use kafka_protocol::messages::{
     ConsumerGroupDescribeRequest, ConsumerProtocolAssignment, DeleteGroupsRequest,
-    DescribeGroupsRequest, GroupId, ListGroupsRequest, OffsetCommitRequest, OffsetDeleteRequest,
-    OffsetFetchRequest,
+    DescribeGroupsRequest, GroupId, LeaveGroupRequest, ListGroupsRequest, OffsetCommitRequest,
+    OffsetDeleteRequest, OffsetFetchRequest,
 };
 use kafka_protocol::protocol::Decodable as _;
 use nubium_core::topic::TopicPartition;
@@ -190,6 +191,30 @@ impl Admin {
             }
         }
         Ok(committed)
+    }
+
+    /// Takes static members out of a classic group by their own names, as if they had left: their
+    /// partitions go to others at once. One that is not in it is no error.
+    ///
+    /// # Errors
+    /// The broker is lost, or refuses.
+    pub async fn remove_members(&self, id: &str, names: &[String]) -> Result<(), AdminError> {
+        let what = format!("take members out of group {id}");
+        let member = |name: &String| {
+            MemberIdentity::default().with_group_instance_id(Some(name.clone().into()))
+        };
+        let request = LeaveGroupRequest::default()
+            .with_group_id(GroupId(id.to_owned().into()))
+            .with_members(names.iter().map(member).collect());
+        let answer = self.network.ask(&what, To::Group(id.into()), &request).await?;
+        check(&what, answer.error_code, None)?;
+        for member in answer.members {
+            let gone = ResponseError::UnknownMemberId.code();
+            if member.error_code != gone {
+                check(&what, member.error_code, None)?;
+            }
+        }
+        Ok(())
     }
 
     /// Sets what a group has committed. The group must have no members: a running one would go on

@@ -3,22 +3,26 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_producers_request::TopicRequest;
 use kafka_protocol::messages::write_txn_markers_request::{
     WritableTxnMarker, WritableTxnMarkerTopic,
 };
 use kafka_protocol::messages::write_txn_markers_response::WritableTxnMarkerTopicResult;
 use kafka_protocol::messages::{
-    DescribeProducersRequest, DescribeTransactionsRequest, ListTransactionsRequest, ProducerId,
-    TransactionalId, WriteTxnMarkersRequest,
+    DescribeProducersRequest, DescribeTransactionsRequest, EndTxnRequest, ListTransactionsRequest,
+    ProducerId, TransactionalId, WriteTxnMarkersRequest,
 };
 use nubium_core::topic::TopicPartition;
 
 use crate::admin::Admin;
-use crate::error::{AdminError, Refusal, check};
+use crate::error::{AdminError, Outcome, Refusal, check};
 use crate::offset::partition_results;
 use crate::partitions::{by_topic, topic_name};
 use crate::wire::{Ask, To};
+
+/// A producer id that no broker gives out: they are counted from 0.
+const NOBODY: ProducerId = ProducerId(i64::MAX);
 
 /// Names a transactional id and what it is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,6 +146,33 @@ impl Admin {
                 .then_some(found.transaction_start_time_ms),
             partitions: partitions.collect(),
         }))
+    }
+
+    /// Tells whether the user may write with a transactional id; changes nothing.
+    ///
+    /// No request asks for that alone. So it asks to end a transaction of a producer that nobody
+    /// is: the right is looked at first, and then there is no such producer.
+    ///
+    /// # Errors
+    /// The broker is lost, or refuses for another reason.
+    pub async fn may_use_transactional_id(&self, id: &str) -> Result<Outcome, AdminError> {
+        let what = format!("ask whether transactional id {id} may be used");
+        let request = EndTxnRequest::default()
+            .with_transactional_id(TransactionalId(id.to_owned().into()))
+            .with_producer_id(NOBODY);
+        let answered = self.network.ask(&what, To::Transaction(id.into()), &request).await;
+        let refusal = match answered {
+            Ok(answer) => Refusal::of(answer.error_code, None),
+            // The coordinator is looked for with the right to describe.
+            Err(AdminError::Refused { refusal, .. }) => Some(refusal),
+            Err(error) => return Err(error),
+        };
+        match refusal {
+            None => Ok(Ok(())),
+            Some(no) if no.is(ResponseError::InvalidProducerIdMapping) => Ok(Ok(())),
+            Some(no) if no.is_unauthorized() => Ok(Err(no)),
+            Some(no) => Err(AdminError::refused(what, no)),
+        }
     }
 
     /// Asks the leaders of partitions which producers have written to them lately.

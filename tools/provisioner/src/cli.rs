@@ -112,6 +112,10 @@ pub struct CheckOptions {
     /// Look again for so many seconds while something is missing.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub wait: u64,
+    /// When all fits and the group leaves partitions to nobody, take this instance's own static
+    /// member, which must not run, out of it, so that they are spread anew.
+    #[arg(long)]
+    pub rejoin: bool,
     /// Print the findings as JSON instead of a table.
     #[arg(long)]
     pub json: bool,

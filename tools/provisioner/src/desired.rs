@@ -311,10 +311,9 @@ fn rights(manifest: &Manifest, principal: &str) -> Vec<Acl> {
         rules.push(rule(group, &manifest.app, AclOperation::Read, literal));
     }
     if manifest.kind.is_transactional() {
-        for operation in [AclOperation::Write, AclOperation::Describe] {
-            let (kind, ids) = (ResourceKind::TransactionalId, &manifest.transactional_ids);
-            rules.push(rule(kind, ids, operation, Pattern::Prefixed));
-        }
+        // Writing comes with describing.
+        let (kind, ids) = (ResourceKind::TransactionalId, &manifest.transactional_ids);
+        rules.push(rule(kind, ids, AclOperation::Write, Pattern::Prefixed));
     }
     rules
 }

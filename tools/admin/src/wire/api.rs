@@ -73,6 +73,7 @@ api! {
         |a| a.groups.iter().map(|group| group.error_code).collect();
     ConsumerGroupDescribe 1 read: ConsumerGroupDescribeRequest -> ConsumerGroupDescribeResponse,
         |a| a.groups.iter().map(|group| group.error_code).collect();
+    LeaveGroup 5 write: LeaveGroupRequest -> LeaveGroupResponse, |a| vec![a.error_code];
     OffsetFetch 7 read: OffsetFetchRequest -> OffsetFetchResponse, |a| vec![a.error_code];
     OffsetCommit 9 write: OffsetCommitRequest -> OffsetCommitResponse,
         |a| a.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).collect();
@@ -83,6 +84,8 @@ api! {
         |a| vec![a.error_code];
     DescribeTransactions 0 read: DescribeTransactionsRequest -> DescribeTransactionsResponse,
         |a| a.transaction_states.iter().map(|state| state.error_code).collect();
+    // Of a producer that nobody is: see `may_use_transactional_id`.
+    EndTxn 3 read: EndTxnRequest -> EndTxnResponse, |a| vec![a.error_code];
     DescribeProducers 0 read: DescribeProducersRequest -> DescribeProducersResponse;
     WriteTxnMarkers 1 write: WriteTxnMarkersRequest -> WriteTxnMarkersResponse;
     DescribeAcls 3 read: DescribeAclsRequest -> DescribeAclsResponse;

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use nubium_admin::{AclOperation, Admin, AdminError, TopicDescription};
+use nubium_admin::{AclOperation, Admin, AdminError, GroupDescription, TopicDescription};
 use nubium_core::codec::{Registry, RegistryError};
+use nubium_core::config::Instance;
 use serde::Serialize;
 
 use crate::cli::CheckOptions;
@@ -13,6 +14,9 @@ use crate::ending::{Ending, Error};
 use crate::manifest::Manifest;
 use crate::start::Start;
 use crate::terminal;
+
+mod rejoin;
+use rejoin::rejoin;
 
 /// How long to wait before looking again.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -34,6 +38,9 @@ pub(super) async fn run(manifests: &[String], options: &CheckOptions) -> Result<
     loop {
         let findings = check(&start, &apps).await;
         let fits = findings.as_ref().is_ok_and(|found| found.iter().all(|one| one.passed));
+        if fits && options.rejoin {
+            rejoin(&start, &apps).await?;
+        }
         if fits || Instant::now() >= deadline || findings.as_ref().is_err_and(stays) {
             return report(&findings?, options.json);
         }
@@ -81,13 +88,16 @@ async fn check(start: &Start, apps: &[&Manifest]) -> Result<Vec<Finding>, Error>
     }
     let clusters: Vec<String> = placed.keys().cloned().collect();
     let admins = start.connect(&clusters).await?;
+    // The settings are of one instance of one app.
+    let instance = start.topology.instance.as_ref().filter(|_| apps.len() == 1);
     let mut findings = Vec::new();
     for (cluster, apps) in &placed {
         let Some(admin) = admins.get(cluster) else { continue };
         for app in apps {
             let mut one = Check { app, findings: &mut findings };
             one.topics(admin).await.map_err(Error::cluster(cluster))?;
-            one.names(admin).await.map_err(Error::cluster(cluster))?;
+            one.group(admin, instance).await.map_err(Error::cluster(cluster))?;
+            one.transactional_ids(admin, instance).await.map_err(Error::cluster(cluster))?;
         }
     }
     let needed = apps.iter().any(|app| !app.subjects().is_empty());
@@ -149,26 +159,52 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// That the group and the transactional ids may be used.
-    async fn names(&mut self, admin: &Admin) -> Result<(), AdminError> {
-        if !self.app.input.is_empty() {
-            let group = &self.app.app;
-            let found = match admin.describe_group(group).await {
-                Ok(Some(group)) => match group.operations.allows(AclOperation::Read) {
-                    Some(false) => Err("the user may not Read it".into()),
-                    _ => Ok(format!("{}, {} members", group.state, group.members.len())),
-                },
-                Ok(None) => Ok("not there yet".into()),
-                Err(error) => Err(refused(error)?),
-            };
-            self.note(format!("group {group}"), found);
+    /// That the group may be read.
+    async fn group(
+        &mut self,
+        admin: &Admin,
+        instance: Option<&Instance>,
+    ) -> Result<(), AdminError> {
+        if self.app.input.is_empty() {
+            return Ok(());
         }
-        if self.app.kind.is_transactional() {
-            let id = &self.app.transactional_ids;
-            let found = match admin.describe_transaction(id).await {
-                Ok(_) => Ok("may be used".into()),
+        let group = &self.app.app;
+        let found = match admin.describe_group(group).await {
+            Ok(Some(group)) => match group.operations.allows(AclOperation::Read) {
+                Some(false) => Err("the user may not Read it".into()),
+                _ => Ok(describe(&group, instance)),
+            },
+            Ok(None) => Ok("not there yet".into()),
+            Err(error) => Err(refused(error)?),
+        };
+        self.note(format!("group {group}"), found);
+        Ok(())
+    }
+
+    /// That the transactional ids may be used: those of this instance, or what all start with.
+    async fn transactional_ids(
+        &mut self,
+        admin: &Admin,
+        instance: Option<&Instance>,
+    ) -> Result<(), AdminError> {
+        if !self.app.kind.is_transactional() {
+            return Ok(());
+        }
+        let prefix = &self.app.transactional_ids;
+        let ids = instance.map_or_else(|| vec![prefix.clone()], Instance::transactional_ids);
+        for id in ids {
+            let planned = match id.starts_with(prefix) {
+                true => String::new(),
+                false => format!(
+                    "; the manifest plans the right for ids that start with {prefix}: set its \
+                     transactional_ids to what NU_HOSTNAME of all pods starts with"
+                ),
+            };
+            let found = match admin.may_use_transactional_id(&id).await {
+                Ok(Ok(())) => Ok(format!("may be used{planned}")),
+                Ok(Err(no)) => Err(format!("{no}{planned}")),
                 Err(AdminError::Unsupported { .. }) => Ok("the broker is too old to tell".into()),
-                Err(error) => Err(refused(error)?),
+                Err(error) => return Err(error),
             };
             self.note(format!("transactional id {id}"), found);
         }
@@ -189,6 +225,19 @@ impl Check<'_> {
         }
         Ok(())
     }
+}
+
+/// Says how a group is, and whether this instance is in it already.
+fn describe(group: &GroupDescription, instance: Option<&Instance>) -> String {
+    let ours = instance.map_or_else(Vec::new, Instance::members);
+    let member = |name: &String| {
+        group.members.iter().find(|member| member.instance.as_deref() == Some(&**name))
+    };
+    let there = ours.iter().find_map(|name| Some((name, member(name)?)));
+    let there = there.map_or_else(String::new, |(name, member)| {
+        format!("; {name} is one, from {}: this instance takes its place", member.host)
+    });
+    format!("{}, {}{there}", group.state, terminal::count(group.members.len(), "member"))
 }
 
 /// What a broker refuses is a finding; anything else ends the check.

@@ -6,4 +6,6 @@ mod drift;
 mod place;
 mod planning;
 mod refusals;
+mod rejoining;
+mod rights;
 mod secure;
