@@ -38,6 +38,9 @@ impl Network {
         run(Command::new("mount").args(["-t", "tmpfs", "tmpfs", "/run/netns"])).context(remedy)?;
         ip("link set lo up")?;
         ip(&format!("link add {BRIDGE} type bridge")).context(remedy)?;
+        // Else it takes the lowest of its ports: each pod that comes or goes could change it, and
+        // all others would send to the old one for half a minute.
+        ip(&format!("link set {BRIDGE} address 02:00:00:00:00:01"))?;
         ip(&format!("addr add {GATEWAY}/16 dev {BRIDGE}"))?;
         ip(&format!("link set {BRIDGE} up"))?;
         Ok(Self { next: AtomicU16::new(0) })
