@@ -10,8 +10,9 @@ use super::{
     Answer, Auth, Batch, Body, Ids, Item, Limits, OAuth2, Problem, Request, Retry, Settings,
 };
 
-const EXAMPLE: &str = "request: {url: \"https://api.example.com/v1/orders\"}";
-const SECTIONS: [&str; 7] = ["topics", "request", "auth", "batch", "limits", "retry", "answer"];
+pub(super) const EXAMPLE: &str = "request: {url: \"https://api.example.com/v1/orders\"}";
+const SECTIONS: [&str; 8] =
+    ["topics", "request", "auth", "batch", "limits", "retry", "answer", "produce"];
 
 pub(super) fn parse(name: &str, text: &str, directory: &Path) -> Result<Settings, Vec<Problem>> {
     let mut document = Document { reader: Reader::new(name), directory };
@@ -31,6 +32,7 @@ pub(super) fn parse(name: &str, text: &str, directory: &Path) -> Result<Settings
         limits: document.limits(&limits),
         retry: document.retry(&retry),
         answer: document.answer(&root),
+        produce: document.produce(&root),
         request: request.unwrap_or_else(blank),
     };
     document.rules(&root, &settings);
@@ -44,13 +46,18 @@ pub(super) fn parse(name: &str, text: &str, directory: &Path) -> Result<Settings
 fn blank() -> Request {
     Request {
         url: Url::parse("http://localhost").expect("a URL"),
+        address: None,
+        query: Vec::new(),
         method: Method::POST,
+        methods: None,
         headers: Vec::new(),
         name: String::new(),
         endpoint: String::new(),
         body: Body::JsonArray,
         item: Item::Value,
-        wrap: Vec::new(),
+        template: None,
+        around: Default::default(),
+        content_type: String::new(),
         gzip: false,
         timeout: std::time::Duration::ZERO,
         connect_timeout: std::time::Duration::ZERO,
@@ -59,74 +66,13 @@ fn blank() -> Request {
     }
 }
 
-struct Document<'a> {
-    reader: Reader<'a>,
-    directory: &'a Path,
+pub(super) struct Document<'a> {
+    pub(super) reader: Reader<'a>,
+    pub(super) directory: &'a Path,
 }
 
 impl Document<'_> {
-    fn request(&mut self, root: &Part) -> Option<Request> {
-        if !root.has("request") {
-            self.reader.problem("request", "nothing", "where messages are sent", EXAMPLE);
-        }
-        let part = self.reader.part(root, "request", EXAMPLE)?;
-        let known = [
-            "url",
-            "method",
-            "headers",
-            "name",
-            "endpoint",
-            "body",
-            "item",
-            "wrap",
-            "gzip",
-            "timeout_seconds",
-            "connect_timeout_seconds",
-            "idempotency_header",
-            "ca_file",
-        ];
-        self.reader.names(&part, &known);
-        let url = self.url(&part, "url", "https://api.example.com/v1/orders")?;
-        let host = url.host_str().unwrap_or_default().to_owned();
-        let path = url.path().to_owned();
-        let bodies =
-            [("json_array", Body::JsonArray), ("ndjson", Body::Ndjson), ("single", Body::Single)];
-        let methods = [("POST", Method::POST), ("PUT", Method::PUT), ("PATCH", Method::PATCH)];
-        let method = self.reader.text(&part, "method", "POST").unwrap_or_else(|| "POST".into());
-        let found = methods.iter().find(|(name, _)| *name == method);
-        if found.is_none() {
-            let expected = "one of POST, PUT, PATCH";
-            self.reader.refuse(&part, "method", &method, expected, "method: POST");
-        }
-        let wrap = self.reader.text(&part, "wrap", "/records").unwrap_or_default();
-        self.pointer(&part, "wrap", &wrap);
-        Some(Request {
-            method: found.map_or(Method::POST, |(_, method)| method.clone()),
-            headers: self.headers(&part),
-            name: self.reader.text(&part, "name", "crm").unwrap_or(host),
-            endpoint: self.reader.text(&part, "endpoint", "/v1/orders").unwrap_or(path),
-            body: self.reader.choice(&part, "body", &bodies),
-            item: self.reader.choice(
-                &part,
-                "item",
-                &[("value", Item::Value), ("envelope", Item::Envelope)],
-            ),
-            wrap: wrap.split('/').skip(1).map(unescape).collect(),
-            gzip: self.reader.flag(&part, "gzip", false),
-            timeout: self.reader.seconds(&part, "timeout_seconds", 30.0, (0.01, 3_600.0)),
-            connect_timeout: self.reader.seconds(
-                &part,
-                "connect_timeout_seconds",
-                5.0,
-                (0.01, 300.0),
-            ),
-            ca_file: self.reader.text(&part, "ca_file", "ca.pem").map(|f| self.directory.join(f)),
-            idempotency_header: self.header_name(&part, "idempotency_header"),
-            url,
-        })
-    }
-
-    fn headers(&mut self, part: &Part) -> Vec<(String, String)> {
+    pub(super) fn headers(&mut self, part: &Part) -> Vec<(String, String)> {
         let pairs = self.reader.pairs(part, "headers", "headers: {x-tenant: \"7\"}");
         for (name, value) in &pairs {
             let good = HeaderName::try_from(name.as_str()).is_ok()
@@ -144,7 +90,7 @@ impl Document<'_> {
         pairs
     }
 
-    fn header_name(&mut self, part: &Part, name: &str) -> Option<String> {
+    pub(super) fn header_name(&mut self, part: &Part, name: &str) -> Option<String> {
         let example = "idempotency_header: Idempotency-Key";
         let header = self.reader.text(part, name, example)?;
         if HeaderName::try_from(header.as_str()).is_err() {
@@ -153,13 +99,23 @@ impl Document<'_> {
         Some(header)
     }
 
-    fn url(&mut self, part: &Part, name: &str, example: &str) -> Option<Url> {
+    pub(super) fn url(&mut self, part: &Part, name: &str, example: &str) -> Option<Url> {
         let text = self.reader.required(part, name, example);
         if text.is_empty() {
             return None;
         }
+        self.parse_url(part, name, &text, example)
+    }
+
+    pub(super) fn parse_url(
+        &mut self,
+        part: &Part,
+        name: &str,
+        text: &str,
+        example: &str,
+    ) -> Option<Url> {
         let with_secret = |url: &Url| url.password().is_some() || !url.username().is_empty();
-        match Url::parse(&text) {
+        match Url::parse(text) {
             Ok(url) if with_secret(&url) => {
                 let expected = "a URL without credentials; they belong under `auth`";
                 self.reader.refuse(part, name, "[redacted]", expected, example);
@@ -167,7 +123,7 @@ impl Document<'_> {
             }
             Ok(url) if url.has_host() && matches!(url.scheme(), "http" | "https") => Some(url),
             _ => {
-                self.reader.refuse(part, name, &text, "a URL of http or https", example);
+                self.reader.refuse(part, name, text, "a URL of http or https", example);
                 None
             }
         }
@@ -290,7 +246,7 @@ impl Document<'_> {
         Some(Answer { items, status, done, ids })
     }
 
-    fn pointer(&mut self, part: &Part, name: &str, pointer: &str) {
+    pub(super) fn pointer(&mut self, part: &Part, name: &str, pointer: &str) {
         if !pointer.is_empty() && !pointer.starts_with('/') {
             let expected = "a JSON pointer: empty, or names each after a slash";
             self.reader.refuse(part, name, pointer, expected, &format!("{name}: /results"));
@@ -309,14 +265,10 @@ impl Document<'_> {
                 "request: {body: ndjson}",
             );
         }
-        if !settings.request.wrap.is_empty() && settings.request.body != Body::JsonArray {
-            let expected = "nothing: only the array of `body: json_array` can lie inside an object";
-            self.reader.problem("request.wrap", "a pointer", expected, "body: json_array");
-        }
     }
 }
 
 /// Undoes the escapes of a JSON pointer.
-fn unescape(name: &str) -> String {
+pub(super) fn unescape(name: &str) -> String {
     name.replace("~1", "/").replace("~0", "~")
 }

@@ -5,12 +5,16 @@
 
 mod document;
 mod reader;
+mod request;
+mod shape;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use nubium_core::config::Problem;
 use reqwest::{Method, Url};
+
+use crate::template::{Escape, Shape, Text};
 
 /// Holds what the file says.
 #[derive(Debug, Clone)]
@@ -29,6 +33,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What follows when the API cannot take a request.
     pub retry: Retry,
+    /// What becomes of answers; none: nothing.
+    pub produce: Option<Produce>,
     /// Where results of single items are in an answer; none: an answer is about all of them.
     pub answer: Option<Answer>,
 }
@@ -36,10 +42,16 @@ pub struct Settings {
 /// Describes a request.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Where it goes.
+    /// Where it goes; where a message has a part in that, what comes before it.
     pub url: Url,
+    /// The URL with places, where a message has a part in it.
+    pub address: Option<Text>,
+    /// What a message adds to the query.
+    pub query: Vec<(String, Text)>,
     /// Its method.
     pub method: Method,
+    /// How a message chooses another.
+    pub methods: Option<Methods>,
     /// Its headers beside those that the uploader sets.
     pub headers: Vec<(String, String)>,
     /// The API's name in metrics, logs and exceptions.
@@ -50,8 +62,12 @@ pub struct Request {
     pub body: Body,
     /// What an item is.
     pub item: Item,
-    /// Where in a JSON body the array lies, as names; empty: it is the body.
-    pub wrap: Vec<String>,
+    /// What an item is made into; none: it is sent as it is.
+    pub template: Option<Template>,
+    /// What stands before and after a JSON array in the body.
+    pub around: (String, String),
+    /// What the body is; of a multipart form without the boundary.
+    pub content_type: String,
     /// Whether the body is compressed.
     pub gzip: bool,
     /// How long one request may take.
@@ -73,6 +89,67 @@ pub enum Body {
     Ndjson,
     /// One request an item.
     Single,
+    /// One request an item, as a form.
+    Form,
+    /// One request an item, as a form of several parts.
+    Multipart,
+    /// One request an item, as text.
+    Text,
+}
+
+impl Body {
+    /// Whether one body carries many messages.
+    #[must_use]
+    pub fn is_bulk(self) -> bool {
+        matches!(self, Self::JsonArray | Self::Ndjson)
+    }
+}
+
+/// What an item is made into.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Template {
+    /// JSON of another shape.
+    Json(Shape),
+    /// The fields of a form.
+    Form(Vec<(String, Text)>),
+    /// The parts of a form.
+    Multipart(Vec<Part>),
+    /// Text, in which values are written so.
+    Text(Text, Escape),
+}
+
+/// One part of a form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Its name.
+    pub name: String,
+    /// What is in it.
+    pub value: Text,
+    /// The name of the file that it is, if it is one.
+    pub file: Option<String>,
+    /// Its content type.
+    pub kind: Option<String>,
+}
+
+/// How a message chooses the method.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Methods {
+    /// A pointer into the item.
+    pub from: Option<String>,
+    /// What is found there, and the method for it.
+    pub values: Vec<(String, Method)>,
+    /// The method of a message without value.
+    pub tombstone: Option<Method>,
+    /// The method of all others; none: they are refused.
+    pub otherwise: Option<Method>,
+}
+
+impl Request {
+    /// Whether a message has a part in where its request goes.
+    #[must_use]
+    pub fn is_per_message(&self) -> bool {
+        self.address.is_some() || !self.query.is_empty() || self.methods.is_some()
+    }
 }
 
 /// What an item is.
@@ -177,6 +254,17 @@ pub struct Ids {
     pub item: String,
 }
 
+/// Says what becomes of the answers of messages that are done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Produce {
+    /// The topic that they are produced to.
+    pub topic: String,
+    /// The schema of its values.
+    pub schema: String,
+    /// What a value is made of: the item, and the answer.
+    pub value: Shape,
+}
+
 impl Settings {
     /// Reads the file at `path`.
     ///
@@ -200,7 +288,7 @@ impl Settings {
     /// Whether one request carries many messages.
     #[must_use]
     pub fn is_bulk(&self) -> bool {
-        self.request.body != Body::Single
+        self.request.body.is_bulk()
     }
 }
 
