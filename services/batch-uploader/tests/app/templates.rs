@@ -20,7 +20,8 @@ fn json_takes_any_shape_and_lies_where_the_api_wants_it() {
     driver.run().expect("ran");
     let body: Value = serde_json::from_slice(&test.api.requests()[0].body).expect("JSON");
     let row = |id: i64| json!({"key": format!("order {id}"), "at": 1_700_000_000_000_i64 + id});
-    let want = json!({"query": "mutation", "variables": {"rows": [row(0), row(2), row(1), row(3)]}});
+    let want =
+        json!({"query": "mutation", "variables": {"rows": [row(0), row(2), row(1), row(3)]}});
     assert_eq!(body, want);
     assert!(done(&driver, 4));
 }
