@@ -1,7 +1,9 @@
 //! The HTTP client: time-outs, certificates, no redirects.
 
-use anyhow::{Context as _, Result, ensure};
-use reqwest::{Client, redirect};
+use std::path::Path;
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use reqwest::{Client, Identity, redirect};
 
 use crate::settings::{Auth, Settings};
 
@@ -26,6 +28,17 @@ pub fn new(settings: &Settings) -> Result<Client> {
     } else if is_plain(settings) {
         // Images without CA certificates can still use a plain API.
         builder = builder.tls_certs_only([]);
+    }
+    if let Some((certificate, key)) = &request.client_certificate {
+        let what = || format!("{} and {}", certificate.display(), key.display());
+        let read = |file: &Path| {
+            std::fs::read(file).with_context(|| format!("client certificate {}", file.display()))
+        };
+        let pem = [read(key)?, b"\n".to_vec(), read(certificate)?].concat();
+        // Its own errors may quote what they read.
+        let identity = Identity::from_pem(&pem)
+            .map_err(|_| anyhow!("{} are no certificate and private key in PEM", what()))?;
+        builder = builder.identity(identity);
     }
     builder.build().context("HTTP client")
 }

@@ -2,6 +2,7 @@
 
 pub mod announce;
 pub mod answer;
+pub mod assertion;
 pub mod auth;
 pub mod chunk;
 pub mod cli;

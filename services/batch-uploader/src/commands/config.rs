@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use nubium_host::Exit;
 use nubium_service::terminal;
 
-use crate::settings::{Auth, Settings};
+use crate::settings::{Auth, Proof, Settings};
 use crate::start::{self, Start};
 
 /// Prints every setting with where its value comes from, secrets redacted, then the uploader's own.
@@ -63,7 +63,9 @@ fn credentials(auth: &Auth) -> String {
             "oauth2, {}, {} of {}",
             oauth.token_url,
             oauth.client_id,
-            oauth.client_secret_file.display()
+            match &oauth.proof {
+                Proof::Secret { file, .. } | Proof::Key { file, .. } => file.display(),
+            }
         ),
     }
 }

@@ -6,9 +6,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 
 use super::reader::{Part, Reader};
-use super::{
-    Answer, Auth, Batch, Body, Ids, Item, Limits, OAuth2, Problem, Request, Retry, Settings,
-};
+use super::{Answer, Batch, Body, Ids, Item, Limits, Problem, Request, Retry, Settings};
 
 pub(super) const EXAMPLE: &str = "request: {url: \"https://api.example.com/v1/orders\"}";
 const SECTIONS: [&str; 8] =
@@ -62,6 +60,7 @@ fn blank() -> Request {
         timeout: std::time::Duration::ZERO,
         connect_timeout: std::time::Duration::ZERO,
         ca_file: None,
+        client_certificate: None,
         idempotency_header: None,
     }
 }
@@ -130,7 +129,7 @@ impl Document<'_> {
     }
 
     /// Reads the path of a file with a secret, which must be there and not empty.
-    fn secret(&mut self, part: &Part, name: &str) -> PathBuf {
+    pub(super) fn secret(&mut self, part: &Part, name: &str) -> PathBuf {
         let example = "/etc/secrets/api";
         let file = self.reader.required(part, name, example);
         let path = self.directory.join(&file);
@@ -141,49 +140,6 @@ impl Document<'_> {
             self.reader.refuse(part, name, &file, &expected, &format!("{name}: {example}"));
         }
         path
-    }
-
-    fn auth(&mut self, root: &Part) -> Auth {
-        let example = "auth: {bearer: {token_file: /etc/secrets/token}}";
-        let Some(part) = self.reader.part(root, "auth", example) else { return Auth::None };
-        let kinds = ["basic", "bearer", "oauth2"];
-        self.reader.names(&part, &kinds);
-        let given: Vec<_> = kinds.into_iter().filter(|kind| part.has(kind)).collect();
-        if given.len() != 1 {
-            let read = if given.is_empty() { "nothing".to_owned() } else { given.join(" and ") };
-            self.reader.problem("auth", &read, "one of basic, bearer, oauth2", example);
-            return Auth::None;
-        }
-        let Some(inner) = self.reader.part(&part, given[0], example) else { return Auth::None };
-        match given[0] {
-            "basic" => {
-                self.reader.names(&inner, &["username", "password_file"]);
-                let username = self.reader.required(&inner, "username", "uploader");
-                Auth::Basic { username, password_file: self.secret(&inner, "password_file") }
-            }
-            "bearer" => {
-                self.reader.names(&inner, &["token_file"]);
-                Auth::Bearer { token_file: self.secret(&inner, "token_file") }
-            }
-            _ => self.oauth2(&inner),
-        }
-    }
-
-    fn oauth2(&mut self, part: &Part) -> Auth {
-        let known =
-            ["token_url", "client_id", "client_secret_file", "scope", "audience", "client_auth"];
-        self.reader.names(part, &known);
-        let token_url = self.url(part, "token_url", "https://login.example.com/oauth2/token");
-        let client_id = self.reader.required(part, "client_id", "uploader");
-        let client_secret_file = self.secret(part, "client_secret_file");
-        let scope = self.reader.text(part, "scope", "orders.write");
-        let audience = self.reader.text(part, "audience", "https://api.example.com");
-        let ways = [("basic", false), ("body", true)];
-        let secret_in_body = self.reader.choice(part, "client_auth", &ways);
-        let Some(token_url) = token_url else { return Auth::None };
-        let oauth =
-            OAuth2 { token_url, client_id, client_secret_file, scope, audience, secret_in_body };
-        Auth::OAuth2(oauth)
     }
 
     fn batch(&mut self, part: &Part) -> Batch {

@@ -3,6 +3,7 @@
 //! Everything about Kafka and the registry is in the `NU_*` settings of the core. Secrets are in
 //! files of their own that this one names. All problems are collected, as everywhere.
 
+mod credential;
 mod document;
 mod reader;
 mod request;
@@ -76,6 +77,8 @@ pub struct Request {
     pub connect_timeout: Duration,
     /// Certificates of authorities to trust beside the system's, in PEM.
     pub ca_file: Option<PathBuf>,
+    /// The files of a certificate and its private key that say who asks, in PEM.
+    pub client_certificate: Option<(PathBuf, PathBuf)>,
     /// The header that carries the idempotency key, if one does.
     pub idempotency_header: Option<String>,
 }
@@ -179,7 +182,7 @@ pub enum Auth {
         /// The file of the token.
         token_file: PathBuf,
     },
-    /// OAuth2, client credentials (RFC 6749, section 4.4).
+    /// OAuth2: client credentials (RFC 6749, section 4.4), or a signed assertion (RFC 7523).
     OAuth2(OAuth2),
 }
 
@@ -190,14 +193,44 @@ pub struct OAuth2 {
     pub token_url: Url,
     /// The client's id.
     pub client_id: String,
-    /// The file of its secret.
-    pub client_secret_file: PathBuf,
+    /// How it proves who it is.
+    pub proof: Proof,
+    /// What the token is asked for by.
+    pub grant: Grant,
     /// What is asked for, if that must be said.
     pub scope: Option<String>,
     /// For whom the token is, where the server wants to know.
     pub audience: Option<String>,
-    /// Whether id and secret go into the body instead of HTTP basic.
-    pub secret_in_body: bool,
+}
+
+/// Says how a client proves who it is.
+#[derive(Debug, Clone)]
+pub enum Proof {
+    /// By a secret.
+    Secret {
+        /// Its file.
+        file: PathBuf,
+        /// Whether id and secret go into the body instead of HTTP basic.
+        in_body: bool,
+    },
+    /// By a token that it signs.
+    Key {
+        /// The file of its private key, in PEM.
+        file: PathBuf,
+        /// The key's name at the server.
+        id: Option<String>,
+        /// For whom the token is; none: the token endpoint.
+        audience: Option<String>,
+    },
+}
+
+/// Says what an access token is asked for by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Grant {
+    /// By the client's own credentials.
+    ClientCredentials,
+    /// By a signed token, for this user; none: for the client itself.
+    JwtBearer(Option<String>),
 }
 
 /// Says what one request holds at most.

@@ -1,5 +1,7 @@
 //! From YAML to a request: where it goes, and what it carries.
 
+use std::path::PathBuf;
+
 use reqwest::{Method, Url};
 use serde_json::Value;
 
@@ -8,7 +10,7 @@ use super::reader::Part;
 use super::{Body, Item, Methods, Request};
 use crate::template::Text;
 
-const KNOWN: [&str; 17] = [
+const KNOWN: [&str; 19] = [
     "url",
     "query",
     "method",
@@ -26,6 +28,8 @@ const KNOWN: [&str; 17] = [
     "connect_timeout_seconds",
     "idempotency_header",
     "ca_file",
+    "client_certificate_file",
+    "client_key_file",
 ];
 const METHODS: [(&str, Method); 5] = [
     ("POST", Method::POST),
@@ -88,6 +92,7 @@ impl Document<'_> {
                 (0.01, 300.0),
             ),
             ca_file: self.reader.text(&part, "ca_file", "ca.pem").map(|f| self.directory.join(f)),
+            client_certificate: self.client_certificate(&part),
             idempotency_header: self.header_name(&part, "idempotency_header"),
             address: address.map(|(address, _)| address),
             url,
@@ -156,6 +161,24 @@ impl Document<'_> {
             Ok(text) => Some(text),
             Err(why) => {
                 self.reader.refuse(part, place, text, &format!("places, but: {why}"), example);
+                None
+            }
+        }
+    }
+
+    /// Reads the files that say who asks by TLS.
+    fn client_certificate(&mut self, part: &Part) -> Option<(PathBuf, PathBuf)> {
+        let names = ["client_certificate_file", "client_key_file"];
+        match names.map(|name| part.has(name)) {
+            [false, false] => None,
+            [true, true] => {
+                let certificate = self.secret(part, names[0]);
+                Some((certificate, self.secret(part, names[1])))
+            }
+            [has_certificate, _] => {
+                let missing = names[usize::from(has_certificate)];
+                let example = format!("{missing}: /etc/secrets/client.pem");
+                self.reader.refuse(part, missing, "nothing", "both files, or neither", &example);
                 None
             }
         }

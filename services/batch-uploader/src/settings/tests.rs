@@ -44,7 +44,8 @@ answer: {items: /results, status: /code, done: [ok], id: /ref, item_id: /id}",
     assert_eq!(settings.retry.tries, Some(3));
     assert_eq!(settings.retry.backoff_max, Duration::from_secs(60));
     let Auth::OAuth2(oauth) = &settings.auth else { panic!("{:?}", settings.auth) };
-    assert!(oauth.secret_in_body && oauth.scope.is_some() && oauth.audience.is_none());
+    assert!(matches!(oauth.proof, Proof::Secret { in_body: true, .. }), "{oauth:?}");
+    assert!(oauth.scope.is_some() && oauth.audience.is_none());
     assert_eq!(settings.answer.expect("answer").ids.expect("ids").item, "/id");
 }
 
@@ -100,6 +101,11 @@ fn secrets_come_from_files_that_are_there_and_never_print() {
         ("{basic: {username: u, password_file: empty}}", "auth.basic.password_file"),
         ("{bearer: {token_file: nowhere}}", "auth.bearer.token_file"),
         ("{oauth2: {client_id: c}}", "auth.oauth2.client_secret_file"),
+        (
+            "{oauth2: {client_id: c, client_auth: private_key_jwt, client_key_file: secret}}",
+            "auth.oauth2.client_key_file",
+        ),
+        ("{oauth2: {client_secret_file: secret, key_id: k}}", "auth.oauth2.key_id"),
     ] {
         let problems = parse(&format!("{base}{auth}")).expect_err("problems");
         assert!(problems.iter().any(|p| p.place == place), "{problems:?}");
