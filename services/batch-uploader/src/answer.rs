@@ -14,7 +14,7 @@ use crate::settings::Answer;
 /// Characters of an answer that an exception shows.
 const EXCERPT: usize = 500;
 /// Obeyed at most: a service that asks for more is asked again after this.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3_600);
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3_600);
 
 /// What follows for a whole request.
 #[derive(Debug, Clone, PartialEq)]

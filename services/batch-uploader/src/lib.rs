@@ -11,6 +11,7 @@ pub mod commands;
 pub mod item;
 pub mod pace;
 pub mod produce;
+pub mod quota;
 pub mod route;
 pub mod secret_file;
 pub mod settings;

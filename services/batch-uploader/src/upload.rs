@@ -10,7 +10,7 @@ use anyhow::Result;
 use futures::StreamExt as _;
 use nubium_core::metrics::{ExternalRequest, Metrics};
 use nubium_core::{BatchTransaction, Consumed, Exception};
-use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Method};
 
 use self::follow::Round;
@@ -216,6 +216,7 @@ impl Uploader {
         self.count(method, answered.as_ref().map_or(0, |response| response.status().as_u16()));
         let mut response = answered.map_err(reqwest::Error::without_url)?;
         let (status, headers) = (response.status(), response.headers().clone());
+        self.pause(&headers);
         let mut body = Vec::new();
         while body.len() < ANSWER {
             let part = response.chunk().await.map_err(reqwest::Error::without_url)?;
@@ -233,6 +234,15 @@ impl Uploader {
         let verdict = answered.judge(&chunk.items, self.settings.answer.as_ref());
         let told = self.settings.produce.is_some().then(|| Told::new(status, &headers, &body));
         Ok((self.after_refusal(chunk, authorization.as_ref(), verdict), told))
+    }
+
+    /// Holds the requests to come back while the API says that it takes none.
+    fn pause(&self, headers: &HeaderMap) {
+        let quota = self.settings.quota.as_ref();
+        if let Some(wait) = quota.and_then(|quota| quota.pause(headers, SystemTime::now())) {
+            tracing::info!(?wait, "the API's quota is used up, waiting");
+            self.pace.hold(Instant::now() + wait);
+        }
     }
 
     /// Gives a request whose token was refused another one at once, and one try alone.

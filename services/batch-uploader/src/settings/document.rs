@@ -6,7 +6,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 
 use super::reader::{Part, Reader};
-use super::{Answer, Batch, Body, Ids, Item, Limits, Problem, Request, Retry, Settings};
+use super::{Answer, Batch, Body, Ids, Item, Limits, Problem, Quota, Request, Retry, Settings};
 
 pub(super) const EXAMPLE: &str = "request: {url: \"https://api.example.com/v1/orders\"}";
 const SECTIONS: [&str; 8] =
@@ -28,6 +28,7 @@ pub(super) fn parse(name: &str, text: &str, directory: &Path) -> Result<Settings
         auth: document.auth(&root),
         batch: document.batch(&batch),
         limits: document.limits(&limits),
+        quota: document.quota(&limits),
         retry: document.retry(&retry),
         answer: document.answer(&root),
         produce: document.produce(&root),
@@ -152,8 +153,22 @@ impl Document<'_> {
         }
     }
 
+    /// Reads the headers of the API's own limit.
+    fn quota(&mut self, part: &Part) -> Option<Quota> {
+        let remaining = self.header_name(part, "remaining_header");
+        let reset = self.header_name(part, "reset_header");
+        if remaining.is_some() != reset.is_some() {
+            let name = if remaining.is_some() { "reset_header" } else { "remaining_header" };
+            let example = "limits: {remaining_header: X-RateLimit-Remaining, \
+                reset_header: X-RateLimit-Reset}";
+            self.reader.refuse(part, name, "nothing", "both headers, or neither", example);
+        }
+        Some(Quota { remaining: remaining?, reset: reset? })
+    }
+
     fn limits(&mut self, part: &Part) -> Limits {
-        self.reader.names(part, &["concurrency", "requests_per_second"]);
+        let known = ["concurrency", "requests_per_second", "remaining_header", "reset_header"];
+        self.reader.names(part, &known);
         let bounded = part.has("requests_per_second");
         let rate = self.reader.number(part, "requests_per_second", 1.0, (0.001, 1e6));
         Limits {

@@ -32,6 +32,8 @@ pub struct Settings {
     pub batch: Batch,
     /// What bounds the load on the API.
     pub limits: Limits,
+    /// The headers by which the API says what it still takes.
+    pub quota: Option<Quota>,
     /// What follows when the API cannot take a request.
     pub retry: Retry,
     /// What becomes of answers; none: nothing.
@@ -251,6 +253,15 @@ pub struct Limits {
     pub concurrency: usize,
     /// Requests a second, if they are bounded.
     pub requests_per_second: Option<f64>,
+}
+
+/// Names the headers of an API's rate limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quota {
+    /// How many requests are left.
+    pub remaining: String,
+    /// When there are more: seconds, a time, or a date.
+    pub reset: String,
 }
 
 /// Says what follows when the API cannot take a request.

@@ -138,6 +138,7 @@ fn rules_between_settings_hold() {
             "request: {url: 'http://x/', body: single, method: {from: /o, values: {a: GO}}}",
             "request.method.values.a",
         ),
+        ("request: {url: 'http://x/'}\nlimits: {reset_header: X-R}", "limits.remaining_header"),
         ("request: {url: 'http://x/', body: form}", "request.template"),
         ("request: {url: 'http://x/', body: form, template: {a: '{{a}}'}}", "request.template.a"),
         ("request: {url: 'http://x/', body: text, template: {a: b}}", "request.template"),
