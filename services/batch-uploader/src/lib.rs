@@ -4,6 +4,7 @@ pub mod announce;
 pub mod answer;
 pub mod assertion;
 pub mod auth;
+pub mod breaker;
 pub mod chunk;
 pub mod cli;
 pub mod client;

@@ -17,6 +17,7 @@ use self::follow::Round;
 use crate::announce::Announced;
 use crate::answer::{Answered, Verdict};
 use crate::auth::Authorizer;
+use crate::breaker::{Breaker, Change, Said};
 use crate::chunk::{self, Chunk};
 use crate::client;
 use crate::item::{self, Item};
@@ -39,6 +40,7 @@ pub struct Uploader {
     client: Client,
     auth: Authorizer,
     pace: Pace,
+    breaker: Breaker,
     announced: Arc<Announced>,
     metrics: Metrics,
 }
@@ -70,6 +72,7 @@ impl Uploader {
             tries,
             auth: Authorizer::new(settings.auth.clone(), client.clone()),
             pace: Pace::new(settings.limits.requests_per_second),
+            breaker: Breaker::new(settings.limits.breaker),
             announced: Arc::default(),
             client,
             settings,
@@ -165,6 +168,7 @@ impl Uploader {
         if !wait.is_zero() && !held.get() {
             batch.wait(wait).await;
         }
+        self.circuit(batch, held).await;
         if held.get() {
             return Sent::Held;
         }
@@ -183,6 +187,7 @@ impl Uploader {
                 (Verdict::Again { exception: Exception::new(name, text), wait: None }, None)
             }
         };
+        self.note(&verdict);
         if matches!(verdict, Verdict::Again { .. } | Verdict::Unauthorized(_)) {
             held.set(true);
         }
@@ -234,6 +239,33 @@ impl Uploader {
         let verdict = answered.judge(&chunk.items, self.settings.answer.as_ref());
         let told = self.settings.produce.is_some().then(|| Told::new(status, &headers, &body));
         Ok((self.after_refusal(chunk, authorization.as_ref(), verdict), told))
+    }
+
+    /// Waits while the API is left alone, unless it is asked to come back later meanwhile.
+    async fn circuit(&self, batch: &BatchTransaction<'_>, held: &Cell<bool>) {
+        while !held.get() {
+            let wait = self.breaker.ask(Instant::now());
+            if wait.is_zero() {
+                return;
+            }
+            batch.wait(wait).await;
+        }
+    }
+
+    /// Notes for the circuit breaker what an answer says of the API.
+    fn note(&self, verdict: &Verdict) {
+        let said = match verdict {
+            Verdict::Again { wait: None, .. } => Said::Fails,
+            Verdict::Again { .. } | Verdict::Unauthorized(_) => Said::Nothing,
+            _ => Said::Works,
+        };
+        match self.breaker.note(said, Instant::now()) {
+            Some(Change::Opens) => {
+                tracing::warn!("the API fails again and again: leaving it alone for a while");
+            }
+            Some(Change::Closes) => tracing::info!("the API works again"),
+            None => {}
+        }
     }
 
     /// Holds the requests to come back while the API says that it takes none.

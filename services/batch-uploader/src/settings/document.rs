@@ -6,7 +6,9 @@ use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 
 use super::reader::{Part, Reader};
-use super::{Answer, Batch, Body, Ids, Item, Limits, Problem, Quota, Request, Retry, Settings};
+use super::{
+    Answer, Batch, Body, Breaker, Ids, Item, Limits, Problem, Quota, Request, Retry, Settings,
+};
 
 pub(super) const EXAMPLE: &str = "request: {url: \"https://api.example.com/v1/orders\"}";
 const SECTIONS: [&str; 8] =
@@ -166,14 +168,24 @@ impl Document<'_> {
         Some(Quota { remaining: remaining?, reset: reset? })
     }
 
+    fn breaker(&mut self, part: &Part) -> Option<Breaker> {
+        let part = self.reader.part(part, "breaker", "breaker: {failures: 5, seconds: 30}")?;
+        self.reader.names(&part, &["failures", "seconds"]);
+        let failures = self.reader.whole(&part, "failures", 5, (1, 10_000));
+        let pause = self.reader.seconds(&part, "seconds", 30.0, (0.1, 3_600.0));
+        Some(Breaker { failures: u32::try_from(failures).unwrap_or(u32::MAX), pause })
+    }
+
     fn limits(&mut self, part: &Part) -> Limits {
-        let known = ["concurrency", "requests_per_second", "remaining_header", "reset_header"];
+        let known =
+            ["concurrency", "requests_per_second", "remaining_header", "reset_header", "breaker"];
         self.reader.names(part, &known);
         let bounded = part.has("requests_per_second");
         let rate = self.reader.number(part, "requests_per_second", 1.0, (0.001, 1e6));
         Limits {
             concurrency: self.reader.whole(part, "concurrency", 1, (1, 1_000)) as usize,
             requests_per_second: bounded.then_some(rate),
+            breaker: self.breaker(part),
         }
     }
 

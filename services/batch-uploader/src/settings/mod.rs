@@ -253,6 +253,17 @@ pub struct Limits {
     pub concurrency: usize,
     /// Requests a second, if they are bounded.
     pub requests_per_second: Option<f64>,
+    /// When an API that fails is left alone, if it is.
+    pub breaker: Option<Breaker>,
+}
+
+/// Says when an API that fails is left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Breaker {
+    /// After so many failures in a row.
+    pub failures: u32,
+    /// For so long.
+    pub pause: Duration,
 }
 
 /// Names the headers of an API's rate limit.
