@@ -1,5 +1,5 @@
-//! Names beyond the classic letters, with `--push.enable-utf8-names`: beside a Pushgateway that knows
-//! them, by Python's client, and in front of a Prometheus that does not.
+//! Names beyond the classic letters, with `--push.enable-utf8-names`: beside a Pushgateway that
+//! knows them, by Python's client, and in front of a Prometheus that does not.
 
 mod common;
 

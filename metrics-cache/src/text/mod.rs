@@ -3,6 +3,7 @@
 pub(crate) mod expose;
 mod parse;
 mod sample;
+mod token;
 
 pub(crate) use parse::parse;
 

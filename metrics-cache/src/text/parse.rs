@@ -49,28 +49,28 @@ pub(super) enum Part {
     Sum,
 }
 
-struct Parser<'a> {
-    text: &'a str,
-    at: usize,
+pub(super) struct Parser<'a> {
+    pub(super) text: &'a str,
+    pub(super) at: usize,
     line: usize,
     max_labels: usize,
     max_series: usize,
     series: usize,
     body: Body<'a>,
-    names: Names,
+    pub(super) names: Names,
     by_name: HashMap<Cow<'a, str>, usize, ahash::RandomState>,
     collector: Collector,
 }
 
-type Parsed<T> = Result<T, PushError>;
+pub(super) type Parsed<T> = Result<T, PushError>;
 
 impl<'a> Parser<'a> {
-    fn error(&self, what: impl AsRef<str>) -> PushError {
+    pub(super) fn error(&self, what: impl AsRef<str>) -> PushError {
         PushError::Malformed(message(self.line, what.as_ref()))
     }
 
     /// Returns the byte at hand; the end of the body is an error here.
-    fn here(&self) -> Parsed<u8> {
+    pub(super) fn here(&self) -> Parsed<u8> {
         let byte = self.text.as_bytes().get(self.at);
         byte.copied().ok_or_else(|| self.error("unexpected end of input stream"))
     }
@@ -81,7 +81,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Takes bytes as long as they fit; the end of the body is an error.
-    fn take_while(&mut self, fits: impl Fn(u8) -> bool) -> Parsed<&'a str> {
+    pub(super) fn take_while(&mut self, fits: impl Fn(u8) -> bool) -> Parsed<&'a str> {
         let start = self.at;
         let rest = &self.text.as_bytes()[start..];
         self.at += rest.iter().take_while(|byte| fits(**byte)).count();
@@ -92,23 +92,6 @@ impl<'a> Parser<'a> {
 
     fn token(&mut self) -> Parsed<&'a str> {
         self.take_while(|byte| !matches!(byte, b' ' | b'\t' | b'\n'))
-    }
-
-    /// Takes a name; an empty one is none.
-    fn name(&mut self, colons: bool) -> Parsed<Cow<'a, str>> {
-        match self.here()? {
-            b'"' if self.names == Names::Utf8 => {
-                self.at += 1;
-                self.quoted("name")
-            }
-            byte if byte.is_ascii_digit() => Ok(Cow::Borrowed("")),
-            _ => {
-                let fits = |byte: u8| {
-                    byte.is_ascii_alphanumeric() || byte == b'_' || (colons && byte == b':')
-                };
-                self.take_while(fits).map(Cow::Borrowed)
-            }
-        }
     }
 
     /// Reads one line. Returns whether there may be more.
@@ -340,54 +323,6 @@ impl<'a> Parser<'a> {
         }
         self.at += 1;
         Ok((name, self.quoted("label value")?))
-    }
-
-    /// Reads text, of what is named, and the quote that ends it.
-    fn quoted(&mut self, what: &str) -> Parsed<Cow<'a, str>> {
-        let start = self.at;
-        loop {
-            self.take_while(|byte| !matches!(byte, b'"' | b'\\' | b'\n'))?;
-            match self.here()? {
-                b'"' => break,
-                b'\n' => {
-                    let value = &self.text[start..self.at];
-                    let problem = format!("{what} {value:?} contains unescaped new-line");
-                    return Err(self.error(problem));
-                }
-                _ => {
-                    // Skip what is escaped, a quote perhaps. It may be the last byte.
-                    self.at += 1;
-                    self.here()?;
-                    self.at += 1;
-                }
-            }
-        }
-        let raw = &self.text[start..self.at];
-        self.at += 1;
-        self.unescape(raw)
-    }
-
-    fn unescape(&self, raw: &'a str) -> Parsed<Cow<'a, str>> {
-        if !raw.contains('\\') {
-            return Ok(Cow::Borrowed(raw));
-        }
-        let mut out = String::with_capacity(raw.len());
-        let mut letters = raw.chars();
-        while let Some(letter) = letters.next() {
-            if letter != '\\' {
-                out.push(letter);
-                continue;
-            }
-            match letters.next() {
-                Some('n') => out.push('\n'),
-                Some(same @ ('\\' | '"')) => out.push(same),
-                Some(other) => {
-                    return Err(self.error(format!("invalid escape sequence '\\{other}'")));
-                }
-                None => {}
-            }
-        }
-        Ok(Cow::Owned(out))
     }
 
     fn timestamp(&mut self) -> Parsed<()> {

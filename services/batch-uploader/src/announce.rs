@@ -166,6 +166,7 @@ mod tests {
             identity: Identity { topic: "t", partition, offset: *offset, timestamp: 0 },
             json: String::new(),
             id: None,
+            route: None,
         };
         Chunk::new(offsets.iter().map(item).collect())
     }

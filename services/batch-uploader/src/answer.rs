@@ -14,7 +14,7 @@ use crate::settings::Answer;
 /// Characters of an answer that an exception shows.
 const EXCERPT: usize = 500;
 /// Obeyed at most: a service that asks for more is asked again after this.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3_600);
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3_600);
 
 /// What follows for a whole request.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,8 +41,8 @@ pub enum Verdict {
 /// What follows for one message.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// It is done.
-    Done,
+    /// It is done; with what the answer says of it.
+    Done(Value),
     /// It is refused for good.
     Failed(Exception),
     /// Another try may do.
@@ -129,13 +129,13 @@ impl Answered<'_> {
         let status = result.pointer(&answer.status);
         let text = status.map(item::id_text).unwrap_or_default();
         if answer.done.contains(&text) {
-            return Outcome::Done;
+            return Outcome::Done(result.clone());
         }
         let number = text.parse::<u16>().ok().filter(|number| (100..=599).contains(number));
         let shown = excerpt(result.to_string().as_bytes());
         let said = format!("result {text:?} from {}: {shown}", self.from);
         match number {
-            Some(200..=299) => Outcome::Done,
+            Some(200..=299) => Outcome::Done(result.clone()),
             Some(number) if is_passing(number) => {
                 Outcome::Again(Exception::new(format!("Http{number}"), said))
             }

@@ -1,7 +1,7 @@
 //! Says who asks: credentials from files, and access tokens that are kept until they run out.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
 use base64::Engine as _;
@@ -11,14 +11,20 @@ use nubium_host::text::without_mark;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Url};
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::secret_file;
-use crate::settings::{Auth, OAuth2};
+use crate::settings::{Auth, Grant, OAuth2, Proof};
 
 /// A token is not used in its last moments: it would run out on the way.
 const MARGIN: Duration = Duration::from_secs(30);
 /// How long a token is kept whose answer does not say.
 const UNSAID: Duration = Duration::from_secs(300);
+/// How long an assertion holds: servers take a few minutes.
+const LIFETIME: Duration = Duration::from_secs(180);
+/// The grant of an assertion, and the type of one that stands for a secret.
+const BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// Text of a token endpoint's answer that is shown in an error.
 const SHOWN: usize = 200;
 
@@ -93,22 +99,40 @@ impl Authorizer {
     }
 
     async fn fetch(&self, oauth: &OAuth2) -> Result<Token> {
-        let secret = secret_file::read(&oauth.client_secret_file)?;
-        let mut form = vec![("grant_type", "client_credentials")];
+        let signed = match &oauth.proof {
+            Proof::Key { .. } => Some(assertion(oauth, SystemTime::now())?),
+            Proof::Secret { .. } => None,
+        };
+        let mut form = match &oauth.grant {
+            Grant::ClientCredentials => vec![("grant_type", "client_credentials")],
+            Grant::JwtBearer(_) => vec![("grant_type", BEARER)],
+        };
         form.extend(oauth.scope.as_deref().map(|scope| ("scope", scope)));
         form.extend(oauth.audience.as_deref().map(|audience| ("audience", audience)));
         let mut request =
             self.client.post(oauth.token_url.clone()).header(ACCEPT, "application/json");
-        if oauth.secret_in_body {
-            form.extend([
+        let secret = match &oauth.proof {
+            Proof::Secret { file, .. } => Some(secret_file::read(file)?),
+            Proof::Key { .. } => None,
+        };
+        match (&oauth.proof, &secret, &signed) {
+            (Proof::Secret { in_body: true, .. }, Some(secret), _) => form.extend([
                 ("client_id", oauth.client_id.as_str()),
                 ("client_secret", secret.expose()),
-            ]);
-        } else {
-            // Both parts are form-encoded first: RFC 6749, section 2.3.1.
-            let id = encode([(oauth.client_id.as_str(), "")]).trim_end_matches('=').to_owned();
-            let secret = encode([(secret.expose(), "")]).trim_end_matches('=').to_owned();
-            request = request.header(AUTHORIZATION, basic(&id, &Secret::from(secret))?);
+            ]),
+            (_, Some(secret), _) => {
+                // Both parts are form-encoded first: RFC 6749, section 2.3.1.
+                let id = encode([(oauth.client_id.as_str(), "")]).trim_end_matches('=').to_owned();
+                let secret = encode([(secret.expose(), "")]).trim_end_matches('=').to_owned();
+                request = request.header(AUTHORIZATION, basic(&id, &Secret::from(secret))?);
+            }
+            (_, _, Some(signed)) if oauth.grant == Grant::ClientCredentials => form.extend([
+                ("client_id", oauth.client_id.as_str()),
+                ("client_assertion_type", ASSERTION),
+                ("client_assertion", signed.as_str()),
+            ]),
+            (_, _, Some(signed)) => form.push(("assertion", signed.as_str())),
+            _ => {}
         }
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         let asked = Instant::now();
@@ -134,8 +158,34 @@ impl Authorizer {
     }
 }
 
+/// Signs who the client is, or for whom it asks: RFC 7523, section 3.
+fn assertion(oauth: &OAuth2, now: SystemTime) -> Result<String> {
+    let Proof::Key { file, id, audience } = &oauth.proof else { return Ok(String::new()) };
+    let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let subject = match &oauth.grant {
+        Grant::JwtBearer(Some(subject)) => subject,
+        _ => &oauth.client_id,
+    };
+    let audience = audience.as_deref().unwrap_or(oauth.token_url.as_str());
+    let mut claims = json!({
+        "iss": oauth.client_id,
+        "sub": subject,
+        "aud": audience,
+        "iat": seconds,
+        "exp": seconds + LIFETIME.as_secs(),
+        "jti": uuid::Uuid::new_v4().to_string(),
+    });
+    // Google reads it there.
+    if let (Grant::JwtBearer(_), Some(scope)) = (&oauth.grant, &oauth.scope) {
+        claims["scope"] = scope.as_str().into();
+    }
+    let key = secret_file::read(file)?;
+    let what = || format!("the key in {}", file.display());
+    crate::assertion::sign(key.expose(), id.as_deref(), &claims).with_context(what)
+}
+
 /// Encodes a form.
-fn encode<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+pub(crate) fn encode<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut url = Url::parse("http://form/").expect("a URL");
     url.query_pairs_mut().extend_pairs(pairs);
     url.query().unwrap_or_default().to_owned()

@@ -83,6 +83,7 @@ mod tests {
             identity: Identity { topic: "t", partition: *partition, offset: *offset, timestamp: 0 },
             json: "123456789".into(),
             id: None,
+            route: None,
         };
         places.iter().enumerate().map(item).collect()
     }

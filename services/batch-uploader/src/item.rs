@@ -9,7 +9,10 @@ use nubium_core::Consumed;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::settings::{self, Body, Item as Kind};
+use crate::auth;
+use crate::route::Route;
+use crate::settings::{self, Body, Item as Kind, Part, Template};
+use crate::template::Text;
 
 /// One message as it is sent.
 #[derive(Debug, Clone)]
@@ -18,10 +21,12 @@ pub struct Item {
     pub index: usize,
     /// What names the message for ever.
     pub identity: Identity,
-    /// The item in JSON.
+    /// The item as it is sent: JSON, or the whole body of its request.
     pub json: String,
     /// The item's id by which results find it, if they do.
     pub id: Option<String>,
+    /// Where its request goes, if that is its own.
+    pub route: Option<Box<Route>>,
 }
 
 impl Item {
@@ -54,6 +59,14 @@ impl Identity {
         Self { topic, partition, offset, timestamp }
     }
 
+    /// What parts the body of its request, the same each time it is sent.
+    pub fn boundary(&self) -> String {
+        let text = format!("{} {}", self.text(), self.timestamp);
+        let hash = Sha256::digest(text);
+        let hex = hash.iter().take(16).map(|byte| format!("{byte:02x}"));
+        format!("nubium-{}", hex.collect::<String>())
+    }
+
     /// The same as text, for the item's `id`.
     pub fn text(&self) -> String {
         format!("{}-{}-{}", self.topic, self.partition, self.offset)
@@ -63,19 +76,69 @@ impl Identity {
 /// Makes the item of a message.
 ///
 /// # Errors
-/// Its value or key cannot be decoded.
-pub fn of(message: Consumed<'_>, kind: Kind, id: Option<&str>) -> Result<Item> {
+/// Its value or key cannot be decoded, or it has nothing for a place of a template.
+pub fn of(message: Consumed<'_>, request: &settings::Request, id: Option<&str>) -> Result<Item> {
     let value = match message.is_tombstone() {
         true => Value::Null,
         false => message.json()?,
     };
     let identity = Identity::of(message);
-    let json = match kind {
+    let given = match request.item {
         Kind::Value => value,
         Kind::Envelope => envelope(message, &identity, value)?,
     };
-    let id = id.and_then(|pointer| json.pointer(pointer)).map(id_text);
-    Ok(Item { index: message.index(), identity, json: json.to_string(), id })
+    let route = request.route(&given, message.is_tombstone())?.map(Box::new);
+    let by = |json: &Value| id.and_then(|pointer| json.pointer(pointer)).map(id_text);
+    let (json, id) = match &request.template {
+        None => (given.to_string(), by(&given)),
+        Some(Template::Json(shape)) => {
+            let shaped = shape.fill(&given)?.unwrap_or_default();
+            (shaped.to_string(), by(&shaped))
+        }
+        Some(Template::Form(fields)) => (form(fields, &given)?, None),
+        Some(Template::Multipart(parts)) => (multipart(parts, &given, &identity)?, None),
+        Some(Template::Text(text, escape)) => (text.fill(&given, *escape)?, None),
+    };
+    Ok(Item { index: message.index(), identity, json, id, route })
+}
+
+fn form(fields: &[(String, Text)], item: &Value) -> Result<String> {
+    let mut pairs = Vec::new();
+    for (name, text) in fields {
+        pairs.extend(text.fill_or_leave_out(item)?.map(|value| (name.as_str(), value)));
+    }
+    Ok(auth::encode(pairs.iter().map(|(name, value)| (*name, value.as_str()))))
+}
+
+/// Writes a form of several parts: RFC 7578, with names as browsers write them.
+fn multipart(parts: &[Part], item: &Value, identity: &Identity) -> Result<String> {
+    let boundary = identity.boundary();
+    let quoted = |text: &str| text.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A");
+    let mut body = String::new();
+    for part in parts {
+        let Some(value) = part.value.fill_or_leave_out(item)? else { continue };
+        body += &format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{}\"", {
+            quoted(&part.name)
+        });
+        if let Some(file) = &part.file {
+            body += &format!("; filename=\"{}\"", quoted(file));
+        }
+        if let Some(kind) = &part.kind {
+            body += &format!("\r\nContent-Type: {kind}");
+        }
+        body += &format!("\r\n\r\n{value}\r\n");
+    }
+    Ok(body + &format!("--{boundary}--\r\n"))
+}
+
+/// Says what the body of a request is.
+pub fn content_type(items: &[Item], request: &settings::Request) -> String {
+    match (request.body, items.first()) {
+        (Body::Multipart, Some(item)) => {
+            format!("{}; boundary={}", request.content_type, item.identity.boundary())
+        }
+        _ => request.content_type.clone(),
+    }
 }
 
 fn envelope(message: Consumed<'_>, identity: &Identity, value: Value) -> Result<Value> {
@@ -112,9 +175,7 @@ pub fn body(items: &[Item], request: &settings::Request) -> Result<Vec<u8>> {
     let mut body = Vec::with_capacity(size);
     match request.body {
         Body::JsonArray => {
-            for name in &request.wrap {
-                write!(body, "{{{}:", Value::from(name.as_str()))?;
-            }
+            body.extend_from_slice(request.around.0.as_bytes());
             body.push(b'[');
             for (place, item) in items.iter().enumerate() {
                 if place > 0 {
@@ -123,7 +184,7 @@ pub fn body(items: &[Item], request: &settings::Request) -> Result<Vec<u8>> {
                 body.extend_from_slice(item.json.as_bytes());
             }
             body.push(b']');
-            body.extend(std::iter::repeat_n(b'}', request.wrap.len()));
+            body.extend_from_slice(request.around.1.as_bytes());
         }
         Body::Ndjson => {
             for item in items {
@@ -131,7 +192,9 @@ pub fn body(items: &[Item], request: &settings::Request) -> Result<Vec<u8>> {
                 body.push(b'\n');
             }
         }
-        Body::Single => items.iter().for_each(|item| body.extend_from_slice(item.json.as_bytes())),
+        Body::Single | Body::Form | Body::Multipart | Body::Text => {
+            items.iter().for_each(|item| body.extend_from_slice(item.json.as_bytes()));
+        }
     }
     if !request.gzip {
         return Ok(body);
@@ -164,7 +227,7 @@ mod tests {
 
     fn item(offset: i64, json: &str) -> Item {
         let identity = Identity { topic: "t", partition: 0, offset, timestamp: 5 };
-        Item { index: 0, identity, json: json.into(), id: None }
+        Item { index: 0, identity, json: json.into(), id: None, route: None }
     }
 
     fn request(more: &str) -> settings::Request {
@@ -179,9 +242,16 @@ mod tests {
             ("body: json_array", r#"[{"a":1},2]"#),
             ("wrap: '/da\"ta/rows'", r#"{"da\"ta":{"rows":[{"a":1},2]}}"#),
             ("body: ndjson", "{\"a\":1}\n2\n"),
+            (
+                "around: {query: 'mutation', variables: {rows: '{{items}}', n: [1]}}",
+                r#"{"query":"mutation","variables":{"n":[1],"rows":[{"a":1},2]}}"#,
+            ),
         ] {
             let made = body(&items, &request(more)).expect("body");
-            assert_eq!(String::from_utf8(made).expect("text"), expected);
+            let made: Value = serde_json::from_slice(&made)
+                .unwrap_or_else(|_| Value::from(String::from_utf8(made.clone()).expect("text")));
+            let expected = serde_json::from_str(expected).unwrap_or(Value::from(expected));
+            assert_eq!(made, expected);
         }
         let one = body(&items[..1], &request("body: single")).expect("body");
         assert_eq!(one, br#"{"a":1}"#);

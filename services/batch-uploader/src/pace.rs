@@ -21,13 +21,18 @@ impl Pace {
 
     /// Takes the next moment, and answers how long it is until then.
     pub fn take(&self, now: Instant) -> Duration {
-        if self.gap.is_zero() {
-            return Duration::ZERO;
-        }
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let at = next.map_or(now, |next| next.max(now));
-        *next = Some(at + self.gap);
+        if !self.gap.is_zero() {
+            *next = Some(at + self.gap);
+        }
         at - now
+    }
+
+    /// Hands out no moment before this one.
+    pub fn hold(&self, until: Instant) {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        *next = Some(next.map_or(until, |next| next.max(until)));
     }
 }
 
@@ -42,6 +47,13 @@ mod tests {
         assert_eq!(waits, [0, 250, 500]);
         let later = now + Duration::from_secs(60);
         assert_eq!((pace.take(later).as_millis(), pace.take(later).as_millis()), (0, 250));
+        let second = Duration::from_secs(1);
+        pace.hold(later + second);
+        assert_eq!(pace.take(later).as_millis(), 1_000);
+        let free = Pace::new(None);
+        free.hold(now + second);
+        assert_eq!((free.take(now), free.take(now)), (second, second));
+        assert_eq!(free.take(now + second), Duration::ZERO);
         let free = Pace::new(None);
         assert_eq!((free.take(now), free.take(now)), (Duration::ZERO, Duration::ZERO));
     }

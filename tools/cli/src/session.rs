@@ -267,7 +267,8 @@ fn names(text: &str) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-/// Lays file, environment and options over each other. The file may name a cluster, brokers or a registry too.
+/// Lays file, environment and options over each other. The file may name a cluster, brokers or a
+/// registry too.
 fn variables(options: &Global) -> Outcome<(BTreeMap<String, String>, Global)> {
     let mut options = options.clone();
     let mut vars = match &options.config_file {

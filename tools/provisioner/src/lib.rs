@@ -2,7 +2,8 @@
 //!
 //! [`manifest`] and the maps of topics say what shall be ([`desired`]), [`observed`] what is;
 //! [`plan`] is the difference and decides everything without a network, [`trial`] asks the brokers
-//! whether they would take it, [`apply`] does exactly that and nothing else. [`commands`] has what the binary does, one file each.
+//! whether they would take it, [`apply`] does exactly that and nothing else. [`commands`] has what
+//! the binary does, one file each.
 
 pub mod apply;
 pub mod cli;

@@ -33,10 +33,11 @@ pub(super) const CLUSTERS: Section = Section {
             "NU_TOPIC_CONFIGS_JSON",
             Json("topic to {\"cluster\", \"configs\"?}"),
             Derived("required, unless NU_TOPIC_CONFIGS_YAML is set"),
-            "The topics: the cluster of each and, for the tools, `configs` with `num_partitions`, \
-                `replication_factor` (-1, or left out: the brokers' default) and `config`, where a \
-                list such as `cleanup.policy` may be one. Names that start with '.' hold YAML anchors \
-                and are no topics. A topic that is absent is a warning.",
+            "The topics: the cluster of each and, for the tools, `configs` with \
+                `num_partitions`, `replication_factor` (-1, or left out: the brokers' \
+                default) and `config`, where a list such as `cleanup.policy` may be one. \
+                Names that start with '.' hold YAML anchors and are no topics. A topic that \
+                is absent is a warning.",
             r#"{"orders": {"cluster": "main"}}"#,
         ),
         Setting::original(

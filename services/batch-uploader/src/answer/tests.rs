@@ -22,6 +22,7 @@ fn items() -> Vec<Item> {
         identity: Identity { topic: "t", partition: 0, offset: index as i64, timestamp: 0 },
         json: "{}".into(),
         id: Some(format!("id{index}")),
+        route: None,
     };
     (0..3).map(item).collect()
 }
@@ -85,10 +86,10 @@ fn results_are_mapped_by_place_or_by_id() {
         panic!()
     };
     assert!(matches!(&outcomes[0], Outcome::Failed(e) if e.description.contains("no name")));
-    assert!(matches!(outcomes[1..], [Outcome::Done, Outcome::Again(_)]));
+    assert!(matches!(outcomes[1..], [Outcome::Done(_), Outcome::Again(_)]));
     let by_id = judge(207, None, &results.to_string(), Some(&answer(true)));
     let Verdict::Each(outcomes) = by_id else { panic!() };
-    assert!(matches!(outcomes[..], [Outcome::Done, Outcome::Again(_), Outcome::Failed(_)]));
+    assert!(matches!(outcomes[..], [Outcome::Done(_), Outcome::Again(_), Outcome::Failed(_)]));
 }
 
 #[test]
@@ -99,10 +100,10 @@ fn what_is_missing_in_an_answer_is_not_taken_for_done() {
     }
     let one = r#"{"results": [{"ref": "id1", "status": "created"}]}"#;
     let Verdict::Each(outcomes) = judge(200, None, one, Some(&answer(true))) else { panic!() };
-    assert!(matches!(outcomes[..], [Outcome::Again(_), Outcome::Done, Outcome::Again(_)]));
+    assert!(matches!(outcomes[..], [Outcome::Again(_), Outcome::Done(_), Outcome::Again(_)]));
     let odd = r#"{"results": [{"status": "odd"}, {"status": null}, {"status": "created"}]}"#;
     let Verdict::Each(outcomes) = judge(200, None, odd, Some(&answer(false))) else { panic!() };
-    assert!(matches!(outcomes[..], [Outcome::Failed(_), Outcome::Failed(_), Outcome::Done]));
+    assert!(matches!(outcomes[..], [Outcome::Failed(_), Outcome::Failed(_), Outcome::Done(_)]));
 }
 
 #[test]

@@ -9,9 +9,9 @@ use nubium_service::check::{Checks, Finding};
 use nubium_service::{schemas, start::end};
 
 use crate::auth::Authorizer;
+use crate::client;
 use crate::settings::Settings;
 use crate::start::{self, Start};
-use crate::upload;
 
 /// Checks and prints a table; answers 1 if anything failed.
 pub fn run(start: &Start) -> ExitCode {
@@ -25,6 +25,7 @@ pub fn run(start: &Start) -> ExitCode {
     runtime.block_on(api(settings)).into_iter().for_each(|finding| checks.add(finding));
     let mut topics: BTreeSet<_> = start::topics(start).into_iter().collect();
     topics.extend(config.routes.retry.iter().map(String::as_str));
+    topics.extend(settings.produce.as_ref().map(|produce| produce.topic.as_str()));
     topics.extend(config.routes.failure.iter().map(String::as_str));
     checks.topics(&topics);
     checks.report()
@@ -33,7 +34,8 @@ pub fn run(start: &Start) -> ExitCode {
 /// Whether credentials can be had, and whether anything answers at the URL: what it answers to
 /// OPTIONS says nothing about the requests to come.
 async fn api(settings: &Settings) -> Vec<Finding> {
-    let client = match upload::client(settings) {
+    let made = client::new(settings);
+    let client = match made {
         Ok(client) => client,
         Err(error) => return vec![Finding::of("API", Err(error))],
     };

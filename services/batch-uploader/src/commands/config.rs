@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use nubium_host::Exit;
 use nubium_service::terminal;
 
-use crate::settings::{Auth, Settings};
+use crate::settings::{Auth, Proof, Settings};
 use crate::start::{self, Start};
 
 /// Prints every setting with where its value comes from, secrets redacted, then the uploader's own.
@@ -26,9 +26,14 @@ fn own(settings: &Settings, tries: u32) -> Vec<(&'static str, String)> {
     let headers = request.headers.iter().map(|(name, value)| format!("{name}: {value}"));
     let tries = if tries == u32::MAX { "for ever".to_owned() } else { tries.to_string() };
     let rate = limits.requests_per_second;
+    let url = match &request.address {
+        Some(_) => format!("{}… {}", request.url, request.endpoint),
+        None => request.url.to_string(),
+    };
+    let method = request.method.to_string();
     vec![
-        ("request.url", request.url.to_string()),
-        ("request.method", request.method.to_string()),
+        ("request.url", url),
+        ("request.method", request.methods.as_ref().map_or(method, |it| format!("{it:?}"))),
         ("request.headers", headers.collect::<Vec<_>>().join(", ")),
         ("request.name", request.name.clone()),
         ("request.endpoint", request.endpoint.clone()),
@@ -58,7 +63,9 @@ fn credentials(auth: &Auth) -> String {
             "oauth2, {}, {} of {}",
             oauth.token_url,
             oauth.client_id,
-            oauth.client_secret_file.display()
+            match &oauth.proof {
+                Proof::Secret { file, .. } | Proof::Key { file, .. } => file.display(),
+            }
         ),
     }
 }

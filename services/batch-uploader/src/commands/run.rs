@@ -19,7 +19,10 @@ pub fn run(start: &Start) -> ExitCode {
     let uploader =
         Uploader::new(settings.clone(), &config.app.name, tries, has_failure_topic, &metrics);
     end(uploader.map_err(|error| (Exit::BadSettings, format!("{error:#}"))).map(|uploader| {
-        let app = App::new(config.clone()).consume(start::topics(start)).metrics(metrics);
+        let mut app = App::new(config.clone()).consume(start::topics(start)).metrics(metrics);
+        if let Some(produce) = &settings.produce {
+            app = app.produce(&produce.topic, &produce.schema);
+        }
         app.run_pattern(uploads::pattern(settings, uploader))
     }))
 }

@@ -7,11 +7,12 @@ use reqwest::{Method, Url};
 
 use super::reader::{Part, Reader};
 use super::{
-    Answer, Auth, Batch, Body, Ids, Item, Limits, OAuth2, Problem, Request, Retry, Settings,
+    Answer, Batch, Body, Breaker, Ids, Item, Limits, Problem, Quota, Request, Retry, Settings,
 };
 
-const EXAMPLE: &str = "request: {url: \"https://api.example.com/v1/orders\"}";
-const SECTIONS: [&str; 7] = ["topics", "request", "auth", "batch", "limits", "retry", "answer"];
+pub(super) const EXAMPLE: &str = "request: {url: \"https://api.example.com/v1/orders\"}";
+const SECTIONS: [&str; 8] =
+    ["topics", "request", "auth", "batch", "limits", "retry", "answer", "produce"];
 
 pub(super) fn parse(name: &str, text: &str, directory: &Path) -> Result<Settings, Vec<Problem>> {
     let mut document = Document { reader: Reader::new(name), directory };
@@ -29,8 +30,10 @@ pub(super) fn parse(name: &str, text: &str, directory: &Path) -> Result<Settings
         auth: document.auth(&root),
         batch: document.batch(&batch),
         limits: document.limits(&limits),
+        quota: document.quota(&limits),
         retry: document.retry(&retry),
         answer: document.answer(&root),
+        produce: document.produce(&root),
         request: request.unwrap_or_else(blank),
     };
     document.rules(&root, &settings);
@@ -44,89 +47,34 @@ pub(super) fn parse(name: &str, text: &str, directory: &Path) -> Result<Settings
 fn blank() -> Request {
     Request {
         url: Url::parse("http://localhost").expect("a URL"),
+        address: None,
+        query: Vec::new(),
         method: Method::POST,
+        methods: None,
         headers: Vec::new(),
         name: String::new(),
         endpoint: String::new(),
         body: Body::JsonArray,
         item: Item::Value,
-        wrap: Vec::new(),
+        template: None,
+        around: Default::default(),
+        content_type: String::new(),
         gzip: false,
         timeout: std::time::Duration::ZERO,
         connect_timeout: std::time::Duration::ZERO,
         ca_file: None,
+        client_certificate: None,
         idempotency_header: None,
     }
 }
 
-struct Document<'a> {
-    reader: Reader<'a>,
-    directory: &'a Path,
+pub(super) struct Document<'a> {
+    pub(super) reader: Reader<'a>,
+    pub(super) directory: &'a Path,
 }
 
 impl Document<'_> {
-    fn request(&mut self, root: &Part) -> Option<Request> {
-        if !root.has("request") {
-            self.reader.problem("request", "nothing", "where messages are sent", EXAMPLE);
-        }
-        let part = self.reader.part(root, "request", EXAMPLE)?;
-        let known = [
-            "url",
-            "method",
-            "headers",
-            "name",
-            "endpoint",
-            "body",
-            "item",
-            "wrap",
-            "gzip",
-            "timeout_seconds",
-            "connect_timeout_seconds",
-            "idempotency_header",
-            "ca_file",
-        ];
-        self.reader.names(&part, &known);
-        let url = self.url(&part, "url", "https://api.example.com/v1/orders")?;
-        let host = url.host_str().unwrap_or_default().to_owned();
-        let path = url.path().to_owned();
-        let bodies =
-            [("json_array", Body::JsonArray), ("ndjson", Body::Ndjson), ("single", Body::Single)];
-        let methods = [("POST", Method::POST), ("PUT", Method::PUT), ("PATCH", Method::PATCH)];
-        let method = self.reader.text(&part, "method", "POST").unwrap_or_else(|| "POST".into());
-        let found = methods.iter().find(|(name, _)| *name == method);
-        if found.is_none() {
-            let expected = "one of POST, PUT, PATCH";
-            self.reader.refuse(&part, "method", &method, expected, "method: POST");
-        }
-        let wrap = self.reader.text(&part, "wrap", "/records").unwrap_or_default();
-        self.pointer(&part, "wrap", &wrap);
-        Some(Request {
-            method: found.map_or(Method::POST, |(_, method)| method.clone()),
-            headers: self.headers(&part),
-            name: self.reader.text(&part, "name", "crm").unwrap_or(host),
-            endpoint: self.reader.text(&part, "endpoint", "/v1/orders").unwrap_or(path),
-            body: self.reader.choice(&part, "body", &bodies),
-            item: self.reader.choice(
-                &part,
-                "item",
-                &[("value", Item::Value), ("envelope", Item::Envelope)],
-            ),
-            wrap: wrap.split('/').skip(1).map(unescape).collect(),
-            gzip: self.reader.flag(&part, "gzip", false),
-            timeout: self.reader.seconds(&part, "timeout_seconds", 30.0, (0.01, 3_600.0)),
-            connect_timeout: self.reader.seconds(
-                &part,
-                "connect_timeout_seconds",
-                5.0,
-                (0.01, 300.0),
-            ),
-            ca_file: self.reader.text(&part, "ca_file", "ca.pem").map(|f| self.directory.join(f)),
-            idempotency_header: self.header_name(&part, "idempotency_header"),
-            url,
-        })
-    }
-
-    fn headers(&mut self, part: &Part) -> Vec<(String, String)> {
+    pub(super) fn headers(&mut self, part: &Part) -> Vec<(String, String)> {
         let pairs = self.reader.pairs(part, "headers", "headers: {x-tenant: \"7\"}");
         for (name, value) in &pairs {
             let good = HeaderName::try_from(name.as_str()).is_ok()
@@ -144,7 +92,7 @@ impl Document<'_> {
         pairs
     }
 
-    fn header_name(&mut self, part: &Part, name: &str) -> Option<String> {
+    pub(super) fn header_name(&mut self, part: &Part, name: &str) -> Option<String> {
         let example = "idempotency_header: Idempotency-Key";
         let header = self.reader.text(part, name, example)?;
         if HeaderName::try_from(header.as_str()).is_err() {
@@ -153,13 +101,23 @@ impl Document<'_> {
         Some(header)
     }
 
-    fn url(&mut self, part: &Part, name: &str, example: &str) -> Option<Url> {
+    pub(super) fn url(&mut self, part: &Part, name: &str, example: &str) -> Option<Url> {
         let text = self.reader.required(part, name, example);
         if text.is_empty() {
             return None;
         }
+        self.parse_url(part, name, &text, example)
+    }
+
+    pub(super) fn parse_url(
+        &mut self,
+        part: &Part,
+        name: &str,
+        text: &str,
+        example: &str,
+    ) -> Option<Url> {
         let with_secret = |url: &Url| url.password().is_some() || !url.username().is_empty();
-        match Url::parse(&text) {
+        match Url::parse(text) {
             Ok(url) if with_secret(&url) => {
                 let expected = "a URL without credentials; they belong under `auth`";
                 self.reader.refuse(part, name, "[redacted]", expected, example);
@@ -167,14 +125,14 @@ impl Document<'_> {
             }
             Ok(url) if url.has_host() && matches!(url.scheme(), "http" | "https") => Some(url),
             _ => {
-                self.reader.refuse(part, name, &text, "a URL of http or https", example);
+                self.reader.refuse(part, name, text, "a URL of http or https", example);
                 None
             }
         }
     }
 
     /// Reads the path of a file with a secret, which must be there and not empty.
-    fn secret(&mut self, part: &Part, name: &str) -> PathBuf {
+    pub(super) fn secret(&mut self, part: &Part, name: &str) -> PathBuf {
         let example = "/etc/secrets/api";
         let file = self.reader.required(part, name, example);
         let path = self.directory.join(&file);
@@ -187,49 +145,6 @@ impl Document<'_> {
         path
     }
 
-    fn auth(&mut self, root: &Part) -> Auth {
-        let example = "auth: {bearer: {token_file: /etc/secrets/token}}";
-        let Some(part) = self.reader.part(root, "auth", example) else { return Auth::None };
-        let kinds = ["basic", "bearer", "oauth2"];
-        self.reader.names(&part, &kinds);
-        let given: Vec<_> = kinds.into_iter().filter(|kind| part.has(kind)).collect();
-        if given.len() != 1 {
-            let read = if given.is_empty() { "nothing".to_owned() } else { given.join(" and ") };
-            self.reader.problem("auth", &read, "one of basic, bearer, oauth2", example);
-            return Auth::None;
-        }
-        let Some(inner) = self.reader.part(&part, given[0], example) else { return Auth::None };
-        match given[0] {
-            "basic" => {
-                self.reader.names(&inner, &["username", "password_file"]);
-                let username = self.reader.required(&inner, "username", "uploader");
-                Auth::Basic { username, password_file: self.secret(&inner, "password_file") }
-            }
-            "bearer" => {
-                self.reader.names(&inner, &["token_file"]);
-                Auth::Bearer { token_file: self.secret(&inner, "token_file") }
-            }
-            _ => self.oauth2(&inner),
-        }
-    }
-
-    fn oauth2(&mut self, part: &Part) -> Auth {
-        let known =
-            ["token_url", "client_id", "client_secret_file", "scope", "audience", "client_auth"];
-        self.reader.names(part, &known);
-        let token_url = self.url(part, "token_url", "https://login.example.com/oauth2/token");
-        let client_id = self.reader.required(part, "client_id", "uploader");
-        let client_secret_file = self.secret(part, "client_secret_file");
-        let scope = self.reader.text(part, "scope", "orders.write");
-        let audience = self.reader.text(part, "audience", "https://api.example.com");
-        let ways = [("basic", false), ("body", true)];
-        let secret_in_body = self.reader.choice(part, "client_auth", &ways);
-        let Some(token_url) = token_url else { return Auth::None };
-        let oauth =
-            OAuth2 { token_url, client_id, client_secret_file, scope, audience, secret_in_body };
-        Auth::OAuth2(oauth)
-    }
-
     fn batch(&mut self, part: &Part) -> Batch {
         self.reader.names(part, &["count", "megabytes", "seconds"]);
         let megabytes = self.reader.number(part, "megabytes", 5.0, (0.001, 1_000.0));
@@ -240,13 +155,37 @@ impl Document<'_> {
         }
     }
 
+    /// Reads the headers of the API's own limit.
+    fn quota(&mut self, part: &Part) -> Option<Quota> {
+        let remaining = self.header_name(part, "remaining_header");
+        let reset = self.header_name(part, "reset_header");
+        if remaining.is_some() != reset.is_some() {
+            let name = if remaining.is_some() { "reset_header" } else { "remaining_header" };
+            let example = "limits: {remaining_header: X-RateLimit-Remaining, \
+                reset_header: X-RateLimit-Reset}";
+            self.reader.refuse(part, name, "nothing", "both headers, or neither", example);
+        }
+        Some(Quota { remaining: remaining?, reset: reset? })
+    }
+
+    fn breaker(&mut self, part: &Part) -> Option<Breaker> {
+        let part = self.reader.part(part, "breaker", "breaker: {failures: 5, seconds: 30}")?;
+        self.reader.names(&part, &["failures", "seconds"]);
+        let failures = self.reader.whole(&part, "failures", 5, (1, 10_000));
+        let pause = self.reader.seconds(&part, "seconds", 30.0, (0.1, 3_600.0));
+        Some(Breaker { failures: u32::try_from(failures).unwrap_or(u32::MAX), pause })
+    }
+
     fn limits(&mut self, part: &Part) -> Limits {
-        self.reader.names(part, &["concurrency", "requests_per_second"]);
+        let known =
+            ["concurrency", "requests_per_second", "remaining_header", "reset_header", "breaker"];
+        self.reader.names(part, &known);
         let bounded = part.has("requests_per_second");
         let rate = self.reader.number(part, "requests_per_second", 1.0, (0.001, 1e6));
         Limits {
             concurrency: self.reader.whole(part, "concurrency", 1, (1, 1_000)) as usize,
             requests_per_second: bounded.then_some(rate),
+            breaker: self.breaker(part),
         }
     }
 
@@ -290,7 +229,7 @@ impl Document<'_> {
         Some(Answer { items, status, done, ids })
     }
 
-    fn pointer(&mut self, part: &Part, name: &str, pointer: &str) {
+    pub(super) fn pointer(&mut self, part: &Part, name: &str, pointer: &str) {
         if !pointer.is_empty() && !pointer.starts_with('/') {
             let expected = "a JSON pointer: empty, or names each after a slash";
             self.reader.refuse(part, name, pointer, expected, &format!("{name}: /results"));
@@ -309,14 +248,10 @@ impl Document<'_> {
                 "request: {body: ndjson}",
             );
         }
-        if !settings.request.wrap.is_empty() && settings.request.body != Body::JsonArray {
-            let expected = "nothing: only the array of `body: json_array` can lie inside an object";
-            self.reader.problem("request.wrap", "a pointer", expected, "body: json_array");
-        }
     }
 }
 
 /// Undoes the escapes of a JSON pointer.
-fn unescape(name: &str) -> String {
+pub(super) fn unescape(name: &str) -> String {
     name.replace("~1", "/").replace("~0", "~")
 }

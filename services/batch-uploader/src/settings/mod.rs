@@ -3,14 +3,19 @@
 //! Everything about Kafka and the registry is in the `NU_*` settings of the core. Secrets are in
 //! files of their own that this one names. All problems are collected, as everywhere.
 
+mod credential;
 mod document;
 mod reader;
+mod request;
+mod shape;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use nubium_core::config::Problem;
 use reqwest::{Method, Url};
+
+use crate::template::{Escape, Shape, Text};
 
 /// Holds what the file says.
 #[derive(Debug, Clone)]
@@ -27,8 +32,12 @@ pub struct Settings {
     pub batch: Batch,
     /// What bounds the load on the API.
     pub limits: Limits,
+    /// The headers by which the API says what it still takes.
+    pub quota: Option<Quota>,
     /// What follows when the API cannot take a request.
     pub retry: Retry,
+    /// What becomes of answers; none: nothing.
+    pub produce: Option<Produce>,
     /// Where results of single items are in an answer; none: an answer is about all of them.
     pub answer: Option<Answer>,
 }
@@ -36,10 +45,16 @@ pub struct Settings {
 /// Describes a request.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Where it goes.
+    /// Where it goes; where a message has a part in that, what comes before it.
     pub url: Url,
+    /// The URL with places, where a message has a part in it.
+    pub address: Option<Text>,
+    /// What a message adds to the query.
+    pub query: Vec<(String, Text)>,
     /// Its method.
     pub method: Method,
+    /// How a message chooses another.
+    pub methods: Option<Methods>,
     /// Its headers beside those that the uploader sets.
     pub headers: Vec<(String, String)>,
     /// The API's name in metrics, logs and exceptions.
@@ -50,8 +65,12 @@ pub struct Request {
     pub body: Body,
     /// What an item is.
     pub item: Item,
-    /// Where in a JSON body the array lies, as names; empty: it is the body.
-    pub wrap: Vec<String>,
+    /// What an item is made into; none: it is sent as it is.
+    pub template: Option<Template>,
+    /// What stands before and after a JSON array in the body.
+    pub around: (String, String),
+    /// What the body is; of a multipart form without the boundary.
+    pub content_type: String,
     /// Whether the body is compressed.
     pub gzip: bool,
     /// How long one request may take.
@@ -60,6 +79,8 @@ pub struct Request {
     pub connect_timeout: Duration,
     /// Certificates of authorities to trust beside the system's, in PEM.
     pub ca_file: Option<PathBuf>,
+    /// The files of a certificate and its private key that say who asks, in PEM.
+    pub client_certificate: Option<(PathBuf, PathBuf)>,
     /// The header that carries the idempotency key, if one does.
     pub idempotency_header: Option<String>,
 }
@@ -73,6 +94,67 @@ pub enum Body {
     Ndjson,
     /// One request an item.
     Single,
+    /// One request an item, as a form.
+    Form,
+    /// One request an item, as a form of several parts.
+    Multipart,
+    /// One request an item, as text.
+    Text,
+}
+
+impl Body {
+    /// Whether one body carries many messages.
+    #[must_use]
+    pub fn is_bulk(self) -> bool {
+        matches!(self, Self::JsonArray | Self::Ndjson)
+    }
+}
+
+/// What an item is made into.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Template {
+    /// JSON of another shape.
+    Json(Shape),
+    /// The fields of a form.
+    Form(Vec<(String, Text)>),
+    /// The parts of a form.
+    Multipart(Vec<Part>),
+    /// Text, in which values are written so.
+    Text(Text, Escape),
+}
+
+/// One part of a form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Its name.
+    pub name: String,
+    /// What is in it.
+    pub value: Text,
+    /// The name of the file that it is, if it is one.
+    pub file: Option<String>,
+    /// Its content type.
+    pub kind: Option<String>,
+}
+
+/// How a message chooses the method.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Methods {
+    /// A pointer into the item.
+    pub from: Option<String>,
+    /// What is found there, and the method for it.
+    pub values: Vec<(String, Method)>,
+    /// The method of a message without value.
+    pub tombstone: Option<Method>,
+    /// The method of all others; none: they are refused.
+    pub otherwise: Option<Method>,
+}
+
+impl Request {
+    /// Whether a message has a part in where its request goes.
+    #[must_use]
+    pub fn is_per_message(&self) -> bool {
+        self.address.is_some() || !self.query.is_empty() || self.methods.is_some()
+    }
 }
 
 /// What an item is.
@@ -102,7 +184,7 @@ pub enum Auth {
         /// The file of the token.
         token_file: PathBuf,
     },
-    /// OAuth2, client credentials (RFC 6749, section 4.4).
+    /// OAuth2: client credentials (RFC 6749, section 4.4), or a signed assertion (RFC 7523).
     OAuth2(OAuth2),
 }
 
@@ -113,14 +195,44 @@ pub struct OAuth2 {
     pub token_url: Url,
     /// The client's id.
     pub client_id: String,
-    /// The file of its secret.
-    pub client_secret_file: PathBuf,
+    /// How it proves who it is.
+    pub proof: Proof,
+    /// What the token is asked for by.
+    pub grant: Grant,
     /// What is asked for, if that must be said.
     pub scope: Option<String>,
     /// For whom the token is, where the server wants to know.
     pub audience: Option<String>,
-    /// Whether id and secret go into the body instead of HTTP basic.
-    pub secret_in_body: bool,
+}
+
+/// Says how a client proves who it is.
+#[derive(Debug, Clone)]
+pub enum Proof {
+    /// By a secret.
+    Secret {
+        /// Its file.
+        file: PathBuf,
+        /// Whether id and secret go into the body instead of HTTP basic.
+        in_body: bool,
+    },
+    /// By a token that it signs.
+    Key {
+        /// The file of its private key, in PEM.
+        file: PathBuf,
+        /// The key's name at the server.
+        id: Option<String>,
+        /// For whom the token is; none: the token endpoint.
+        audience: Option<String>,
+    },
+}
+
+/// Says what an access token is asked for by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Grant {
+    /// By the client's own credentials.
+    ClientCredentials,
+    /// By a signed token, for this user; none: for the client itself.
+    JwtBearer(Option<String>),
 }
 
 /// Says what one request holds at most.
@@ -141,6 +253,26 @@ pub struct Limits {
     pub concurrency: usize,
     /// Requests a second, if they are bounded.
     pub requests_per_second: Option<f64>,
+    /// When an API that fails is left alone, if it is.
+    pub breaker: Option<Breaker>,
+}
+
+/// Says when an API that fails is left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Breaker {
+    /// After so many failures in a row.
+    pub failures: u32,
+    /// For so long.
+    pub pause: Duration,
+}
+
+/// Names the headers of an API's rate limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quota {
+    /// How many requests are left.
+    pub remaining: String,
+    /// When there are more: seconds, a time, or a date.
+    pub reset: String,
 }
 
 /// Says what follows when the API cannot take a request.
@@ -177,6 +309,17 @@ pub struct Ids {
     pub item: String,
 }
 
+/// Says what becomes of the answers of messages that are done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Produce {
+    /// The topic that they are produced to.
+    pub topic: String,
+    /// The schema of its values.
+    pub schema: String,
+    /// What a value is made of: the item, and the answer.
+    pub value: Shape,
+}
+
 impl Settings {
     /// Reads the file at `path`.
     ///
@@ -200,7 +343,7 @@ impl Settings {
     /// Whether one request carries many messages.
     #[must_use]
     pub fn is_bulk(&self) -> bool {
-        self.request.body != Body::Single
+        self.request.body.is_bulk()
     }
 }
 

@@ -19,6 +19,19 @@ impl Part {
         self.map.contains_key(name)
     }
 
+    pub(super) fn value(&self, name: &str) -> Option<&Value> {
+        self.map.get(name)
+    }
+
+    pub(super) fn is_map(&self, name: &str) -> bool {
+        matches!(self.map.get(name), Some(Value::Mapping(_)))
+    }
+
+    /// The names in it, in order.
+    pub(super) fn keys(&self) -> Vec<String> {
+        self.map.keys().filter_map(|key| key.as_str().map(str::to_owned)).collect()
+    }
+
     fn at(&self, name: &str) -> String {
         join(&self.place, name)
     }
@@ -86,6 +99,19 @@ impl<'a> Reader<'a> {
                 self.problem(&part.at(name), &show(other), "text", example);
                 None
             }
+        }
+    }
+
+    /// Reads text; a map comes as `Err`, and what is neither is a problem.
+    pub(super) fn part_or_text(
+        &mut self,
+        part: &Part,
+        name: &str,
+        example: &str,
+    ) -> Result<String, Option<Part>> {
+        match part.is_map(name) {
+            true => Err(self.part(part, name, example)),
+            false => self.text(part, name, example).ok_or(None),
         }
     }
 

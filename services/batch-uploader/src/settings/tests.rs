@@ -38,12 +38,14 @@ answer: {items: /results, status: /code, done: [ok], id: /ref, item_id: /id}",
     assert_eq!(settings.topics, ["orders", "returns"]);
     assert_eq!(settings.request.method, Method::PUT);
     assert_eq!(settings.request.endpoint, "/v1/orders");
-    assert_eq!(settings.request.wrap, ["data", "rec/ords"]);
+    let around = ("{\"data\":{\"rec/ords\":".to_owned(), "}}".to_owned());
+    assert_eq!(settings.request.around, around);
     assert_eq!(settings.batch.bytes, 2_000_000);
     assert_eq!(settings.retry.tries, Some(3));
     assert_eq!(settings.retry.backoff_max, Duration::from_secs(60));
     let Auth::OAuth2(oauth) = &settings.auth else { panic!("{:?}", settings.auth) };
-    assert!(oauth.secret_in_body && oauth.scope.is_some() && oauth.audience.is_none());
+    assert!(matches!(oauth.proof, Proof::Secret { in_body: true, .. }), "{oauth:?}");
+    assert!(oauth.scope.is_some() && oauth.audience.is_none());
     assert_eq!(settings.answer.expect("answer").ids.expect("ids").item, "/id");
 }
 
@@ -66,7 +68,7 @@ fn every_problem_is_named_at_once_with_its_place() {
 requests: 1
 request:
   url: ftp://x
-  method: GET
+  method: HEAD
 auth: {basic: {password_file: empty}, bearer: {token_file: nowhere}}
 batch: {count: 0, seconds: -1}
 limits: {concurrency: many}
@@ -99,6 +101,11 @@ fn secrets_come_from_files_that_are_there_and_never_print() {
         ("{basic: {username: u, password_file: empty}}", "auth.basic.password_file"),
         ("{bearer: {token_file: nowhere}}", "auth.bearer.token_file"),
         ("{oauth2: {client_id: c}}", "auth.oauth2.client_secret_file"),
+        (
+            "{oauth2: {client_id: c, client_auth: private_key_jwt, client_key_file: secret}}",
+            "auth.oauth2.client_key_file",
+        ),
+        ("{oauth2: {client_secret_file: secret, key_id: k}}", "auth.oauth2.key_id"),
     ] {
         let problems = parse(&format!("{base}{auth}")).expect_err("problems");
         assert!(problems.iter().any(|p| p.place == place), "{problems:?}");
@@ -117,6 +124,29 @@ fn rules_between_settings_hold() {
     for (text, place) in [
         ("request: {url: 'http://x/', body: single}\nanswer: {items: /r}", "answer"),
         ("request: {url: 'http://x/', body: ndjson, wrap: /r}", "request.wrap"),
+        ("request: {url: 'http://x/', body: ndjson, around: {r: '{{items}}'}}", "request.around"),
+        ("request: {url: 'http://x/', around: {r: 1}}", "request.around"),
+        ("request: {url: 'http://x/', around: ['{{items}}', '{{items}}']}", "request.around"),
+        ("request: {url: 'http://x/', around: '{{items}}', wrap: /r}", "request.around"),
+        ("request: {url: 'http://x/{{/id}}'}", "request.body"),
+        ("request: {url: 'http://{{/host}}/', body: single}", "request.url"),
+        ("request: {url: 'http://x/{{id}}', body: single}", "request.url"),
+        ("request: {url: 'http://x/', query: {a: '{{/a}}'}}", "request.body"),
+        ("request: {url: 'http://x/', body: single, query: {a: '{{'}}", "request.query.a"),
+        ("request: {url: 'http://x/', body: single, method: {from: /op}}", "request.method.from"),
+        (
+            "request: {url: 'http://x/', body: single, method: {from: /o, values: {a: GO}}}",
+            "request.method.values.a",
+        ),
+        ("request: {url: 'http://x/'}\nlimits: {reset_header: X-R}", "limits.remaining_header"),
+        ("request: {url: 'http://x/', body: form}", "request.template"),
+        ("request: {url: 'http://x/', body: form, template: {a: '{{a}}'}}", "request.template.a"),
+        ("request: {url: 'http://x/', body: text, template: {a: b}}", "request.template"),
+        ("request: {url: 'http://x/', template: {a: '{{a}}'}}", "request.template"),
+        (
+            "request: {url: 'http://x/', body: multipart, content_type: a/b, template: {a: b}}",
+            "request.content_type",
+        ),
     ] {
         let problems = parse(text).expect_err("problems");
         assert_eq!(problems[0].place, place);

@@ -148,3 +148,36 @@ fn what_is_in_flight_when_the_service_asks_for_a_break_is_all_that_is_sent() {
     assert_eq!(all_ids(&test.api.requests()[1..]), (0..9).collect::<Vec<_>>());
     assert!(done(&driver, 9));
 }
+
+#[test]
+fn a_quota_that_is_used_up_holds_the_next_requests_and_costs_no_try() {
+    let test = Test::new(|_, before| {
+        let left = if before == 1 { "0" } else { "5" };
+        let headers = vec![("x-left", left.into()), ("x-reset", "1".into())];
+        Answer::Status(200, headers, String::new())
+    });
+    let more = "batch: {count: 2, seconds: 0}\n\
+        limits: {remaining_header: X-Left, reset_header: X-Reset}";
+    let mut driver = test.driver(8, 1, "", more);
+    let begin = std::time::Instant::now();
+    driver.run().expect("ran");
+    assert!(begin.elapsed() >= Duration::from_secs(1), "it waited for the quota");
+    assert_eq!((test.api.requests().len(), test.counted(200)), (4, 4.0));
+    assert!(ids_of(&driver, "later").is_empty() && done(&driver, 8));
+}
+
+#[test]
+fn an_api_that_fails_again_and_again_is_left_alone_and_then_asked_once() {
+    let test = Test::new(|_, before| match before {
+        0..3 => Answer::status(500),
+        _ => Answer::status(200),
+    });
+    let more = "batch: {count: 4, seconds: 0}\nlimits: {breaker: {failures: 2, seconds: 1}}";
+    let mut driver = test.driver(8, 5, "", more);
+    let begin = std::time::Instant::now();
+    driver.run().expect("ran");
+    // Two failures open it; the third request finds out, fails, and opens it again.
+    assert!(begin.elapsed() >= Duration::from_secs(2), "{:?}", begin.elapsed());
+    assert_eq!((test.counted(500), test.counted(200)), (3.0, 2.0));
+    assert!(ids_of(&driver, "later").is_empty() && done(&driver, 8));
+}

@@ -3,6 +3,7 @@
 mod answers;
 mod credentials;
 mod replays;
+mod templates;
 
 use nubium_batch_uploader::settings::Settings;
 use nubium_batch_uploader::upload::Uploader;
@@ -52,7 +53,19 @@ impl Test {
         request: &str,
         more: &str,
     ) -> Driver<impl Pattern + use<>> {
-        let url = self.api.url("/in");
+        self.driver_to("/in", orders, tries, request, more)
+    }
+
+    /// The same to another path.
+    fn driver_to(
+        &self,
+        path: &str,
+        orders: i64,
+        tries: u32,
+        request: &str,
+        more: &str,
+    ) -> Driver<impl Pattern + use<>> {
+        let url = self.api.url(path);
         let text = format!(
             "request: {{url: '{url}', name: crm, timeout_seconds: 0.3, {request}}}\n{more}"
         );

@@ -62,8 +62,8 @@ pub(super) fn run(session: &Session, options: &Options) -> Outcome {
              topic"
         )));
     }
-    let settings: Vec<_> =
-        settings.into_iter().filter(|(name, to)| !is_same_value(name, &value(name), to)).collect();
+    let mut settings = settings;
+    settings.retain(|(name, to)| !is_same_value(name, &value(name), to));
     let mut plan = Vec::new();
     plan.extend(partitions.map(|to| Change {
         name: "partitions".into(),

@@ -1,0 +1,149 @@
+//! From YAML to templates: what items and answers are made into.
+
+use nubium_core::codec::Schema;
+use nubium_service::document::Value as Yaml;
+use serde_json::Value;
+
+use super::document::Document;
+use super::reader::Part;
+use super::{Body, Part as FormPart, Produce, Template};
+use crate::template::{Escape, Shape};
+
+impl Document<'_> {
+    pub(super) fn template(
+        &mut self,
+        part: &Part,
+        body: Body,
+        content_type: &str,
+    ) -> Option<Template> {
+        let example = match body {
+            Body::Form => "template: {id: \"{{/id}}\"}",
+            Body::Multipart => "template: {file: {file: order.json, value: \"{{.}}\"}}",
+            Body::Text => "template: \"<id>{{/id}}</id>\"",
+            _ => "template: {order: \"{{.}}\"}",
+        };
+        if !part.has("template") {
+            if matches!(body, Body::Form | Body::Multipart | Body::Text) {
+                let expected = "what the body is made of";
+                self.reader.refuse(part, "template", "nothing", expected, example);
+            }
+            return None;
+        }
+        match body {
+            Body::JsonArray | Body::Ndjson | Body::Single => {
+                let value = self.json(part, "template", example)?;
+                match Shape::parse(&value) {
+                    Ok(shape) => Some(Template::Json(shape)),
+                    Err(why) => {
+                        let expected = format!("JSON of any shape, but: {why}");
+                        self.reader.refuse(part, "template", "a template", &expected, example);
+                        None
+                    }
+                }
+            }
+            Body::Form => {
+                let mut fields = Vec::new();
+                for (name, value) in self.reader.pairs(part, "template", example) {
+                    let place = format!("template.{name}");
+                    fields.extend(
+                        self.with_places(part, &place, &value, example).map(|text| (name, text)),
+                    );
+                }
+                Some(Template::Form(fields))
+            }
+            Body::Multipart => Some(Template::Multipart(self.parts(part, example))),
+            Body::Text => {
+                let text = self.reader.text(part, "template", example)?;
+                let text = self.with_places(part, "template", &text, example)?;
+                Some(Template::Text(text, escape_of(content_type)))
+            }
+        }
+    }
+
+    /// Reads the parts of a multipart form: text, or a map with a file's name and type.
+    fn parts(&mut self, part: &Part, example: &str) -> Vec<FormPart> {
+        let Some(inner) = self.reader.part(part, "template", example) else { return Vec::new() };
+        let mut parts = Vec::new();
+        for name in inner.keys() {
+            let (value, file, kind) = match self.reader.part_or_text(&inner, &name, example) {
+                Ok(text) => (text, None, None),
+                Err(None) => continue,
+                Err(Some(map)) => {
+                    self.reader.names(&map, &["value", "file", "type"]);
+                    let value = self.reader.required(&map, "value", "\"{{.}}\"");
+                    let file = self.reader.text(&map, "file", "order.json");
+                    (value, file, self.reader.text(&map, "type", "application/json"))
+                }
+            };
+            let is_line = |text: &Option<String>| {
+                text.as_ref().is_none_or(|text| !text.contains(['\r', '\n', '"']))
+            };
+            if !is_line(&file) || !is_line(&kind) {
+                let expected = "a name and a type without quotes and line ends";
+                self.reader.refuse(&inner, &name, "file or type", expected, example);
+            }
+            if let Some(value) = self.with_places(&inner, &name, &value, example) {
+                parts.push(FormPart { name, value, file, kind });
+            }
+        }
+        parts
+    }
+
+    /// Reads what becomes of answers.
+    pub(super) fn produce(&mut self, root: &Part) -> Option<Produce> {
+        let example =
+            "produce: {topic: answers, schema: answer.avsc, value: {id: \"{{/item/id}}\"}}";
+        let part = self.reader.part(root, "produce", example)?;
+        self.reader.names(&part, &["topic", "schema", "value"]);
+        let topic = self.reader.required(&part, "topic", "answers");
+        let file = self.reader.required(&part, "schema", "answer.avsc");
+        let schema = self.schema(&part, &file);
+        if !part.has("value") {
+            let expected = "what a record is made of";
+            self.reader.refuse(&part, "value", "nothing", expected, example);
+        }
+        let value = self.json(&part, "value", example)?;
+        let value = Shape::parse(&value).map_err(|why| {
+            let expected = format!("JSON of any shape, but: {why}");
+            self.reader.refuse(&part, "value", "a template", &expected, example);
+        });
+        Some(Produce { topic, schema: schema?, value: value.ok()? })
+    }
+
+    /// Reads the schema in a file.
+    fn schema(&mut self, part: &Part, file: &str) -> Option<String> {
+        let read = nubium_host::text::read(self.directory.join(file)).map_err(|e| e.to_string());
+        let read = read.and_then(|text| match Schema::parse(&text) {
+            Ok(_) => Ok(text),
+            Err(error) => Err(error.to_string()),
+        });
+        read.map_err(|why| {
+            let expected = format!("a file with the Avro schema of the topic, but: {why}");
+            self.reader.refuse(part, "schema", file, &expected, "schema: answer.avsc");
+        })
+        .ok()
+    }
+
+    /// Reads a value of any shape.
+    pub(super) fn json(&mut self, part: &Part, name: &str, example: &str) -> Option<Value> {
+        let value: &Yaml = part.value(name)?;
+        match serde_json::to_value(value) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let expected = format!("what JSON can say, but: {error}");
+                self.reader.refuse(part, name, "YAML", &expected, example);
+                None
+            }
+        }
+    }
+}
+
+fn escape_of(content_type: &str) -> Escape {
+    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match kind.as_str() {
+        kind if kind.ends_with("/xml") || kind.ends_with("+xml") => Escape::Xml,
+        kind if kind.ends_with("/json") || kind.ends_with("+json") => Escape::Json,
+        "application/x-www-form-urlencoded" => Escape::Query,
+        _ => Escape::Plain,
+    }
+}
