@@ -76,7 +76,7 @@ impl Document<'_> {
         let scope = self.reader.text(part, "scope", "orders.write");
         let audience = self.reader.text(part, "audience", "https://api.example.com");
         let Some(token_url) = token_url else { return Auth::None };
-        Auth::OAuth2(OAuth2 { token_url, client_id, proof, grant, scope, audience })
+        Auth::OAuth2(Box::new(OAuth2 { token_url, client_id, proof, grant, scope, audience }))
     }
 
     /// Reads the private key of a client, and tries it.

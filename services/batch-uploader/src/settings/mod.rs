@@ -185,7 +185,7 @@ pub enum Auth {
         token_file: PathBuf,
     },
     /// OAuth2: client credentials (RFC 6749, section 4.4), or a signed assertion (RFC 7523).
-    OAuth2(OAuth2),
+    OAuth2(Box<OAuth2>),
 }
 
 /// Says where access tokens come from.
