@@ -97,6 +97,7 @@ fn marked_and_bad_messages_are_routed_and_their_neighbours_are_copied() -> Resul
     scenario
         .set("NU_BATCH_ERROR_BISECT", "true")
         .set("NU_ERROR_POLICY", "dead_letter")
+        .set("NU_MISSING_HEADERS", "require")
         .set("BATCH_BAD", "84");
     let _app = scenario.start(BATCH_APP, "app")?;
     scenario.drained(&ledger, || Ok(()))?;
