@@ -33,7 +33,8 @@ impl BodyError {
 }
 
 /// Hands every item of a body to `each`, one at a time, so that a body of many items is never held
-/// as values; `exact` keeps the digits of decimals. Answers whether the body is a list; then an item's pointer begins with its index.
+/// as values; `exact` keeps the digits of decimals. Answers whether the body is a list; then an
+/// item's pointer begins with its index.
 ///
 /// # Errors
 /// When the body is not what its format says; items before that place were handed out.

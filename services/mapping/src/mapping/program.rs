@@ -265,7 +265,7 @@ impl Checks<'_> {
             .into_iter()
             .filter_map(|index| {
                 let output = &self.outputs[index];
-                let why = avro_kind::conflict(&output.schema, output.schema.root(), value)?;
+                let why = avro_kind::conflict(output.schema, output.schema.root(), value)?;
                 let what = format!("`.` does not fit the schema of `{}`: {why}", output.topic);
                 Some(Diagnostic::error(0, what))
             })
