@@ -178,7 +178,7 @@ fn main() {
     let output_json = record("EnrichedEvent", r#", {"name": "processed_by", "type": "string"}"#);
     let input = Schema::parse(&input_json).expect("input");
     let output = Schema::parse(&output_json).expect("output");
-    let datum = sample(&input);
+    let datum = sample(input);
     println!("datum of {} bytes", datum.len());
 
     let fast_in: serde_avro_fast::Schema = input_json.parse().expect("input");
@@ -200,14 +200,14 @@ fn main() {
         black_box(value);
     });
     time("dynamic: whole record to a value (own reader)", || {
-        let value = decode(&input, input.root(), &mut Reader::new(black_box(&datum)));
+        let value = decode(input, input.root(), &mut Reader::new(black_box(&datum)));
         black_box(value.expect("value"));
     });
-    let value = decode(&input, input.root(), &mut Reader::new(&datum)).expect("value");
+    let value = decode(input, input.root(), &mut Reader::new(&datum)).expect("value");
     let mut bytes = Vec::new();
     time("dynamic: whole record from a value (own writer)", || {
         bytes.clear();
-        let encoded = Encoder::new(&input).encode(input.root(), black_box(&value), &mut bytes);
+        let encoded = Encoder::new(input).encode(input.root(), black_box(&value), &mut bytes);
         encoded.expect("bytes");
     });
     let change = ".clicks = .clicks + 1\n.processed_by = \"bench\"\n";

@@ -88,8 +88,8 @@ outputs: [{{topic: out, schema: out.avsc}}]
     /// Handles one record; gives what is forwarded.
     fn take(&mut self, key: &'static str, timestamp: i64, record: Value) -> Option<Value> {
         let mut datum = Vec::new();
-        let value = json::value(&self.input, self.input.root(), &record).expect("value");
-        Encoder::new(&self.input).encode(self.input.root(), &value, &mut datum).expect("input");
+        let value = json::value(self.input, self.input.root(), &record).expect("value");
+        Encoder::new(self.input).encode(self.input.root(), &value, &mut datum).expect("input");
         let previous = self.entries.get(key).map(|text| Previous {
             value: serde_json::from_str(text).expect("JSON"),
             timestamp_ms: Some(0),
@@ -107,7 +107,7 @@ outputs: [{{topic: out, schema: out.avsc}}]
         }
         let made = self.mapper.made().first()?;
         let mut reader = Reader::new(self.mapper.value(made));
-        let value = decode(&self.output, self.output.root(), &mut reader).expect("output");
+        let value = decode(self.output, self.output.root(), &mut reader).expect("output");
         Some(json::of(self.output, self.output.root(), &value).expect("JSON"))
     }
 

@@ -40,8 +40,8 @@ pub fn describe(app_name: &str, settings: &Settings) -> Json {
 #[must_use]
 pub fn item_schema(route: &Route) -> Option<&Schema> {
     match (&route.program, &route.body) {
-        (_, Some(body)) => Some(&body.schema),
-        (None, None) => route.outputs.first().map(|output| &*output.schema.schema),
+        (_, Some(body)) => Some(body.schema),
+        (None, None) => route.outputs.first().map(|output| output.schema.schema),
         (Some(_), None) => None,
     }
 }

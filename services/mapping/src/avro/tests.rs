@@ -69,7 +69,7 @@ fn a_type_may_contain_itself() {
     let document = json!({"head": 1, "tail": {"head": 2, "tail": null}});
     assert_eq!(round_trip(list, document.clone()), Value::from(document));
     assert!(kind::of(list, list.root()).is_object());
-    assert!(list.same(list.root(), &list, list.root()));
+    assert!(list.same(list.root(), list, list.root()));
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn the_bytes_are_those_of_the_reference_codec() {
     .to_string();
     let document = json!({"id": -70_000, "name": "Ω", "marks": [0.5, -1.0], "more": {"k": true}});
     let ours = Schema::parse(&text).expect("schema");
-    let value = json::value(&ours, ours.root(), &document).expect("value");
+    let value = json::value(ours, ours.root(), &document).expect("value");
     let bytes = encode(ours, &value).expect("encoded");
 
     let theirs: serde_avro_fast::Schema = text.parse().expect("schema");
@@ -204,9 +204,9 @@ fn records_of_a_union_are_told_apart_by_their_fields() {
     let either = schema(json!([
         {"type": "record", "name": "Cat", "fields": [{"name": "lives", "type": "int"}]},
         {"type": "record", "name": "Dog", "fields": [{"name": "tricks", "type": "int"}]}]));
-    assert_eq!(encode(&either, &Value::from(json!({"tricks": 1}))), Ok(vec![2, 2]));
-    assert_eq!(encode(&either, &Value::from(json!({"lives": 1}))), Ok(vec![0, 2]));
-    assert!(encode(&either, &Value::from(json!({"wings": 1}))).is_err());
+    assert_eq!(encode(either, &Value::from(json!({"tricks": 1}))), Ok(vec![2, 2]));
+    assert_eq!(encode(either, &Value::from(json!({"lives": 1}))), Ok(vec![0, 2]));
+    assert!(encode(either, &Value::from(json!({"wings": 1}))).is_err());
 }
 
 #[test]

@@ -120,7 +120,7 @@ impl Settings {
         let Some(input) = inputs.pop() else { return Err(Vec::new()) };
         let own = self.entry.as_ref().map(|file| file.schema);
         let of_input = self.mode.filter(|mode| mode.keeps_the_inputs_type());
-        let schema = own.or(of_input.and(input.schema.clone()));
+        let schema = own.or(of_input.and(input.schema));
         let outputs = topics::mapping_outputs(&self.outputs);
         Mapping::compile_table(input, outputs, self.default_output, EntryType { schema })
     }

@@ -232,8 +232,8 @@ fn bytes_that_are_no_value_fail_even_where_nobody_looks() {
         assert!(made[0].starts_with("failure: the value cannot be decoded: "), "{made:?}");
     }
     let mut datum = Vec::new();
-    let value = json::value(&form(), form().root(), &ann()).expect("value");
-    Encoder::new(&form()).encode(form().root(), &value, &mut datum).expect("input");
+    let value = json::value(form(), form().root(), &ann()).expect("value");
+    Encoder::new(form()).encode(form().root(), &value, &mut datum).expect("input");
     datum.push(0);
     let made = map(compile("").expect("compiled"), &form(), &Message { datum, key: None });
     assert_eq!(

@@ -15,8 +15,8 @@ fn run_with(mapping: Mapping, previous: Option<serde_json::Value>) -> (String, S
     let fields = json!({"id": 1, "email": "a@b", "name": "Ann", "clicks": 2, "status": "NEW"});
     let writer = form();
     let mut datum = Vec::new();
-    let value = json::value(&writer, writer.root(), &fields).expect("value");
-    Encoder::new(&writer).encode(writer.root(), &value, &mut datum).expect("input");
+    let value = json::value(writer, writer.root(), &fields).expect("value");
+    Encoder::new(writer).encode(writer.root(), &value, &mut datum).expect("input");
     let mapping = Arc::new(mapping);
     let plan = mapping.plan(0, writer).expect("plan");
     let mut mapper = Mapper::new(Arc::clone(&mapping));
