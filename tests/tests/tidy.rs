@@ -221,6 +221,21 @@ fn librdkafka_has_one_home_in_the_core() {
 }
 
 #[test]
+fn schemas_are_parsed_in_one_place() {
+    // Beside it the registry in memory, whose verdicts on compatibility are apache-avro's.
+    let homes = ["core/avro/", "tools/local/"];
+    let is_home = |name: &str| {
+        homes.iter().any(|home| name.starts_with(home)) || name.contains("/tests/")
+    };
+    let problems: Vec<_> = tracked(&[".rs"])
+        .into_iter()
+        .filter(|(name, text)| !is_home(name) && text.contains(concat!("apache_", "avro::")))
+        .map(|(name, _)| format!("{name}: ask nubium-avro"))
+        .collect();
+    fail_with(&problems);
+}
+
+#[test]
 fn finds_the_rooms_that_a_file_uses() {
     let code = "use crate::engine::batch;\nuse crate::{codec::{wire, avro}, kafka};\n\
                 fn f(x: &crate::config::Config) {} // crate::app\n$crate::metrics!()";
