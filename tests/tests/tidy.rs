@@ -224,9 +224,8 @@ fn librdkafka_has_one_home_in_the_core() {
 fn schemas_are_parsed_in_one_place() {
     // Beside it the registry in memory, whose verdicts on compatibility are apache-avro's.
     let homes = ["core/avro/", "tools/local/"];
-    let is_home = |name: &str| {
-        homes.iter().any(|home| name.starts_with(home)) || name.contains("/tests/")
-    };
+    let is_home =
+        |name: &str| homes.iter().any(|home| name.starts_with(home)) || name.contains("/tests/");
     let problems: Vec<_> = tracked(&[".rs"])
         .into_iter()
         .filter(|(name, text)| !is_home(name) && text.contains(concat!("apache_", "avro::")))

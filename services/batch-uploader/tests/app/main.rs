@@ -148,7 +148,7 @@ fn batches_are_sent_in_order_with_headers_and_decoded_values() {
     assert_eq!(first.header("content-type"), Some("application/json"));
     assert_eq!(first.header("authorization"), Some("Basic dTp3"));
     let body: Value = serde_json::from_slice(&first.body).expect("JSON");
-    assert_eq!(body[1], json!({"id": 2, "at": 1_700_000_000_002_i64, "raw": "\u{0}\u{ff}"}));
+    assert_eq!(body[1], json!({"id": 2, "at": "2023-11-14T22:13:20.002Z", "raw": "\u{0}\u{ff}"}));
     assert!(done(&driver, 8));
     assert_eq!(test.counted(200), 2.0);
     let text = test.metrics.text();

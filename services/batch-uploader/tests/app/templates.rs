@@ -11,6 +11,11 @@ fn text(request: &Request) -> String {
     String::from_utf8(request.body.clone()).expect("UTF-8")
 }
 
+/// When an order was made, as JSON has it.
+fn at(id: i64) -> String {
+    format!("2023-11-14T22:13:20.00{id}Z")
+}
+
 #[test]
 fn json_takes_any_shape_and_lies_where_the_api_wants_it() {
     let test = Test::new(|_, _| Answer::status(200));
@@ -19,7 +24,7 @@ fn json_takes_any_shape_and_lies_where_the_api_wants_it() {
     let mut driver = test.driver(4, 1, request, BATCH);
     driver.run().expect("ran");
     let body: Value = serde_json::from_slice(&test.api.requests()[0].body).expect("JSON");
-    let row = |id: i64| json!({"key": format!("order {id}"), "at": 1_700_000_000_000_i64 + id});
+    let row = |id: i64| json!({"key": format!("order {id}"), "at": at(id)});
     let want =
         json!({"query": "mutation", "variables": {"rows": [row(0), row(2), row(1), row(3)]}});
     assert_eq!(body, want);
@@ -41,7 +46,7 @@ fn url_query_and_method_come_from_the_message() {
         .map(|request| (request.method.clone(), request.path.clone(), request.body.is_empty()))
         .collect();
     seen.sort();
-    let path = |id: i64| format!("/orders/key/{id}?x=1&at={}", 1_700_000_000_000_i64 + id);
+    let path = |id: i64| format!("/orders/key/{id}?x=1&at={}", at(id).replace(':', "%3A"));
     assert_eq!(
         seen,
         [
@@ -82,7 +87,7 @@ fn forms_parts_and_xml_are_written_as_others_read_them() {
     test.driver(1, 1, &request.replace("{{.}}", "{{/at}}"), BATCH).run().expect("ran");
     let xml = test.api.requests().pop().expect("a request");
     assert_eq!(xml.header("content-type"), Some("text/xml"));
-    assert_eq!(text(&xml), "<o id=\"0\">1700000000000</o>");
+    assert_eq!(text(&xml), "<o id=\"0\">2023-11-14T22:13:20.000Z</o>");
 
     let request = "body: multipart, template: {\"a\\\"b\": '{{/id}}', \
         order: {file: o.json, type: application/json, value: '{{.}}'}, no: '{{/no?}}'}";

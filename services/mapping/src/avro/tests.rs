@@ -222,3 +222,18 @@ fn a_schema_may_refer_to_types_of_others() {
     assert_eq!(encode(schema, &Value::from(document)), Ok(vec![0, 2]));
     assert!(Schema::parse_with(person, &others[..1]).is_err());
 }
+
+#[test]
+fn a_reader_leaves_out_what_it_lacks_in_a_record_that_may_be_null() {
+    let person = |address: serde_json::Value| {
+        schema(json!({"type": "record", "name": "P", "fields": [
+            {"name": "home", "type": ["null", address], "default": null}]}))
+    };
+    let ours = person(json!({"type": "record", "name": "Addr", "fields": [
+        {"name": "city", "type": "string"}]}));
+    let newer = vrl::value!({"home": {"city": "Bonn", "zip": "53111"}});
+    let mut bytes = Vec::new();
+    Encoder::resolving(ours).encode(ours.root(), &newer, &mut bytes).expect("resolved");
+    let read = decode(ours, ours.root(), &mut Reader::new(&bytes)).expect("read");
+    assert_eq!(read, vrl::value!({"home": {"city": "Bonn"}}));
+}

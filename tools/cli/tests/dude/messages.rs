@@ -137,21 +137,22 @@ fn what_cannot_be_decoded_is_shown_all_the_same_and_told() {
     world.produce(&topic, &orders(0, 1));
     let text = world.file("text", "just text\n");
     world.ok(&["produce", &topic, &text, "--values", "text", "--bare"]);
-    let broken = world.file("broken.jsonl", "{\"key\":null,\"value\":{\"base64\":\"AAAAAAH/\"}}\n");
+    let broken =
+        world.file("broken.jsonl", "{\"key\":null,\"value\":{\"$base64\":\"AAAAAAH/\"}}\n");
     world.ok(&["produce", &topic, &broken, "--values", "text", "--format", "messages", "--bare"]);
     let said = world.dude(&["consume", &topic]);
     assert_eq!(said.code, 1, "{said:?}");
     let lines = said.json_lines();
     assert_eq!(lines.len(), 3, "nothing is left out");
-    assert_eq!(lines[1]["value"], "just text");
-    assert_eq!(lines[2]["value"], json!({"base64": "AAAAAAH/"}));
+    assert_eq!(lines[1]["value"], json!({"$text": "just text"}));
+    assert_eq!(lines[2]["value"], json!({"$base64": "AAAAAAH/"}));
     assert!(lines[2]["error"].as_str().expect("error").contains("schema 1"), "{said:?}");
     assert!(said.err.contains("1 of the messages could not be decoded"), "{said:?}");
     assert!(said.err.contains("orders[0]@2"), "{said:?}");
     let said = world.ok(&["consume", &topic, "--format", "raw", "--offset", "0=1", "--count", "1"]);
     assert_eq!(said.out, "just text\n");
     let said = world.ok(&["consume", &topic, "--encoding", "base64", "--offset", "0=2"]);
-    assert_eq!(said.json_lines()[0]["value"], json!({"base64": "AAAAAAH/"}));
+    assert_eq!(said.json_lines()[0]["value"], json!({"$base64": "AAAAAAH/"}));
     let said = world.dude(&["consume", &topic, "--encoding", "avro"]);
     assert_eq!(said.code, 1);
     assert!(said.err.contains("2 of the messages"), "{said:?}");
@@ -201,4 +202,57 @@ fn a_topic_that_is_not_there_is_named_with_the_nearest_one() {
     assert!(said.err.contains("did you mean orders?"), "{said:?}");
     let said = world.dude(&["topics", "list", "--like", &topic[..topic.len() - 1]]);
     assert_eq!(said.rows().len(), 2, "asking did not create it: {said:?}");
+}
+
+const EVENT: &str = r#"{"type": "record", "name": "Event", "fields": [
+    {"name": "total", "type": {"type": "bytes", "logicalType": "decimal", "precision": 22,
+        "scale": 2}},
+    {"name": "event", "type": [
+        {"type": "record", "name": "shop.Created", "fields": [{"name": "by", "type": "string"}]},
+        {"type": "record", "name": "shop.Deleted", "fields": [{"name": "by", "type": "string"}]}]},
+    {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}, "default": 0}]}"#;
+
+#[test]
+fn a_copy_has_the_bytes_of_what_it_copies() {
+    let mut world = World::new();
+    let (topic, copy) = (world.topic("events", 1), world.topic("copy", 1));
+    let schema = world.file("event.avsc", EVENT);
+    let line = |total: &str, branch: &str| {
+        format!("{{\"total\":{total},\"event\":{{\"{branch}\":{{\"by\":\"ann\"}}}}}}\n")
+    };
+    let lines = [
+        line("99.50", "shop.Deleted"),
+        line("12345678901234567.89", "shop.Created"),
+        line("250", "shop.Deleted"),
+    ];
+    let file = world.file("events.jsonl", lines.concat());
+    world.ok(&["produce", &topic, &file, "--schema", &schema, "--key", "k"]);
+    let raw = world.file(
+        "raw.jsonl",
+        "{\"key\":{\"$text\":\"plain-key\"},\"value\":{\"$text\":\"\"}}\n\
+         {\"key\":{\"$base64\":\"/w==\"},\"value\":null}\n",
+    );
+    let plain = ["produce", &topic, &raw, "--values", "text", "--format", "messages", "--bare"];
+    world.ok(&plain);
+
+    let copied = world.ok(&["consume", &topic, "--format", "messages"]).out;
+    let file = world.file("copy.jsonl", copied);
+    world.ok(&["produce", &copy, &file, "--format", "messages", "--schema", &schema]);
+    let bytes = |topic: &str| -> Vec<_> {
+        let lines = world.ok(&["consume", topic, "--encoding", "base64"]).json_lines();
+        lines.iter().map(|line| (line["key"].clone(), line["value"].clone())).collect()
+    };
+    let of_copy = bytes(&copy);
+    assert_eq!(of_copy.len(), 5);
+    assert_eq!(of_copy, bytes(&topic));
+
+    let totals = |condition: &str| -> Vec<_> {
+        let read = ["consume", &topic, "--where", condition, "--format", "values"];
+        let lines = world.ok(&read).json_lines();
+        lines.iter().map(|line| line["total"].clone()).collect()
+    };
+    assert_eq!(totals("value.total>=200"), ["12345678901234567.89", "250.00"]);
+    assert_eq!(totals("value.at<2020-01-01").len(), 3);
+    let said = world.dude(&["consume", &topic, "--where", "timestamp>=yesterday"]);
+    assert!(said.code == 2 && said.err.contains("a time is wanted"), "{said:?}");
 }
