@@ -6,7 +6,7 @@ use serde_avro_fast::ser::SerializerConfig;
 use crate::datum::Datum;
 use crate::draft::Draft;
 use crate::fit::{self, Rules};
-use crate::{Schema, Value};
+use crate::{Schema, SchemaError, Value};
 
 /// Can be written as a datum: every [`Serialize`] type, [`Value`] and [`Dynamic`].
 ///
@@ -26,7 +26,7 @@ pub trait Encode {
 /// Holds what serde_avro_fast uses again for each datum of one schema.
 pub struct Typed {
     schema: &'static Schema,
-    draft: Option<&'static Draft>,
+    draft: Option<&'static Result<Draft, SchemaError>>,
     config: SerializerConfig<'static>,
     scratch: Vec<u8>,
 }
@@ -36,7 +36,10 @@ impl Typed {
     #[must_use]
     pub fn new(schema: &'static Schema) -> Self {
         let draft = schema.draft();
-        let fast = draft.map_or(schema.fast(), |draft| &draft.fast);
+        let fast = match draft {
+            Some(Ok(draft)) => &draft.fast,
+            Some(Err(_)) | None => schema.fast(),
+        };
         Self { schema, draft, config: SerializerConfig::new(fast), scratch: Vec::new() }
     }
 }
@@ -67,6 +70,7 @@ impl<T: Serialize + ?Sized> Encode for T {
             let written = serde_avro_fast::to_datum(self, body.out, config);
             return written.map(drop).map_err(|error| error.to_string());
         };
+        let draft = draft.as_ref().map_err(ToString::to_string)?;
         scratch.clear();
         serde_avro_fast::to_datum(self, &mut *scratch, config)
             .map(drop)

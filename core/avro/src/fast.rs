@@ -13,13 +13,18 @@ use crate::{Graph, SchemaError};
 const MOST_BYTES: usize = 16;
 const MOST_SCALE: usize = 28;
 
-pub(crate) fn schema(graph: &Graph) -> Result<serde_avro_fast::Schema, SchemaError> {
-    // It starts at its first node; ours may lie elsewhere when the whole schema is a reference.
-    let swap = |id: usize| match id {
+/// Puts the root first, where serde_avro_fast begins; ours may lie elsewhere when the whole schema is
+/// a reference.
+fn swapped(graph: &Graph, id: usize) -> usize {
+    match id {
         0 => graph.root,
         id if id == graph.root => 0,
         id => id,
-    };
+    }
+}
+
+pub(crate) fn schema(graph: &Graph) -> Result<serde_avro_fast::Schema, SchemaError> {
+    let swap = |id: usize| swapped(graph, id);
     let nodes = (0..graph.nodes.len()).map(|id| node(graph.node(swap(id)), &swap)).collect();
     SchemaMut::from_nodes(nodes).freeze().map_err(SchemaError::new)
 }
@@ -29,11 +34,7 @@ pub(crate) fn draft(
     graph: &Graph,
     ways: &HashMap<usize, Vec<Way>>,
 ) -> Result<serde_avro_fast::Schema, SchemaError> {
-    let swap = |id: usize| match id {
-        0 => graph.root,
-        id if id == graph.root => 0,
-        id => id,
-    };
+    let swap = |id: usize| swapped(graph, id);
     let given = |given: Given| {
         let place = Given::ALL.iter().position(|one| *one == given).unwrap_or(0);
         SchemaKey::from_idx(graph.nodes.len() + place)

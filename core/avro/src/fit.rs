@@ -198,9 +198,9 @@ impl Writer<'_, '_> {
             self.null(node);
             return Ok(());
         }
-        let tagged = rank::tagged(self.graph, union, datum, self.rules);
+        let tagged = rank::tagged(self.graph, union, datum, self.rules, self.out);
         let chosen = tagged.or_else(|| {
-            rank::choose(self.graph, union, datum, self.rules).map(|place| (place, datum))
+            rank::choose(self.graph, union, datum, self.rules, self.out).map(|place| (place, datum))
         });
         match chosen {
             Some((place, datum)) => {

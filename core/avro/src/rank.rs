@@ -32,6 +32,7 @@ pub(crate) fn tagged<'a, D: Datum<'a>>(
     union: &Union,
     datum: D,
     rules: Rules,
+    scratch: &mut Vec<u8>,
 ) -> Option<(usize, D)> {
     let Shape::Map(1) = datum.shape() else { return None };
     if rules.tags == Tags::Never {
@@ -46,7 +47,7 @@ pub(crate) fn tagged<'a, D: Datum<'a>>(
         let may = named || rules.tags == Tags::All;
         may && !matches!(graph.node(*branch), Node::Null) && graph.branch_name(*branch) == name
     })?;
-    rank(graph, union.branches[place], inner, rules).map(|_| (place, inner))
+    rank(graph, union.branches[place], inner, rules, scratch).map(|_| (place, inner))
 }
 
 /// Picks the branch that fits best; of equals the first. When none fits but only one is of the
@@ -57,10 +58,11 @@ pub(crate) fn choose<'a, D: Datum<'a>>(
     union: &Union,
     datum: D,
     rules: Rules,
+    scratch: &mut Vec<u8>,
 ) -> Option<usize> {
     let mut best = None;
     for (place, branch) in union.branches.iter().enumerate() {
-        match rank(graph, *branch, datum, rules) {
+        match rank(graph, *branch, datum, rules, scratch) {
             Some(0) => return Some(place),
             Some(rank) if best.is_none_or(|(least, _)| rank < least) => best = Some((rank, place)),
             _ => {}
@@ -82,7 +84,14 @@ pub(crate) fn choose<'a, D: Datum<'a>>(
 
 /// Tells how well a value fits a branch, the lower the better, or that it does not. For records only
 /// the field names count: all that must be there are, and none besides if those are refused.
-fn rank<'a, D: Datum<'a>>(graph: &Graph, branch: NodeId, datum: D, rules: Rules) -> Option<usize> {
+/// `scratch` is as it was afterwards.
+fn rank<'a, D: Datum<'a>>(
+    graph: &Graph,
+    branch: NodeId,
+    datum: D,
+    rules: Rules,
+    scratch: &mut Vec<u8>,
+) -> Option<usize> {
     let shape = datum.shape();
     let node = graph.node(branch);
     Some(match (node, shape) {
@@ -98,14 +107,16 @@ fn rank<'a, D: Datum<'a>>(graph: &Graph, branch: NodeId, datum: D, rules: Rules)
             10 + unset(graph, record, datum, given, rules)?
         }
         (Node::Array(_) | Node::Map(_) | Node::Record(_), _) => return None,
-        (Node::Union(union), _) => choose(graph, union, datum, rules).map(|_| 9)?,
+        (Node::Union(union), _) => choose(graph, union, datum, rules, scratch).map(|_| 9)?,
         (Node::Float, Shape::Double(number)) if number.is_finite() => {
             (number as f32).is_finite().then_some(1)?
         }
         (node, shape) => {
             let rank = distance(node, shape)?;
             // What the encoder would refuse is not meant.
-            let fits = write::scalar(node, datum, rules, &mut Vec::new()).is_ok();
+            let start = scratch.len();
+            let fits = write::scalar(node, datum, rules, scratch).is_ok();
+            scratch.truncate(start);
             fits.then_some(rank)?
         }
     })

@@ -32,7 +32,7 @@ pub struct Schema {
     fast: serde_avro_fast::Schema,
     references: Vec<String>,
     graph: Graph,
-    draft: OnceLock<Option<Draft>>,
+    draft: OnceLock<Option<Result<Draft, SchemaError>>>,
 }
 
 /// Finds a schema by its text and those of the schemas it refers to.
@@ -140,10 +140,9 @@ impl Schema {
     }
 
     /// Returns the draft that types known when the program is compiled are written with first, if
-    /// the schema has what serde_avro_fast does not check. One that serde_avro_fast cannot have is
-    /// written without.
-    pub(crate) fn draft(&self) -> Option<&Draft> {
-        self.draft.get_or_init(|| Draft::new(&self.graph)?.ok()).as_ref()
+    /// the schema has what serde_avro_fast does not check; or why there can be none.
+    pub(crate) fn draft(&self) -> Option<&Result<Draft, SchemaError>> {
+        self.draft.get_or_init(|| Draft::new(&self.graph)).as_ref()
     }
 
     /// Returns what serde_avro_fast needs for types that are known when the program is compiled.

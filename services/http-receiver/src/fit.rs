@@ -50,11 +50,5 @@ pub fn fit(
     fits
 }
 
-/// Appends a part to a JSON pointer.
-pub fn push_part(pointer: &mut String, part: &str) {
-    pointer.push('/');
-    pointer.push_str(&part.replace('~', "~0").replace('/', "~1"));
-}
-
 #[cfg(test)]
 mod tests;
