@@ -10,6 +10,8 @@ use crate::{Rules, fit};
 pub struct Graph {
     pub(crate) nodes: Vec<Node>,
     pub(crate) root: NodeId,
+    /// Whether there are decimals, of which JSON's numbers lose digits.
+    pub(crate) has_decimal: bool,
 }
 
 impl Graph {
@@ -26,9 +28,11 @@ impl Graph {
         &self.nodes[id]
     }
 
-    /// Walks through all nodes.
-    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.iter()
+    /// Tells whether there are decimals in it, for which [`Exact`](crate::json::Exact) is worth its
+    /// price.
+    #[must_use]
+    pub fn has_decimal(&self) -> bool {
+        self.has_decimal
     }
 
     /// Gives the record that the whole datum is, if it is one.

@@ -179,12 +179,6 @@ pub fn parse(graph: &Graph, node: NodeId, json: &[u8]) -> Result<Json, serde_jso
     Exact::of(graph, node).parse(json)
 }
 
-/// Tells whether a schema has decimals, for which [`Exact`] is worth its price.
-#[must_use]
-pub fn has_decimal(graph: &Graph) -> bool {
-    graph.nodes().any(|node| matches!(node, Node::Decimal(_) | Node::BigDecimal))
-}
-
 /// Reads a JSON value as [`parse`] does, from any part of a document. The default knows of no
 /// decimal.
 #[derive(Debug, Clone, Copy, Default)]
@@ -194,7 +188,7 @@ impl<'g> Exact<'g> {
     /// Reads what is to be a datum of `node`.
     #[must_use]
     pub fn of(graph: &'g Graph, node: NodeId) -> Self {
-        Self(has_decimal(graph).then_some((graph, node)))
+        Self(graph.has_decimal().then_some((graph, node)))
     }
 
     /// Reads a whole document.

@@ -29,7 +29,9 @@ pub(crate) fn graph(text: &str, references: &[String]) -> Result<Graph, SchemaEr
     }
     let mut builder = Builder { definitions: definitions.0, ..Builder::default() };
     let root = builder.node(&root, "")?;
-    let mut graph = Graph { nodes: builder.nodes, root };
+    let decimal = |node: &Node| matches!(node, Node::Decimal(_) | Node::BigDecimal);
+    let has_decimal = builder.nodes.iter().any(decimal);
+    let mut graph = Graph { nodes: builder.nodes, root, has_decimal };
     union::mark(&mut graph);
     graph.encode_defaults();
     Ok(graph)

@@ -95,7 +95,7 @@ impl Encoder {
             return parse(nubium_avro::json::parse(schema, schema.root(), line));
         }
         let mut whole = parse(serde_json::from_slice::<Value>(line))?;
-        if nubium_avro::json::has_decimal(schema) {
+        if schema.has_decimal() {
             let raw: Line<'_> = parse(serde_json::from_slice(line))?;
             let value = raw.value.map(|raw| {
                 parse(nubium_avro::json::parse(schema, schema.root(), raw.get().as_bytes()))
