@@ -7,6 +7,7 @@
 mod connection;
 mod limits;
 pub mod probes;
+mod rest;
 mod server;
 mod stall;
 

@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 use tower::{Service, ServiceExt};
 
 use super::limits::Limits;
+use super::rest;
 use super::stall::StallLimit;
 use crate::stop::Stop;
 
@@ -98,17 +99,25 @@ where
     if declared_length(&request) > limits.body_bytes as u64 {
         return Ok(refuse(StatusCode::PAYLOAD_TOO_LARGE));
     }
-    let request = request.map(|body| Body::new(Limited::new(body, limits.body_bytes)));
+    let (parts, body) = request.into_parts();
+    let (body, rest) = rest::returning(body);
+    let body = Body::new(Limited::new(body, limits.body_bytes));
+    let headers = parts.headers.clone();
+    let request = Request::from_parts(parts, body);
     let answered = timeout(limits.request, service.oneshot(request)).await;
     let mut response = match answered {
         Ok(Ok(response)) => response,
         Err(_) => return Ok(refuse(StatusCode::REQUEST_TIMEOUT)),
     };
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    if !rest.finish(&headers).await {
+        response.headers_mut().insert(header::CONNECTION, CLOSE);
+    }
     Ok(response)
 }
 
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 fn declared_length(request: &Request<Incoming>) -> u64 {
     let value = request.headers().get(header::CONTENT_LENGTH);
@@ -117,5 +126,5 @@ fn declared_length(request: &Request<Incoming>) -> u64 {
 
 /// Answers with the status alone and closes the connection, so that the rest is never read.
 fn refuse(status: StatusCode) -> Response {
-    (status, [(header::CONNECTION, "close")]).into_response()
+    (status, [(header::CONNECTION, CLOSE)]).into_response()
 }

@@ -321,3 +321,34 @@ fn a_refusal_arrives_though_the_body_is_still_on_its_way() {
     stream.read_to_string(&mut rest).expect("no reset");
     assert!(rest.starts_with("TTP/1.1 413 "), "{rest}");
 }
+
+#[test]
+fn a_connection_is_used_again_only_after_the_end_of_a_body_that_nobody_read() {
+    let refusing = post(async || axum::http::StatusCode::UNAUTHORIZED);
+    let server = Server::start(probes().route("/", refusing), Limits::default());
+    let head = |more: &str| format!("POST / HTTP/1.1\r\nhost: x\r\n{more}\r\n\r\n");
+    let after = "GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+
+    // A small one that is still on its way is waited for.
+    let mut stream = server.connect();
+    stream.write_all(head("content-length: 5").as_bytes()).expect("sent");
+    thread::sleep(SHORT);
+    stream.write_all(format!("bytes{after}").as_bytes()).expect("sent");
+    let answers = read_all(&mut stream);
+    assert_eq!(status(&answers), "401");
+    assert!(answers.contains("HTTP/1.1 200 OK"), "the next request is answered: {answers}");
+
+    // Else the client is told, so that it sends its next request elsewhere.
+    for more in [
+        "content-length: 200000",
+        "content-length: 5\r\nexpect: 100-continue",
+        "transfer-encoding: chunked",
+        "content-length: 6",
+    ] {
+        let mut stream = server.connect();
+        stream.write_all(head(more).as_bytes()).expect("sent");
+        let answer = read_all(&mut stream);
+        assert_eq!(status(&answer), "401", "not 100: {answer}");
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{more}: {answer}");
+    }
+}
