@@ -6,24 +6,22 @@
 
 pub mod app;
 pub mod client;
-pub mod codec;
-pub mod config;
 pub mod driver;
 pub mod engine;
 pub mod error;
-pub mod headers;
 pub mod kafka;
 pub mod liveness;
-pub mod message;
-pub mod metrics;
 pub mod pattern;
-pub mod pusher;
-pub mod raw;
 pub mod record;
 pub mod retry;
-pub mod table;
-pub mod topic;
 pub mod transaction;
+
+pub use nubium_config as config;
+pub use nubium_kafka::{headers, message, raw};
+pub use nubium_metrics::{self as metrics, pusher};
+pub use nubium_registry as codec;
+pub use nubium_table_store as table;
+pub use nubium_topic as topic;
 
 pub use app::{App, Ended};
 pub use client::{ConsumeError, PlainConsumer, PlainProducer, Received};

@@ -4,7 +4,7 @@
 mod changelog;
 mod consumer;
 mod producer;
-pub mod settings;
+pub use nubium_kafka::settings;
 pub mod topics;
 
 pub use changelog::{EndsClient, KafkaChangelog};
