@@ -10,7 +10,7 @@ const INTRODUCTION: &str = "\
 # Settings
 
 <!-- Generated from core/src/config/setting/. Change it there, then run
-     NUBIUM_BLESS=1 cargo test -p nubium-core settings_page -->
+     NUBIUM_BLESS=1 cargo test -p nubium-config settings_page -->
 
 Everything is set by environment variables. All of them are read and checked before anything
 touches the network: a start with bad settings prints every problem at once and exits with 2.

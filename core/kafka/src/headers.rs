@@ -16,8 +16,7 @@ pub const RETRY_COUNT: &CStr = c"kafka_retry_count";
 pub const EXCEPTION: &CStr = c"exception";
 
 /// The headers that every produced record carries.
-pub const REQUIRED: [(&CStr, &str); 2] =
-    [(GUID, "guid"), (LAST_UPDATED_BY, "last_updated_by")];
+pub const REQUIRED: [(&CStr, &str); 2] = [(GUID, "guid"), (LAST_UPDATED_BY, "last_updated_by")];
 
 /// Makes a `guid` of a place in the log: the UUID of version 5 (RFC 9562: SHA-1 of a name) that
 /// `kafka:TOPIC/PARTITION/OFFSET` has in the name space of URLs.

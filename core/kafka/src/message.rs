@@ -33,6 +33,7 @@ pub struct Message {
 }
 
 impl Message {
+    /// Takes a message as librdkafka gave it.
     pub fn native(topic: Topic, message: NativeMessage) -> Self {
         let at = TopicPartition { topic, partition: message.partition() };
         Self { at, offset: message.offset(), body: Body::Native(message) }

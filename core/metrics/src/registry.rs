@@ -260,6 +260,7 @@ impl Metrics {
         series(&self.0.core.aborted, &[reason]).inc();
     }
 
+    /// Counts a change of the assignment.
     pub fn rebalanced(&self, event: RebalanceEvent) {
         series(&self.0.core.rebalances, &[event.label()]).inc();
     }

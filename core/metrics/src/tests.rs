@@ -231,12 +231,12 @@ fn tells_of_the_process_and_the_build() {
     assert_eq!(value(&text, &build), Some(1.0));
 }
 
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md");
 
 #[test]
 fn metrics_page_is_up_to_date() {
     let (start, end) =
-        ("cargo test -p nubium-core metrics_page -->\n", "<!-- end of the table -->");
+        ("cargo test -p nubium-metrics metrics_page -->\n", "<!-- end of the table -->");
     let page = std::fs::read_to_string(PAGE).expect("docs/metrics.md exists");
     let (before, rest) = page.split_once(start).expect("the mark before the table");
     let (table, after) = rest.split_once(end).expect("the mark after the table");
@@ -248,7 +248,7 @@ fn metrics_page_is_up_to_date() {
     assert!(
         table == wanted,
         "docs/metrics.md differs from the table of names; run\n    \
-        NUBIUM_BLESS=1 cargo test -p nubium-core metrics_page"
+        NUBIUM_BLESS=1 cargo test -p nubium-metrics metrics_page"
     );
 }
 

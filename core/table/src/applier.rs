@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Asks where logs end; `None`: no answer, which does no harm.
-pub type LogEnds = Box<dyn FnMut(&[TopicPartition]) -> Option<Vec<Bounds>> + Send>;
+pub(crate) type LogEnds = Box<dyn FnMut(&[TopicPartition]) -> Option<Vec<Bounds>> + Send>;
 
 /// Writes what one loop commits into its stores.
 pub struct Applier {
@@ -38,6 +38,7 @@ pub struct Applier {
 }
 
 impl Applier {
+    /// Makes one for a changelog; `ends` asks where its partitions end.
     pub fn new(shared: Arc<Shared>, changelog: Topic, key_id: u32, ends: LogEnds) -> Self {
         let (written, pending) = (BTreeSet::new(), Vec::new());
         Self { shared, changelog, key_id, ends, asked: Instant::now(), written, pending }

@@ -6,12 +6,12 @@
 //! must have one spelling.
 
 use super::json::{DELETED_JSON, is_deleted};
-use nubium_registry::wire::{self, SchemaId};
 use nubium_config::DeleteMarker;
+use nubium_registry::wire::{self, SchemaId};
 
 /// What a changelog record says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Change<'a> {
+pub(crate) struct Change<'a> {
     /// The key's text.
     pub key: &'a str,
     /// The schema id its bytes are framed with.
@@ -24,7 +24,7 @@ pub struct Change<'a> {
 ///
 /// # Errors
 /// What is wrong with it: something else than a table app wrote it.
-pub fn read<'a>(
+pub(crate) fn read<'a>(
     key: Option<&'a [u8]>,
     value: Option<&'a [u8]>,
 ) -> Result<Change<'a>, String> {
@@ -45,8 +45,11 @@ pub fn read<'a>(
 /// The schema ids that a changelog's records are framed with, and how deletes are written.
 #[derive(Debug, Clone, Copy)]
 pub struct Framing {
+    /// Of keys: Avro strings.
     pub key: SchemaId,
+    /// Of values: Avro strings that hold JSON.
     pub value: SchemaId,
+    /// What stands for a deleted entry.
     pub marker: DeleteMarker,
 }
 

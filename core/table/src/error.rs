@@ -90,6 +90,7 @@ impl StoreError {
         }
     }
 
+    /// Names what the system refused at a path.
     pub fn io(path: &Path, error: io::Error) -> Self {
         Self::of(path, heed::Error::Io(error))
     }

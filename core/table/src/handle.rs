@@ -90,6 +90,7 @@ impl KeeperHandle {
         handle
     }
 
+    /// Tells the keeper what to do; it is done at its next turn.
     pub fn order(&self, order: Order) {
         if let Some(orders) = &self.orders {
             // A keeper that is gone has panicked; `news` says so.

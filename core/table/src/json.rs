@@ -10,7 +10,7 @@ use serde::de::{DeserializeOwned, IntoDeserializer, value};
 /// What the original writes for a deleted entry: bare to 2.5, and as JSON from 3.0 on.
 const DELETED: [&str; 2] = ["-DELETED-", DELETED_JSON];
 /// The one that all of them understand.
-pub const DELETED_JSON: &str = "\"-DELETED-\"";
+pub(crate) const DELETED_JSON: &str = "\"-DELETED-\"";
 
 /// Says whether a text is the original's mark of a deleted entry.
 #[must_use]

@@ -62,12 +62,6 @@ pub struct Table {
     pub standby_replicas: Option<u32>,
 }
 
-/// The name of an app's changelog.
-#[must_use]
-pub fn changelog_of(app: &str) -> String {
-    format!("{app}__changelog")
-}
-
 /// Milliseconds since the epoch.
 pub fn now_millis() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);

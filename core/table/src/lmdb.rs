@@ -10,7 +10,7 @@ const READERS: u32 = 256;
 
 /// How an environment is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LmdbMode {
+pub(crate) enum LmdbMode {
     /// To write. Nothing is synced by itself: see [`Env::force_sync`].
     Write {
         /// The most it may hold for now, in bytes, a multiple of the page size.
@@ -24,7 +24,7 @@ pub enum LmdbMode {
 ///
 /// # Errors
 /// It is damaged, of another format, open in this process already, or the system refuses.
-pub fn open_lmdb(path: &Path, mode: LmdbMode) -> heed::Result<Env<WithoutTls>> {
+pub(crate) fn open_lmdb(path: &Path, mode: LmdbMode) -> heed::Result<Env<WithoutTls>> {
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
     options.max_dbs(2).max_readers(READERS);
     let flags = match mode {
@@ -47,7 +47,7 @@ pub fn open_lmdb(path: &Path, mode: LmdbMode) -> heed::Result<Env<WithoutTls>> {
 ///
 /// # Panics
 /// A transaction of the caller's is open: the caller keeps all of them out by a lock of its own.
-pub fn resize_lmdb(env: &Env<WithoutTls>, size: usize) -> heed::Result<()> {
+pub(crate) fn resize_lmdb(env: &Env<WithoutTls>, size: usize) -> heed::Result<()> {
     // SAFETY: no transaction is open in this process, by the contract above. Those of other
     // processes are no matter: the map is this process's.
     unsafe { env.resize(size) }

@@ -17,7 +17,7 @@ const HEAD: u64 = 2 * 4096;
 
 /// The directory of one app's stores, and the name of one of them in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     directory: PathBuf,
     name: String,
 }
@@ -41,16 +41,16 @@ impl Owner {
 
 impl Place {
     /// Names the place of a partition's store: `{root}/{app}/{topic}-{partition}`.
-    pub fn new(root: &Path, app: &str, topic: &str, partition: i32) -> Self {
+    pub(crate) fn new(root: &Path, app: &str, topic: &str, partition: i32) -> Self {
         Self { directory: root.join(file_name(app)), name: format!("{topic}-{partition}") }
     }
 
     /// The same for a copy that an instance has for itself.
-    pub fn of_instance(self, instance: &str) -> Self {
+    pub(crate) fn of_instance(self, instance: &str) -> Self {
         Self { directory: self.directory.join(file_name(instance)), ..self }
     }
 
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.directory.join(&self.name)
     }
 
@@ -59,7 +59,7 @@ impl Place {
     ///
     /// # Errors
     /// [`StoreError::Busy`]: another instance holds it, try again; the others are for good.
-    pub fn open(
+    pub(crate) fn open(
         &self,
         identity: &Identity,
         map_size: usize,
@@ -106,7 +106,7 @@ impl Place {
     ///
     /// # Errors
     /// The system refuses.
-    pub fn set_aside(&self, why: &str) -> Result<(), StoreError> {
+    pub(crate) fn set_aside(&self, why: &str) -> Result<(), StoreError> {
         let path = self.path();
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let bad = format!("{}.bad-", self.name);

@@ -54,14 +54,14 @@ pub fn key(text: &str) -> Vec<u8> {
 }
 
 /// The store key that all keys with this prefix begin with, as far as it reaches.
-pub fn key_prefix(text: &str) -> Vec<u8> {
+pub(crate) fn key_prefix(text: &str) -> Vec<u8> {
     let mut out = vec![KEY_TAG];
     out.extend_from_slice(&text.as_bytes()[..text.len().min(KEPT)]);
     out
 }
 
 /// Reads a key's text back; `row` is asked for long ones. `None`: the store is damaged.
-pub fn key_text<'a>(store_key: &'a [u8], row: &Row<'a>) -> Option<&'a str> {
+pub(crate) fn key_text<'a>(store_key: &'a [u8], row: &Row<'a>) -> Option<&'a str> {
     match row.long_key {
         Some(text) => Some(text),
         None => std::str::from_utf8(store_key.strip_prefix(&[KEY_TAG])?).ok(),
@@ -69,7 +69,7 @@ pub fn key_text<'a>(store_key: &'a [u8], row: &Row<'a>) -> Option<&'a str> {
 }
 
 /// Appends a row.
-pub fn put_row(key: &str, text: &str, timestamp: i64, key_id: u32, out: &mut Vec<u8>) {
+pub(crate) fn put_row(key: &str, text: &str, timestamp: i64, key_id: u32, out: &mut Vec<u8>) {
     let long = key.len() > LONGEST;
     out.push(if long { LONG } else { PLAIN });
     out.extend_from_slice(&timestamp.to_le_bytes());
@@ -82,7 +82,7 @@ pub fn put_row(key: &str, text: &str, timestamp: i64, key_id: u32, out: &mut Vec
 }
 
 /// Reads a row. `None`: the store is damaged.
-pub fn read(bytes: &[u8]) -> Option<Row<'_>> {
+pub(crate) fn read(bytes: &[u8]) -> Option<Row<'_>> {
     let (head, mut rest) = bytes.split_at_checked(HEAD)?;
     let timestamp = i64::from_le_bytes(head[1..9].try_into().ok()?);
     let key_id = u32::from_le_bytes(head[9..13].try_into().ok()?);

@@ -26,11 +26,17 @@ pub struct Held {
 /// What is known once the app runs.
 #[derive(Debug, Clone)]
 pub struct Terms {
+    /// `NU_APP_NAME`.
     pub app: String,
+    /// `NU_HOSTNAME`.
     pub instance: String,
+    /// The changelog's topic.
     pub changelog: String,
+    /// How many partitions the table has.
     pub partitions: i32,
+    /// The directory of all stores.
     pub root: PathBuf,
+    /// How long a row is kept after its last write; `None` is for ever.
     pub ttl: Option<Duration>,
 }
 
@@ -57,10 +63,12 @@ impl Shared {
         let _ = self.metrics.set(metrics.clone());
     }
 
+    /// Gives the terms, once they are known.
     pub fn terms(&self) -> Option<&Terms> {
         self.terms.get()
     }
 
+    /// Gives the metrics, once they are known.
     pub fn metrics(&self) -> Option<&Metrics> {
         self.metrics.get()
     }
@@ -103,10 +111,12 @@ impl Shared {
         self.read().contains_key(&at)
     }
 
+    /// Notes that every table that is looked up was read to its end.
     pub fn set_lookups_ready(&self) {
         self.lookups_ready.store(true, Ordering::Release);
     }
 
+    /// Says whether every table that is looked up was read to its end once.
     pub fn lookups_ready(&self) -> bool {
         self.lookups_ready.load(Ordering::Acquire)
     }

@@ -18,7 +18,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 /// The format of what is written here; a store of a later one is not opened.
 pub(super) const FORMAT: u32 = 1;
 /// How much a store may hold before its map grows, in bytes. Address space, not memory or disk.
-pub const MAP_SIZE: usize = 1 << 30;
+pub(crate) const MAP_SIZE: usize = 1 << 30;
 
 pub(super) type Bytewise = Database<'static, Bytes, Bytes>;
 

@@ -4,15 +4,17 @@
 //! Of several writes to one key in a batch only the last one goes to the changelog: they would
 //! become visible together anyway, and compaction would keep no more.
 
-use nubium_topic::TopicPartition;
 use indexmap::{Equivalent, IndexMap};
+use nubium_topic::TopicPartition;
 use std::hash::Hash;
 use std::sync::Arc;
 
 /// A partition and a key's text.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct EntryKey {
+    /// The partition, of input and changelog alike.
     pub partition: i32,
+    /// The key as text.
     pub text: Box<str>,
 }
 
@@ -52,20 +54,24 @@ pub struct Writes {
 }
 
 impl Writes {
+    /// Finds the write of an entry.
     pub fn get(&self, partition: i32, text: &str) -> Option<&Write> {
         self.entries.get(&EntryRef { partition, text })
     }
 
+    /// Adds a write, in place of an earlier one of its entry.
     pub fn put(&mut self, key: EntryKey, write: Write) {
         let size = |write: &Write| write.text.as_ref().map_or(0, String::len);
         self.bytes += key.text.len() + size(&write);
         self.entries.insert(key, write);
     }
 
+    /// Goes through them, in the order in which keys came.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&EntryKey, &Write)> {
         self.entries.iter()
     }
 
+    /// Says whether there are none.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -144,3 +144,9 @@ impl fmt::Display for Offsets {
 
 /// Texts that lie beside committed offsets, which Kafka calls their metadata.
 pub type Notes = Vec<(TopicPartition, String)>;
+
+/// Names the changelog of an app's table, as nubium-utils does.
+#[must_use]
+pub fn changelog_of(app: &str) -> String {
+    format!("{app}__changelog")
+}

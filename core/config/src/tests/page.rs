@@ -4,7 +4,7 @@ use crate::{SECTIONS, SERVICES, settings_page};
 
 #[test]
 fn settings_page_is_up_to_date() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/settings.md");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/settings.md");
     if std::env::var_os("NUBIUM_BLESS").is_some() {
         std::fs::write(path, settings_page()).expect("docs/settings.md can be written");
     }
@@ -12,7 +12,7 @@ fn settings_page_is_up_to_date() {
     assert!(
         page == settings_page(),
         "docs/settings.md differs from the table of settings; run\n    \
-        NUBIUM_BLESS=1 cargo test -p nubium-core settings_page"
+        NUBIUM_BLESS=1 cargo test -p nubium-config settings_page"
     );
 }
 

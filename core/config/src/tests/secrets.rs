@@ -1,8 +1,6 @@
 //! Secrets come from files too, and never print.
 
-use std::fmt::Write;
-
-use crate::{Config, Secret, Source};
+use crate::{Secret, Source};
 
 use super::{UNSET, bad, good, load};
 
@@ -76,17 +74,8 @@ fn an_accepted_configuration_never_shows_a_secret() {
         ("NU_PRODUCER_PROPERTIES_JSON", &properties),
         ("NU_SOMETHING_UNKNOWN", CANARY),
     ]);
-    let mut printed = format!("{loaded:?}{loaded:#?}{:?}", loaded.config.effective());
-    let clients = clients(&loaded.config);
-    assert!(clients.iter().all(|client| client.expose().values().any(|v| v == CANARY)));
-    let _ = write!(printed, "{clients:?}");
+    let printed = format!("{loaded:?}{loaded:#?}{:?}", loaded.config.effective());
     assert!(printed.contains("[redacted]") && !printed.contains(CANARY), "{printed}");
-}
-
-fn clients(config: &Config) -> [crate::kafka::settings::ClientProperties; 2] {
-    use crate::kafka::settings::{consumer_properties, producer_properties};
-    let (_, cluster) = config.cluster_for(["in"].into_iter()).expect("one cluster");
-    [consumer_properties(config, cluster, 0), producer_properties(config, cluster, 0)]
 }
 
 #[test]

@@ -177,3 +177,20 @@ fn the_pass_through_wins_and_is_redacted() {
     assert_eq!(producer.get("linger.ms"), Some("2"));
     assert_eq!(producer.redacted()["linger.ms"], "[redacted]");
 }
+
+#[test]
+fn properties_that_are_handed_on_arrive_and_never_show() {
+    const CANARY: &str = "canary-5f2c";
+    let properties =
+        format!(r#"{{"sasl.oauthbearer.config": "{CANARY}", "client.rack": "{CANARY}"}}"#);
+    let config = config(&[
+        ("NU_KAFKA_PROPERTIES_JSON", &properties),
+        ("NU_CONSUMER_PROPERTIES_JSON", &properties),
+        ("NU_PRODUCER_PROPERTIES_JSON", &properties),
+    ]);
+    for client in make_clients(&config) {
+        assert!(client.expose().values().any(|value| value == CANARY));
+        let printed = format!("{client:?}");
+        assert!(printed.contains("[redacted]") && !printed.contains(CANARY), "{printed}");
+    }
+}

@@ -1,7 +1,7 @@
 //! What the process shows of itself: to a scrape, and in a push.
 
-use nubium_registry::{Codec, Registry};
 use crate::{Metrics, names};
+use nubium_registry::{Codec, Registry};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -14,8 +14,8 @@ mod target;
 
 pub use exposition::Exposition;
 
-use nubium_config::Config;
 use anyhow::Context as _;
+use nubium_config::Config;
 use rounds::Rounds;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, mpsc};

@@ -1,9 +1,9 @@
 //! How one pod is pushed to: its address, the job's path, proof of who pushes, TLS.
 
-use nubium_config::{MetricsPush, PushAuth};
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use nubium_config::{MetricsPush, PushAuth};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, Method, header};
 use std::net::{IpAddr, SocketAddr};

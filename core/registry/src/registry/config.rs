@@ -55,6 +55,20 @@ impl RegistryConfig {
     }
 }
 
+/// Takes an app's settings over, and the defaults for the rest.
+impl From<&nubium_config::Registry> for RegistryConfig {
+    fn from(settings: &nubium_config::Registry) -> Self {
+        let urls: Vec<&str> = settings.urls.iter().map(|url| url.as_str()).collect();
+        let mut made = Self::new(&urls.join(","));
+        if let Some(auth) = &settings.auth {
+            made = made.with_login(&auth.username, auth.password.expose());
+        }
+        made.timeout = settings.timeout;
+        made.ca_pem = settings.ca.as_ref().map(|ca| ca.pem().to_vec());
+        made
+    }
+}
+
 /// Shows everything but the secrets.
 impl fmt::Debug for RegistryConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

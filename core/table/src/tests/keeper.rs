@@ -1,10 +1,10 @@
 //! Keepers and appliers, a turn at a time.
 
 use super::open;
-use nubium_registry::SchemaId;
+use crate::*;
 use nubium_config::DeleteMarker;
 use nubium_metrics::Metrics;
-use crate::*;
+use nubium_registry::SchemaId;
 use nubium_topic::{Offsets, Topic, TopicPartition};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
