@@ -17,14 +17,13 @@ use super::topic::{self, Places, Topic};
 const REGISTRY: &str = "NU_SCHEMA_REGISTRY_URL";
 const CLUSTERS: [&str; 2] = ["NU_KAFKA_CLUSTERS_CONFIGS_JSON", "NU_KAFKA_CLUSTERS_CONFIGS_YAML"];
 /// How the settings begin that are read here: of the others a tool does not warn.
-const READ: [&str; 7] = [
+const READ: [&str; 6] = [
     "NU_KAFKA",
     "NU_TOPIC",
     "NU_SCHEMA",
     "NU_PRODUCER",
     "NU_CONSUMER_MESSAGE",
     "NU_CONSUMER_PROPERTIES",
-    "NU_LOG",
 ];
 
 /// Says whether a command can do without the map of clusters.
