@@ -22,6 +22,7 @@ pub mod raw;
 pub mod record;
 pub mod retry;
 pub mod table;
+pub mod token;
 pub mod topic;
 pub mod transaction;
 

@@ -32,13 +32,16 @@ pub struct Options {
     pub advertise: Option<u16>,
     /// Lines that follow the broker's properties; the last of a name counts.
     pub properties: String,
+    /// Further arguments for Java.
+    pub java: Vec<String>,
     /// Further arguments for the formatting of its log directory.
     pub format: Vec<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { heap_mb: 768, advertise: None, properties: String::new(), format: Vec::new() }
+        let (properties, java, format) = (String::new(), Vec::new(), Vec::new());
+        Self { heap_mb: 768, advertise: None, properties, java, format }
     }
 }
 
@@ -48,6 +51,7 @@ pub struct Broker {
     installed: Installed,
     dir: PathBuf,
     heap_mb: u32,
+    arguments: Vec<String>,
     direct: u16,
     proxied: u16,
     process: Option<Process>,
@@ -73,6 +77,7 @@ impl Broker {
             installed: installed.clone(),
             dir: dir.to_owned(),
             heap_mb: options.heap_mb,
+            arguments: options.java.clone(),
             direct,
             proxied,
             process: None,
@@ -160,6 +165,7 @@ impl Broker {
         java.current_dir(&self.dir)
             .arg(format!("-Xmx{}m", self.heap_mb))
             .arg("-Dlog4j2.configurationFile=log4j2.xml")
+            .args(&self.arguments)
             .arg("-cp")
             .arg(self.installed.kafka.join("*"))
             .arg(main);

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 
-use crate::config::{Choice, Cluster, Config, GroupProtocol, REDACTED, Secret, numbered};
+use crate::config::{Choice, Cluster, Config, GroupProtocol, REDACTED, Sasl, Secret, numbered};
+use crate::token;
 
 #[cfg(test)]
 mod tests;
@@ -174,9 +175,7 @@ fn client(config: &Config, cluster: &Cluster, thread: u32) -> ClientProperties {
     properties.set("statistics.interval.ms", 5_000);
     properties.set("security.protocol", cluster.protocol.name().to_ascii_lowercase());
     if let Some(sasl) = &cluster.sasl {
-        properties.set("sasl.mechanism", sasl.mechanism.name());
-        properties.set("sasl.username", &sasl.username);
-        properties.set_secret("sasl.password", &sasl.password);
+        prove(&mut properties, sasl);
     }
     if cluster.protocol.is_ssl() {
         let paths = [
@@ -194,6 +193,27 @@ fn client(config: &Config, cluster: &Cluster, thread: u32) -> ClientProperties {
         }
     }
     properties
+}
+
+fn prove(properties: &mut ClientProperties, sasl: &Sasl) {
+    properties.set("sasl.mechanism", sasl.mechanism());
+    match sasl {
+        Sasl::Password(login) => {
+            properties.set("sasl.username", &login.username);
+            properties.set_secret("sasl.password", &login.password);
+        }
+        // The token itself is handed to the client when there is one.
+        Sasl::Token(source) => properties.set("sasl.oauthbearer.config", token::enlist(source)),
+        Sasl::Kerberos(kerberos) => {
+            properties.set("sasl.kerberos.service.name", &kerberos.service);
+            if let Some(principal) = &kerberos.principal {
+                properties.set("sasl.kerberos.principal", principal);
+            }
+            if let Some(keytab) = &kerberos.keytab {
+                properties.set("sasl.kerberos.keytab", keytab.display());
+            }
+        }
+    }
 }
 
 fn consumer(config: &Config, cluster: &Cluster, thread: u32) -> ClientProperties {

@@ -14,6 +14,7 @@ mod headers;
 mod lmdb;
 mod message;
 mod queue;
+mod token;
 mod transaction;
 
 pub use describe::topic_id;
@@ -22,6 +23,7 @@ pub use headers::NativeHeaders;
 pub use lmdb::{LmdbMode, open_lmdb, resize_lmdb};
 pub use message::NativeMessage;
 pub use queue::{MessageQueue, QueueWaker};
+pub use token::{Keyed, TokenTarget};
 pub use transaction::{Outgoing, ProducerTopic, TransactionCalls, Unsent};
 
 /// Says how long a native call may take, in the milliseconds librdkafka wants.

@@ -19,6 +19,7 @@ mod refused;
 mod registry_faults;
 mod secure;
 mod setup;
+mod tokens;
 mod transactional_input;
 mod wire_points;
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use nubium_core::kafka::settings::{plain_consumer_properties, plain_producer_properties};
+use nubium_core::raw::Keyed;
+use nubium_core::token;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -133,11 +135,12 @@ pub fn producer_properties(session: &Session, target: &Target) -> BTreeMap<Strin
 /// A property is wrong.
 pub fn consumer(
     properties: &BTreeMap<String, String>,
-) -> Outcome<(BaseConsumer<Context>, Context)> {
+) -> Outcome<(Keyed<BaseConsumer<Context>>, Context)> {
     let context = Context::default();
     let config: ClientConfig = properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
-    let consumer = config.create_with_context(context.clone()).context("Kafka consumer")?;
-    Ok((consumer, context))
+    let consumer: BaseConsumer<Context> =
+        config.create_with_context(context.clone()).context("Kafka consumer")?;
+    Ok((token::keyed(consumer, |consumer| consumer.client(), properties), context))
 }
 
 /// Counts the partitions of a topic.
