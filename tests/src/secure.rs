@@ -17,7 +17,7 @@ use crate::ports;
 use crate::reaper;
 use crate::scenario::Cluster;
 use crate::services::{installed, shared};
-use crate::tokens::{AUDIENCE, Provider};
+use crate::tokens::Provider;
 
 const PROPERTIES: &str = include_str!("../services/secure.properties");
 
@@ -77,7 +77,6 @@ impl Secure {
             .replace("{mtls}", &mtls.to_string())
             .replace("{token}", &token.to_string())
             .replace("{keys}", &keys)
-            .replace("{audience}", AUDIENCE)
             .replace("{user}", USER)
             .replace("{password}", PASSWORD);
         let scram = |bits| format!("SCRAM-SHA-{bits}=[name={USER},password={PASSWORD}]");

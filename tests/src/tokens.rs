@@ -16,8 +16,8 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-/// Whom tokens are for; brokers ask for it.
-pub const AUDIENCE: &str = "nubium-tests";
+use crate::scenario::Background;
+
 /// Whom tokens name.
 pub const SUBJECT: &str = "ledger";
 /// The client that the endpoint knows.
@@ -30,7 +30,7 @@ pub const CLIENT_SECRET: &str = "s3cret/of+the=client";
 pub enum Mode {
     /// Answers with a good token.
     Serves,
-    /// Answers with a token that brokers refuse: it is for somebody else.
+    /// Answers with a token that brokers refuse: another key has signed it.
     Misleads,
     /// Says no to everybody.
     Refuses,
@@ -46,6 +46,7 @@ pub struct Provider(Arc<Inner>);
 struct Inner {
     address: SocketAddr,
     key: EcdsaKeyPair,
+    other_key: EcdsaKeyPair,
     behaviour: Mutex<(Mode, Duration)>,
     asked: AtomicU64,
     issued: Mutex<Vec<String>>,
@@ -58,10 +59,12 @@ impl Provider {
     /// The system has no free port or no randomness.
     pub fn start() -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let key = || EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING);
+        let key = || key().map_err(|_| anyhow!("no key"));
         let provider = Self(Arc::new(Inner {
             address: listener.local_addr()?,
-            key: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)
-                .map_err(|_| anyhow!("no key"))?,
+            key: key()?,
+            other_key: key()?,
             behaviour: Mutex::new((Mode::Serves, Duration::from_secs(3_600))),
             asked: AtomicU64::new(0),
             issued: Mutex::default(),
@@ -107,20 +110,43 @@ impl Provider {
     ///
     /// # Errors
     /// The system has no randomness.
-    pub fn issue(&self, lifetime: Duration, audience: &str) -> Result<String> {
+    pub fn issue(&self, lifetime: Duration) -> Result<String> {
+        self.sign(&self.0.key, lifetime)
+    }
+
+    fn sign(&self, key: &EcdsaKeyPair, lifetime: Duration) -> Result<String> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs_f64();
         let claims = json!({
-            "iss": "nubium-tests", "sub": SUBJECT, "aud": audience, "scope": "kafka",
+            "iss": "nubium-tests", "sub": SUBJECT, "scope": "kafka",
             "iat": now, "exp": now + lifetime.as_secs_f64(),
         });
         let head = json!({"alg": "ES256", "typ": "JWT", "kid": "1"});
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", part(&head), part(&claims));
-        let signature = self.0.key.sign(&SystemRandom::new(), signed.as_bytes());
+        let signature = key.sign(&SystemRandom::new(), signed.as_bytes());
         let signature = signature.map_err(|_| anyhow!("cannot sign"))?;
         let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref()));
         lock(&self.0.issued).push(token.clone());
         Ok(token)
+    }
+
+    /// Writes a token into a file, and a new one every second and a half, as Kubernetes does: beside
+    /// it, then renamed.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn keep_file(&self, path: &Path, lifetime: Duration) -> Result<Background> {
+        let (provider, path) = (self.clone(), path.to_owned());
+        let write = move || {
+            let next = path.with_extension("next");
+            fs::write(&next, provider.issue(lifetime)?)?;
+            Ok(fs::rename(&next, &path)?)
+        };
+        write()?;
+        Ok(Background::repeat(move || {
+            thread::sleep(Duration::from_millis(1_500));
+            write()
+        }))
     }
 
     /// Checks that a log shows no token that was ever issued, nor the client's secret.
@@ -144,8 +170,8 @@ impl Provider {
         let request = read(&mut stream)?;
         self.0.asked.fetch_add(1, Ordering::SeqCst);
         let (mode, lifetime) = *lock(&self.0.behaviour);
-        let granted = |audience| -> Result<(u16, Value)> {
-            let token = self.issue(lifetime, audience)?;
+        let granted = |key| -> Result<(u16, Value)> {
+            let token = self.sign(key, lifetime)?;
             let lasts = lifetime.as_secs();
             let kind = "Bearer";
             Ok((200, json!({"access_token": token, "token_type": kind, "expires_in": lasts})))
@@ -153,8 +179,8 @@ impl Provider {
         let known = is_known(&request);
         let (status, body) = match mode {
             Mode::Down => return Ok(()),
-            Mode::Serves if known => granted(AUDIENCE)?,
-            Mode::Misleads if known => granted("somebody-else")?,
+            Mode::Serves if known => granted(&self.0.key)?,
+            Mode::Misleads if known => granted(&self.0.other_key)?,
             _ => (401, json!({"error": "invalid_client", "error_description": "who is that?"})),
         };
         let body = body.to_string();

@@ -4,13 +4,13 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use nubium_tests::checker::Extent;
 use nubium_tests::ledger::Ledger;
 use nubium_tests::process::Signal;
-use nubium_tests::scenario::{Background, DEADLINE, Kept, Scenario};
+use nubium_tests::scenario::{DEADLINE, Kept, Scenario};
 use nubium_tests::secure::Secure;
-use nubium_tests::tokens::{AUDIENCE, CLIENT, CLIENT_SECRET, Mode};
+use nubium_tests::tokens::{CLIENT, CLIENT_SECRET, Mode};
 use nubium_tests::wait::until;
 use serde_json::{Value, json};
 
@@ -49,7 +49,9 @@ fn begin(name: &str, cluster: &Value) -> Result<(Ledger, Scenario)> {
 }
 
 fn told(app: &Kept<'_>, what: &str) -> Result<()> {
-    until(&format!("the log to say {what:?}"), DEADLINE, || app.process().log().contains(what))
+    let said =
+        until(&format!("the log to say {what:?}"), DEADLINE, || app.process().log().contains(what));
+    said.with_context(|| app.process().log_tail())
 }
 
 #[test]
@@ -106,29 +108,18 @@ fn a_token_file_that_is_renewed_is_read_again() -> Result<()> {
     let secure = Secure::shared();
     let dir = tempfile::tempdir()?;
     let path = dir.path().join("token");
-    std::fs::write(&path, secure.provider().issue(LIFETIME, AUDIENCE)?)?;
+    let renewing = secure.provider().keep_file(&path, LIFETIME)?;
     let mut cluster = with_endpoint();
-    for key in ["url", "client_id", "client_secret", "scope"] {
+    for key in ["token_url", "client_id", "client_secret", "scope"] {
         cluster.as_object_mut().expect("a map").remove(&format!("oauth_{key}"));
     }
-    cluster.as_object_mut().expect("a map").remove("oauth_token_url");
     cluster["oauth_token_location"] = path.display().to_string().into();
     let (mut ledger, scenario) = begin("token-file", &cluster)?;
     let mut app = Kept::start(&scenario, APP, "app")?;
-    // As Kubernetes does: written beside it, and renamed.
-    let renewing = Background::repeat(move || {
-        let next = dir.path().join("next");
-        std::fs::write(&next, secure.provider().issue(LIFETIME, AUDIENCE)?)?;
-        std::fs::rename(&next, dir.path().join("token"))?;
-        nubium_tests::wait::pause(Duration::from_millis(1_500));
-        Ok(())
-    });
-    let renewed = || app.process().log().matches("There is a new token").count();
-    while renewed() < 4 {
+    while app.process().log().matches("There is a new token").count() < 4 {
         ledger.write(200)?;
-        scenario.drained(&ledger, || Ok(()))?;
+        scenario.drained(&ledger, || app.tend())?;
     }
-    scenario.drained(&ledger, || app.tend())?;
     renewing.finish()?;
     scenario.verify(&ledger, Extent::Complete)?;
     assert!(app.exits().is_empty(), "it ended by itself: {:?}", app.exits());

@@ -9,3 +9,4 @@ mod refusals;
 mod rejoining;
 mod rights;
 mod secure;
+mod tokens;
