@@ -129,13 +129,14 @@ pub fn producer_properties(session: &Session, target: &Target) -> BTreeMap<Strin
     map
 }
 
+/// A consumer that is given tokens where its cluster asks for some.
+pub type Consumer = Keyed<BaseConsumer<Context>>;
+
 /// Makes a consumer.
 ///
 /// # Errors
 /// A property is wrong.
-pub fn consumer(
-    properties: &BTreeMap<String, String>,
-) -> Outcome<(Keyed<BaseConsumer<Context>>, Context)> {
+pub fn consumer(properties: &BTreeMap<String, String>) -> Outcome<(Consumer, Context)> {
     let context = Context::default();
     let config: ClientConfig = properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
     let consumer: BaseConsumer<Context> =
