@@ -1,10 +1,10 @@
 //! [`ChangelogSource`] on librdkafka.
 
 use super::consumer::list_of;
-use crate::raw::{Keyed, MessageQueue};
-use crate::table::{Bounds, ChangelogSource, Found, Member, SourceTrouble};
-use crate::token;
-use crate::topic::{Offsets, Topic, TopicPartition};
+use nubium_kafka::raw::{Keyed, MessageQueue};
+use nubium_kafka::token;
+use nubium_table_store::{Bounds, ChangelogSource, Found, Member, SourceTrouble};
+use nubium_topic::{Offsets, Topic, TopicPartition};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -36,14 +36,14 @@ impl ConsumerContext for Quiet {}
 
 /// Asks where logs end, open transactions included. Cheap to clone.
 #[derive(Clone)]
-pub struct EndsClient(Arc<Keyed<BaseConsumer<Quiet>>>);
+pub(crate) struct EndsClient(Arc<Keyed<BaseConsumer<Quiet>>>);
 
 impl EndsClient {
     /// Makes a client with the properties of `changelog_properties(…, "read_uncommitted")`.
     ///
     /// # Errors
     /// A property is wrong.
-    pub fn new(properties: &BTreeMap<String, String>) -> KafkaResult<Self> {
+    pub(crate) fn new(properties: &BTreeMap<String, String>) -> KafkaResult<Self> {
         Ok(Self(Arc::new(client(properties)?)))
     }
 
@@ -56,7 +56,7 @@ impl EndsClient {
     ///
     /// # Errors
     /// No answer in time.
-    pub fn bounds(
+    pub(crate) fn bounds(
         &self,
         of: &[TopicPartition],
         limit: Duration,
@@ -73,7 +73,7 @@ impl EndsClient {
     ///
     /// # Errors
     /// No answer in time.
-    pub fn ends(
+    pub(crate) fn ends(
         &self,
         of: &[TopicPartition],
         limit: Duration,
@@ -106,7 +106,7 @@ impl EndsClient {
 }
 
 /// Reads changelogs with a consumer of its own, which joins no group.
-pub struct KafkaChangelog {
+pub(crate) struct KafkaChangelog {
     // Before the consumer, which must outlive it.
     queue: MessageQueue,
     consumer: Keyed<BaseConsumer<Quiet>>,
@@ -123,7 +123,7 @@ impl KafkaChangelog {
     ///
     /// # Errors
     /// A property is wrong.
-    pub fn new(
+    pub(crate) fn new(
         properties: &BTreeMap<String, String>,
         ends: EndsClient,
         group: &str,

@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use nubium_core::codec::{Codec, RegistryError};
 use nubium_core::config::Config;
-use nubium_core::kafka::settings::plain_producer_properties;
 use nubium_host::Exit;
+use nubium_kafka::settings::plain_producer_properties;
 use nubium_mapping::avro::Schema;
 use nubium_mapping::mapping::{Mapping, ProgramError};
 use tokio::runtime::Runtime;
@@ -70,6 +70,12 @@ impl<'a> Checks<'a> {
         let counted = format!("{} settings, {counted}", config.effective().len());
         let findings = vec![Finding::new("settings", Verdict::Passed, counted)];
         Self { config, runtime, findings }
+    }
+
+    /// Gives what runs the checks that wait.
+    #[must_use]
+    pub fn runtime(&self) -> &'a Runtime {
+        self.runtime
     }
 
     /// Adds a finding.

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use nubium_core::config::{Cluster, Config};
-use nubium_core::kafka::settings::plain_producer_properties;
-use nubium_core::raw::Keyed;
-use nubium_core::token;
 use nubium_host::Stop;
+use nubium_kafka::raw::Keyed;
+use nubium_kafka::settings::plain_producer_properties;
+use nubium_kafka::token;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use nubium_core::config;
+use nubium_config as config;
 use nubium_host::text::without_mark;
 use reqwest::{Client, Method, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::failure::{Or as _, Outcome};
+use nubium_host::failure::{Or as _, Outcome};
 
 const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
 /// Answers above this are not read: no schema is that large.

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use nubium_core::config::{Cluster, Login, Sasl, TokenSource};
-use nubium_core::token::Wallet;
+use nubium_config::{Cluster, Login, Sasl, TokenSource};
+use nubium_token::Wallet;
 use tokio_rustls::TlsConnector;
 
 use super::address::Address;

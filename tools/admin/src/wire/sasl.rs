@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
 use kafka_protocol::messages::{SaslAuthenticateRequest, SaslHandshakeRequest};
-use nubium_core::config::{Choice as _, Login, SaslMechanism, TokenSource};
-use nubium_core::token::{Token, Wallet};
+use nubium_config::{Choice as _, Login, SaslMechanism, TokenSource};
+use nubium_token::{Token, Wallet};
 use rustls::crypto::aws_lc_rs;
 
 use super::access::Proof;

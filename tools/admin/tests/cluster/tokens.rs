@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use nubium_admin::{Admin, AdminError};
-use nubium_core::config::{
+use nubium_config::{
     Cluster, Sasl, SecurityProtocol, Tls, TokenEndpoint, TokenOrigin, TokenSource,
 };
 use nubium_tests::secure::Secure;

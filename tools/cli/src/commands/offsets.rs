@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use nubium_admin::{Admin, At};
-use nubium_core::topic::TopicPartition;
+use nubium_topic::TopicPartition;
 use serde_json::json;
 
-use crate::failure::{Failure, Outcome};
 use crate::kafka::positions::From;
 use crate::session::{Session, Target};
 use crate::terminal;
+use nubium_host::failure::{Failure, Outcome};
 
 /// Names what can be done.
 #[derive(Debug, Subcommand)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
-use nubium_core::raw::{NativeMessage, RawError};
+use nubium_kafka::raw::{NativeMessage, RawError};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{Offset, TopicPartitionList};
 use serde_json::json;
@@ -17,7 +17,6 @@ use serde_json::json;
 use crate::data::decode::{Decoder, Encoding};
 use crate::data::encode::Outgoing;
 use crate::data::filter::Filter;
-use crate::failure::{Failure, Outcome};
 use crate::kafka::client::{self, Context, consumer_properties, producer_properties};
 use crate::kafka::positions::{self, Range};
 use crate::kafka::producer::Producer;
@@ -25,6 +24,7 @@ use crate::kafka::reader::Reader;
 use crate::kafka::subject;
 use crate::session::{Session, Target};
 use crate::terminal::{self, Progress};
+use nubium_host::failure::{Failure, Outcome};
 
 /// Messages that share a transaction, at most, unless told otherwise.
 const BATCH: u32 = 500;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
-use nubium_core::raw::TransactionCalls;
-use nubium_core::token;
+use nubium_kafka::raw::TransactionCalls;
+use nubium_kafka::token;
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -13,7 +13,7 @@ use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
 
 use super::client::{Context, Undelivered};
 use crate::data::encode::Outgoing;
-use crate::failure::Outcome;
+use nubium_host::failure::Outcome;
 
 /// How long a full queue is left alone before it is tried again.
 const FULL: Duration = Duration::from_millis(1);

@@ -8,17 +8,17 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use nubium_core::raw::NativeMessage;
+use nubium_kafka::raw::NativeMessage;
 
 use crate::data::decode::{Decoder, Encoding};
 use crate::data::filter::Filter;
-use crate::failure::{Failure, Or as _, Outcome};
 use crate::kafka::client::{self, Context, consumer_properties};
 use crate::kafka::positions::{self, From, Range};
 use crate::kafka::reader::Reader;
 use crate::kafka::subject;
 use crate::session::Session;
 use crate::terminal::Progress;
+use nubium_host::failure::{Failure, Or as _, Outcome};
 use output::{Form, Output};
 
 /// Says what to read and how to show it.

@@ -6,12 +6,12 @@ use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use nubium_core::raw::NativeMessage;
+use nubium_kafka::raw::NativeMessage;
 
 use crate::data::decode::{Decoder, put_base64};
 use crate::data::envelope;
-use crate::failure::{Failure, Or as _, Outcome};
 use crate::{terminal, when};
+use nubium_host::failure::{Failure, Or as _, Outcome};
 
 /// Writing blocks of this size keeps the system calls few.
 const BLOCK: usize = 1 << 20;

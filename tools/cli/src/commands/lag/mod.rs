@@ -10,13 +10,13 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use nubium_admin::{Admin, At, GroupDescription};
-use nubium_core::topic::TopicPartition;
+use nubium_topic::TopicPartition;
 use serde_json::json;
 
-use crate::failure::{Failure, Outcome};
 use crate::session::{Session, Target};
 use crate::{terminal, when};
 use count::Counter;
+use nubium_host::failure::{Failure, Outcome};
 use open::OpenTransaction;
 
 /// Says which group, and how often.

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use clap::Args;
 use nubium_admin::{Admin, At, TopicDescription};
-use nubium_core::topic::TopicPartition;
+use nubium_topic::TopicPartition;
 use serde_json::json;
 
 use super::{counted, judge, refuse_foreign};
-use crate::failure::Outcome;
 use crate::session::{Session, Target};
 use crate::terminal;
+use nubium_host::failure::Outcome;
 
 /// Says which to delete.
 #[derive(Debug, Args)]
