@@ -11,6 +11,8 @@ use anyhow::Context as _;
 use nubium_config::{Cluster, Config};
 use nubium_kafka::headers::Header;
 use nubium_kafka::message::{Message, MessageBody};
+use nubium_kafka::raw::Keyed;
+use nubium_kafka::token;
 use nubium_metrics::{Metrics, RebalanceEvent, TopicCounters};
 use nubium_registry::{Codec, Encode, TopicEncoder, wire};
 use nubium_topic::TopicPartition;
@@ -19,7 +21,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance, StreamConsumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers as _, Message as _, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -105,7 +107,7 @@ impl Received {
 
 /// A consumer without transactions.
 pub struct PlainConsumer {
-    consumer: StreamConsumer<Context>,
+    consumer: Keyed<StreamConsumer<Context>>,
     codec: Codec,
     metrics: Metrics,
     /// The counters of the topics that were subscribed to.
@@ -131,6 +133,7 @@ impl PlainConsumer {
             .to_client_config()
             .create_with_context(Context::of(metrics, true))
             .context("Kafka consumer")?;
+        let consumer = token::keyed(consumer, |consumer| consumer.client(), properties.expose());
         consumer.subscribe(topics).context("subscribe")?;
         let counted = |topic: &&str| ((*topic).to_owned(), metrics.topic(topic));
         let counters = topics.iter().map(counted).collect();
@@ -219,7 +222,7 @@ fn own(message: &rdkafka::message::BorrowedMessage<'_>) -> Message {
 
 /// A producer without transactions: each record is confirmed by itself.
 pub struct PlainProducer {
-    producer: FutureProducer<Context>,
+    producer: Keyed<FutureProducer<Context>>,
     outputs: Mutex<BTreeMap<String, (TopicEncoder, TopicCounters)>>,
 }
 
@@ -238,10 +241,11 @@ impl PlainProducer {
         let names: Vec<&str> = topics.iter().map(|(topic, _)| *topic).collect();
         let (_, cluster) = cluster_of(config, &names)?;
         let properties = plain_producer_properties(config, cluster, 0);
-        let producer = properties
+        let producer: FutureProducer<Context> = properties
             .to_client_config()
             .create_with_context(Context::of(metrics, false))
             .context("Kafka producer")?;
+        let producer = token::keyed(producer, |producer| producer.client(), properties.expose());
         let mut outputs = BTreeMap::new();
         for (topic, schema) in topics {
             let encoder = codec.prepare_topic(topic, schema, config.registry.auto_register).await;

@@ -17,6 +17,8 @@ use crate::wait::{Look, eventually};
 
 const PROPERTIES: &str = include_str!("../services/broker.properties");
 const LOG4J: &str = include_str!("../services/log4j2.xml");
+/// The same for Log4j 1, which Kafka 3 logs through.
+const OLD_LOG4J: &str = include_str!("../services/log4j.properties");
 // Any 16 bytes in base64; every broker has a directory of its own.
 const CLUSTER_ID: &str = "bnViaXVtLXRlc3RzLTEyMw";
 const START_DEADLINE: Duration = Duration::from_secs(120);
@@ -32,13 +34,16 @@ pub struct Options {
     pub advertise: Option<u16>,
     /// Lines that follow the broker's properties; the last of a name counts.
     pub properties: String,
+    /// Further arguments for Java.
+    pub java: Vec<String>,
     /// Further arguments for the formatting of its log directory.
     pub format: Vec<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { heap_mb: 768, advertise: None, properties: String::new(), format: Vec::new() }
+        let (properties, java, format) = (String::new(), Vec::new(), Vec::new());
+        Self { heap_mb: 768, advertise: None, properties, java, format }
     }
 }
 
@@ -48,6 +53,7 @@ pub struct Broker {
     installed: Installed,
     dir: PathBuf,
     heap_mb: u32,
+    arguments: Vec<String>,
     direct: u16,
     proxied: u16,
     process: Option<Process>,
@@ -67,18 +73,27 @@ impl Broker {
             .replace("{controller}", &controller.to_string())
             .replace("{advertised}", &options.advertise.unwrap_or(proxied).to_string())
             .replace("{dir}", &dir.display().to_string());
-        fs::write(dir.join("broker.properties"), properties)?;
+        let properties = match installed.version {
+            (3, 0..=8) => fixed_voters(&properties),
+            _ => properties,
+        };
         fs::write(dir.join("log4j2.xml"), LOG4J)?;
+        fs::write(dir.join("log4j.properties"), OLD_LOG4J)?;
+        fs::write(dir.join("broker.properties"), properties)?;
         let mut broker = Self {
             installed: installed.clone(),
             dir: dir.to_owned(),
             heap_mb: options.heap_mb,
+            arguments: options.java.clone(),
             direct,
             proxied,
             process: None,
         };
         let mut format = broker.java("kafka.tools.StorageTool");
-        format.args(["format", "--standalone", "-t", CLUSTER_ID, "-c", "broker.properties"]);
+        format.args(["format", "-t", CLUSTER_ID, "-c", "broker.properties"]);
+        if installed.version >= (3, 9) {
+            format.arg("--standalone");
+        }
         format.args(&options.format);
         install::run(&mut format).context("cannot format the broker's log directory")?;
         broker.start_again()?;
@@ -160,11 +175,18 @@ impl Broker {
         java.current_dir(&self.dir)
             .arg(format!("-Xmx{}m", self.heap_mb))
             .arg("-Dlog4j2.configurationFile=log4j2.xml")
+            .arg("-Dlog4j.configuration=file:log4j.properties")
+            .args(&self.arguments)
             .arg("-cp")
             .arg(self.installed.kafka.join("*"))
             .arg(main);
         java
     }
+}
+
+/// Before 3.9 a controller knew the others by name (KIP-853 changed it).
+fn fixed_voters(properties: &str) -> String {
+    properties.replace("controller.quorum.bootstrap.servers=", "controller.quorum.voters=1@")
 }
 
 /// Asks a cluster for its metadata once.

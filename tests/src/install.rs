@@ -9,8 +9,12 @@ use std::process::{Command, Output};
 
 use anyhow::{Context, Result, bail, ensure};
 
+/// Names another version of Kafka for all brokers that the tests start.
+pub const KAFKA: &str = "NUBIUM_TEST_KAFKA";
+/// The version that tests are written for; its name stands in the list of artifacts.
+const KAFKA_VERSION: &str = "4.1.1";
 // Raise the last number when the list of artifacts changes: the name is the cache's key.
-const KAFKA: &str = "kafka-4.1.1-2";
+const KAFKA_LIST: u32 = 2;
 const KAFKA_POM: &str = include_str!("../services/kafka.pom.xml");
 const APICURIO: &str = "apicurio-registry-app-3.0.9";
 const APICURIO_ARTIFACT: &str = "io.apicurio:apicurio-registry-app:3.0.9:tar.gz:all";
@@ -24,6 +28,8 @@ pub struct Installed {
     pub java: PathBuf,
     /// The directory with Kafka's jars.
     pub kafka: PathBuf,
+    /// Kafka's version, major and minor.
+    pub version: (u32, u32),
     /// Apicurio's runnable jar.
     pub apicurio: PathBuf,
 }
@@ -34,6 +40,14 @@ pub struct Installed {
 /// Java 17 or Maven is missing and cannot be installed here (says what to install), or Maven
 /// cannot fetch an artifact (shows its output).
 pub fn ensure_installed() -> Result<Installed> {
+    ensure_installed_with(&env::var(KAFKA).unwrap_or_else(|_| KAFKA_VERSION.into()))
+}
+
+/// Returns the parts of the real services with this version of Kafka.
+///
+/// # Errors
+/// As [`ensure_installed`].
+pub fn ensure_installed_with(version: &str) -> Result<Installed> {
     let cache = cache_dir()?;
     fs::create_dir_all(&cache).with_context(|| cache.display().to_string())?;
     let java = match find_java() {
@@ -43,9 +57,19 @@ pub fn ensure_installed() -> Result<Installed> {
             find_java()?
         }
     };
-    let kafka = cached(&cache, KAFKA, fetch_kafka)?;
+    let name = format!("kafka-{version}-{KAFKA_LIST}");
+    let kafka = cached(&cache, &name, |dir| fetch_kafka(dir, version))?;
     let apicurio = cached(&cache, APICURIO, fetch_apicurio)?;
-    Ok(Installed { java, kafka, apicurio: apicurio.join(format!("{APICURIO}-runner.jar")) })
+    let apicurio = apicurio.join(format!("{APICURIO}-runner.jar"));
+    Ok(Installed { java, kafka, version: numbers(version)?, apicurio })
+}
+
+fn numbers(version: &str) -> Result<(u32, u32)> {
+    let mut parts = version.split('.').map(str::parse);
+    match (parts.next(), parts.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => Ok((major, minor)),
+        _ => bail!("{version} is no version of Kafka"),
+    }
 }
 
 pub(crate) fn cache_dir() -> Result<PathBuf> {
@@ -82,7 +106,7 @@ fn java_version(text: &str) -> Option<u32> {
 ///
 /// It is fetched beside its place and renamed, so that a fetch that was cut off leaves nothing
 /// behind that looks complete, and two test runs may fetch at once.
-fn cached(cache: &Path, name: &str, fetch: fn(&Path) -> Result<()>) -> Result<PathBuf> {
+fn cached(cache: &Path, name: &str, fetch: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     let place = cache.join(name);
     if place.is_dir() {
         return Ok(place);
@@ -97,11 +121,16 @@ fn cached(cache: &Path, name: &str, fetch: fn(&Path) -> Result<()>) -> Result<Pa
     Ok(place)
 }
 
-fn fetch_kafka(dir: &Path) -> Result<()> {
+fn fetch_kafka(dir: &Path, version: &str) -> Result<()> {
     let pom = dir.join("pom.xml");
-    fs::write(&pom, KAFKA_POM)?;
+    fs::write(&pom, KAFKA_POM.replace(KAFKA_VERSION, version))?;
     let libs = format!("-DoutputDirectory={}", dir.display());
-    maven(Command::new("mvn").arg("-f").arg(pom).args(["dependency:copy-dependencies", &libs]))
+    maven(Command::new("mvn").arg("-f").arg(pom).args(["dependency:copy-dependencies", &libs]))?;
+    if numbers(version)? < (4, 0) {
+        // Those log through Log4j 1, whose binding they bring.
+        fs::remove_file(dir.join("log4j-slf4j-impl-2.24.3.jar"))?;
+    }
+    Ok(())
 }
 
 fn fetch_apicurio(dir: &Path) -> Result<()> {

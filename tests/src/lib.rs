@@ -33,6 +33,7 @@ pub mod secure;
 pub mod services;
 pub mod table;
 pub mod tls;
+pub mod tokens;
 pub mod topics;
 pub mod wait;
 pub mod wire;

@@ -1,4 +1,5 @@
-//! A broker of one's own that asks who is there: TLS listeners for passwords and for certificates.
+//! A broker of one's own that asks who is there: TLS listeners for passwords, for
+//! certificates and for tokens.
 //!
 //! The certificates are made anew at each start, by an authority that nobody else trusts.
 
@@ -16,6 +17,7 @@ use crate::ports;
 use crate::reaper;
 use crate::scenario::Cluster;
 use crate::services::{installed, shared};
+use crate::tokens::Provider;
 
 const PROPERTIES: &str = include_str!("../services/secure.properties");
 
@@ -36,6 +38,8 @@ pub struct Secure {
     broker: Broker,
     sasl: u16,
     mtls: u16,
+    token: u16,
+    provider: Provider,
     dir: TempDir,
 }
 
@@ -63,17 +67,25 @@ impl Secure {
         let dir = tempfile::Builder::new().prefix("nubium-secure-").tempdir()?;
         reaper::clean(dir.path())?;
         write_certificates(dir.path())?;
-        let [sasl, mtls] = ports::free()?;
+        let provider = Provider::start()?;
+        let keys = dir.path().join("jwks.json");
+        provider.write_keys(&keys)?;
+        let keys = format!("file://{}", keys.display());
+        let [sasl, mtls, token] = ports::free()?;
         let properties = format!("{PROPERTIES}\n{further}")
             .replace("{sasl}", &sasl.to_string())
             .replace("{mtls}", &mtls.to_string())
+            .replace("{token}", &token.to_string())
+            .replace("{keys}", &keys)
             .replace("{user}", USER)
             .replace("{password}", PASSWORD);
         let scram = |bits| format!("SCRAM-SHA-{bits}=[name={USER},password={PASSWORD}]");
         let format = [256, 512].map(|bits| ["--add-scram".to_owned(), scram(bits)]).concat();
-        let options = Options { heap_mb: 512, properties, format, ..Options::default() };
+        // Kafka reads keys from places alone that it is started with.
+        let java = vec![format!("-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={keys}")];
+        let options = Options { heap_mb: 512, properties, java, format, ..Options::default() };
         let broker = Broker::start(&installed()?, dir.path(), &options)?;
-        Ok(Self { broker, sasl, mtls, dir })
+        Ok(Self { broker, sasl, mtls, token, provider, dir })
     }
 
     /// The addresses for the test's own clients, which need not prove anything.
@@ -93,6 +105,16 @@ impl Secure {
     /// The listener that asks for a certificate (SSL).
     pub fn mtls(&self) -> String {
         format!("127.0.0.1:{}", self.mtls)
+    }
+
+    /// The listener that asks for a signed token (SASL_SSL), again every few seconds.
+    pub fn token(&self) -> String {
+        format!("127.0.0.1:{}", self.token)
+    }
+
+    /// Whose tokens that listener takes.
+    pub fn provider(&self) -> &Provider {
+        &self.provider
     }
 
     /// Changes rights with Kafka's own tool (`kafka-acls`), of a broker that knows them.

@@ -46,15 +46,15 @@ choice! {
         Plaintext = "PLAINTEXT",
         /// Encrypted; a client certificate is optional.
         Ssl = "SSL",
-        /// A username and a password, not encrypted.
+        /// With a password, a token or a ticket, not encrypted.
         SaslPlaintext = "SASL_PLAINTEXT",
-        /// A username and a password, encrypted.
+        /// With a password, a token or a ticket, encrypted.
         SaslSsl = "SASL_SSL",
     }
 }
 
 impl SecurityProtocol {
-    /// Tells whether a username and a password are sent.
+    /// Tells whether a password, a token or a ticket is sent.
     pub fn is_sasl(self) -> bool {
         matches!(self, Self::SaslPlaintext | Self::SaslSsl)
     }
@@ -66,7 +66,7 @@ impl SecurityProtocol {
 }
 
 choice! {
-    /// Chooses how username and password are proven.
+    /// Chooses how a client proves who it is.
     SaslMechanism {
         /// The password itself is sent (RFC 4616).
         Plain = "PLAIN",
@@ -74,6 +74,19 @@ choice! {
         ScramSha256 = "SCRAM-SHA-256",
         /// A salted challenge with SHA-512 (RFC 5802).
         ScramSha512 = "SCRAM-SHA-512",
+        /// A signed token that ends after a while (RFC 7628).
+        OAuthBearer = "OAUTHBEARER",
+        /// A token that Amazon MSK takes, made of AWS credentials.
+        MskIam = "AWS_MSK_IAM",
+        /// A Kerberos ticket (RFC 4752).
+        Gssapi = "GSSAPI",
+    }
+}
+
+impl SaslMechanism {
+    /// Tells whether it is a username and a password that is proven.
+    pub fn is_password(self) -> bool {
+        matches!(self, Self::Plain | Self::ScramSha256 | Self::ScramSha512)
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::choice::{Choice, SaslMechanism, SecurityProtocol};
 use super::document::{self, Fields};
+use super::identity::{self, Identity, Kerberos, TokenSource};
 use super::parse;
 use super::reader::{Reader, exists};
 use super::secret::Secret;
@@ -18,7 +19,7 @@ pub struct Cluster {
     pub url: String,
     /// How the connection is protected.
     pub protocol: SecurityProtocol,
-    /// Username and password; there whenever the protocol is one with SASL.
+    /// What is proven; there whenever the protocol is one with SASL.
     pub sasl: Option<Sasl>,
     /// Certificates; used when the protocol is one with SSL.
     pub tls: Tls,
@@ -26,9 +27,31 @@ pub struct Cluster {
     pub protected: bool,
 }
 
+/// Says what a client proves itself with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sasl {
+    /// A password.
+    Password(Login),
+    /// A token that is renewed.
+    Token(TokenSource),
+    /// A Kerberos ticket.
+    Kerberos(Kerberos),
+}
+
+impl Sasl {
+    /// Gives the mechanism's name as brokers know it.
+    pub fn mechanism(&self) -> &'static str {
+        match self {
+            Self::Password(login) => login.mechanism.name(),
+            Self::Token(_) => SaslMechanism::OAuthBearer.name(),
+            Self::Kerberos(_) => SaslMechanism::Gssapi.name(),
+        }
+    }
+}
+
 /// Holds a username, a password and how they are proven.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sasl {
+pub struct Login {
     /// How they are proven.
     pub mechanism: SaslMechanism,
     /// The username.
@@ -51,13 +74,16 @@ pub struct Tls {
 }
 
 /// The keys of one cluster and what they mean; also on the docs page.
-pub(super) const CLUSTER_KEYS: &[(&str, &str)] = &[
+const CLUSTER_KEYS: &[(&str, &str)] = &[
     ("url", "Required. The brokers to ask first: `host:port`, separated by commas."),
     ("username", "The username; means SASL_SSL unless `security_protocol` says otherwise."),
     ("password", "The password."),
     ("password_file", "A file that holds the password, instead of `password`."),
     ("security_protocol", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."),
-    ("sasl_mechanism", "PLAIN (default), SCRAM-SHA-256 or SCRAM-SHA-512."),
+    (
+        "sasl_mechanism",
+        "PLAIN (default), SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER, AWS_MSK_IAM or GSSAPI.",
+    ),
     ("ssl_ca_location", "The certificate authorities, a PEM file or a directory."),
     ("ssl_certificate_location", "The client's certificate, a PEM file."),
     ("ssl_key_location", "The client's private key, a PEM file."),
@@ -66,6 +92,11 @@ pub(super) const CLUSTER_KEYS: &[(&str, &str)] = &[
     ("protected", "`true`: `dude` refuses what alters or deletes topics, offsets or transactions."),
 ];
 
+/// Lists the keys of a cluster, those of [`identity`] too.
+pub(super) fn cluster_keys() -> impl Iterator<Item = (&'static str, &'static str)> + Clone {
+    CLUSTER_KEYS.iter().chain(identity::KEYS).copied()
+}
+
 /// What is said about the connection, by one cluster or for all of them.
 #[derive(Default)]
 struct Access {
@@ -73,6 +104,7 @@ struct Access {
     mechanism: Option<SaslMechanism>,
     username: Option<String>,
     password: Option<Secret>,
+    identity: Identity,
     tls: Tls,
 }
 
@@ -102,6 +134,7 @@ fn read_common(reader: &mut Reader) -> Access {
         mechanism: Some(mechanism),
         username: reader.optional_text("NU_KAFKA_USERNAME"),
         password: reader.secret("NU_KAFKA_PASSWORD"),
+        identity: identity::read_common(reader),
         tls: Tls {
             ca_location: reader.existing_path("NU_KAFKA_SSL_CA_LOCATION"),
             certificate_location: reader.existing_path("NU_KAFKA_SSL_CERTIFICATE_LOCATION"),
@@ -112,12 +145,13 @@ fn read_common(reader: &mut Reader) -> Access {
 }
 
 fn read_cluster(fields: &mut Fields<'_>, common: &Access) -> Option<Cluster> {
-    fields.warn_unknown(CLUSTER_KEYS.iter().map(|(key, _)| *key));
+    fields.warn_unknown(cluster_keys().map(|(key, _)| key));
     let own = Access {
         protocol: choice(fields, "security_protocol"),
         mechanism: choice(fields, "sasl_mechanism"),
         username: fields.text("username"),
         password: fields.secret("password"),
+        identity: identity::read_own(fields),
         tls: Tls {
             ca_location: path(fields, "ssl_ca_location"),
             certificate_location: path(fields, "ssl_certificate_location"),
@@ -132,6 +166,7 @@ fn read_cluster(fields: &mut Fields<'_>, common: &Access) -> Option<Cluster> {
             they would not be used";
         fields.refuse("security_protocol", protocol.name(), expected);
     }
+    identity::refuse_unused(fields, &own.identity, own.mechanism.or(common.mechanism));
     let access = own.or(common);
     let protocol = access.protocol();
     let sasl = protocol.is_sasl().then(|| sasl(fields, &access)).flatten();
@@ -152,6 +187,7 @@ impl Access {
             mechanism: self.mechanism.or(common.mechanism),
             username: self.username.or_else(|| common.username.clone()),
             password: self.password.or_else(|| common.password.clone()),
+            identity: self.identity.or(&common.identity),
             tls: Tls {
                 ca_location: tls.ca_location.or_else(|| all.ca_location.clone()),
                 certificate_location: tls
@@ -168,6 +204,7 @@ impl Access {
             self.tls.ca_location.is_some() || self.tls.certificate_location.is_some();
         match self.protocol {
             Some(protocol) => protocol,
+            None if self.mechanism.is_some_and(|m| !m.is_password()) => SecurityProtocol::SaslSsl,
             // A password alone is meant so too; what lacks is then a problem of its own.
             None if self.username.is_some() || self.password.is_some() => SecurityProtocol::SaslSsl,
             None if has_certificates => SecurityProtocol::Ssl,
@@ -177,6 +214,14 @@ impl Access {
 }
 
 fn sasl(fields: &mut Fields<'_>, access: &Access) -> Option<Sasl> {
+    let mechanism = access.mechanism.unwrap_or(SaslMechanism::Plain);
+    match mechanism.is_password() {
+        true => login(fields, access, mechanism).map(Sasl::Password),
+        false => identity::proof(fields, &access.identity, mechanism),
+    }
+}
+
+fn login(fields: &mut Fields<'_>, access: &Access, mechanism: SaslMechanism) -> Option<Login> {
     let (username, password) = (access.username.clone(), access.password.clone());
     let common = ["NU_KAFKA_USERNAME", "NU_KAFKA_PASSWORD"];
     if fields.is_wrong("username") || fields.is_wrong("password") || fields.reader.is_wrong(&common)
@@ -194,8 +239,7 @@ fn sasl(fields: &mut Fields<'_>, access: &Access) -> Option<Sasl> {
         }
         (Some(_), Some(_)) => {}
     }
-    let mechanism = access.mechanism.unwrap_or(SaslMechanism::Plain);
-    Some(Sasl { mechanism, username: username?, password: password? })
+    Some(Login { mechanism, username: username?, password: password? })
 }
 
 fn url(fields: &mut Fields<'_>) -> Option<String> {
@@ -239,7 +283,7 @@ fn choice<C: Choice>(fields: &mut Fields<'_>, key: &str) -> Option<C> {
     choice
 }
 
-fn path(fields: &mut Fields<'_>, key: &str) -> Option<PathBuf> {
+pub(super) fn path(fields: &mut Fields<'_>, key: &str) -> Option<PathBuf> {
     let text = fields.text(key)?;
     match exists(&text) {
         Ok(path) => Some(path),

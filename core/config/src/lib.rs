@@ -11,6 +11,7 @@ mod cluster;
 mod cross;
 mod document;
 mod group;
+mod identity;
 mod instance;
 mod load;
 mod page;
@@ -35,11 +36,12 @@ pub use self::choice::{
     AssignmentStrategy, AutoOffsetReset, Choice, Compression, DeleteMarker, ErrorPolicy,
     GroupProtocol, LogFormat, LogLevel, MissingHeaders, SaslMechanism, SecurityProtocol,
 };
-pub use self::cluster::{Cluster, Sasl, Tls};
+pub use self::cluster::{Cluster, Login, Sasl, Tls};
 pub use self::group::{
     App, BasicAuth, Consumer, Errors, Log, MetricsPush, Operation, Outbox, Producer, PushAuth,
     Registry, Routes, Table,
 };
+pub use self::identity::{AwsCredentials, Kerberos, TokenEndpoint, TokenOrigin, TokenSource};
 pub use self::instance::{Instance, numbered};
 pub use self::page::settings_page;
 pub use self::problem::{Problem, Problems, Warning};

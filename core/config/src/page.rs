@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::cluster::CLUSTER_KEYS;
+use super::cluster;
 use super::properties::refused;
 use super::setting::{Origin, SECTIONS, SERVICES, Setting, WhenUnset};
 
@@ -65,7 +65,7 @@ fn row(page: &mut String, setting: &Setting) {
 fn cluster_keys(page: &mut String) {
     page.push_str("\n## The map of clusters\n\nEach cluster has these keys:\n\n");
     page.push_str("| key | meaning |\n| --- | --- |\n");
-    for (key, meaning) in CLUSTER_KEYS {
+    for (key, meaning) in cluster::cluster_keys() {
         let _ = writeln!(page, "| `{key}` | {meaning} |");
     }
 }

@@ -5,3 +5,4 @@ pub mod headers;
 pub mod message;
 pub mod raw;
 pub mod settings;
+pub mod token;

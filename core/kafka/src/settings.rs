@@ -10,9 +10,11 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 
 use nubium_config::{
-    Choice, Cluster, Config, GroupProtocol, Producer, Properties, REDACTED, Secret, Topology,
+    Choice, Cluster, Config, GroupProtocol, Producer, Properties, REDACTED, Sasl, Secret, Topology,
     numbered,
 };
+
+use crate::token;
 
 #[cfg(test)]
 mod tests;
@@ -211,9 +213,7 @@ fn client(cluster: &Cluster, name: &str) -> ClientProperties {
     properties.set("statistics.interval.ms", 5_000);
     properties.set("security.protocol", cluster.protocol.name().to_ascii_lowercase());
     if let Some(sasl) = &cluster.sasl {
-        properties.set("sasl.mechanism", sasl.mechanism.name());
-        properties.set("sasl.username", &sasl.username);
-        properties.set_secret("sasl.password", &sasl.password);
+        prove(&mut properties, sasl);
     }
     if cluster.protocol.is_ssl() {
         let paths = [
@@ -231,6 +231,27 @@ fn client(cluster: &Cluster, name: &str) -> ClientProperties {
         }
     }
     properties
+}
+
+fn prove(properties: &mut ClientProperties, sasl: &Sasl) {
+    properties.set("sasl.mechanism", sasl.mechanism());
+    match sasl {
+        Sasl::Password(login) => {
+            properties.set("sasl.username", &login.username);
+            properties.set_secret("sasl.password", &login.password);
+        }
+        // The token itself is handed to the client when there is one.
+        Sasl::Token(source) => properties.set("sasl.oauthbearer.config", token::enlist(source)),
+        Sasl::Kerberos(kerberos) => {
+            properties.set("sasl.kerberos.service.name", &kerberos.service);
+            if let Some(principal) = &kerberos.principal {
+                properties.set("sasl.kerberos.principal", principal);
+            }
+            if let Some(keytab) = &kerberos.keytab {
+                properties.set("sasl.kerberos.keytab", keytab.display());
+            }
+        }
+    }
 }
 
 fn consumer(config: &Config, cluster: &Cluster, thread: u32) -> ClientProperties {

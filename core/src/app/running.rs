@@ -48,6 +48,21 @@ pub(super) struct Running {
     pulses: Vec<Arc<Pulse>>,
 }
 
+/// Refuses a topic that the settings name as an output and the app never produces to: whoever reads
+/// it would wait for ever.
+fn every_output_has_a_producer(named: &[String], produced: &[&str]) -> anyhow::Result<()> {
+    let nobodys: Vec<&str> =
+        named.iter().map(String::as_str).filter(|topic| !produced.contains(topic)).collect();
+    anyhow::ensure!(
+        nobodys.is_empty(),
+        "NU_PRODUCE_SUCCESS_TOPICS names {}, to which the app never produces; it produces to {}. \
+         Take it out of the setting, or declare it with .produce(…)",
+        nobodys.join(", "),
+        if produced.is_empty() { "no topic".into() } else { produced.join(", ") },
+    );
+    Ok(())
+}
+
 impl Running {
     pub(super) fn prepare(app: App, config: Config) -> Outcome<Self> {
         let consume =
@@ -56,6 +71,10 @@ impl Running {
             let error = anyhow::anyhow!(
                 "nothing to consume: set NU_CONSUME_TOPICS or name topics with .consume(…)"
             );
+            return Err(Failure { exit: Exit::BadSettings, error });
+        }
+        let produced: Vec<&str> = app.produce.iter().map(|(topic, _)| topic.as_str()).collect();
+        if let Err(error) = every_output_has_a_producer(&config.routes.success, &produced) {
             return Err(Failure { exit: Exit::BadSettings, error });
         }
         let clock = Instant::now();
@@ -349,4 +368,19 @@ impl Running {
 fn outputs(encoders: Vec<TopicEncoder>) -> Vec<Output> {
     let output = |encoder: TopicEncoder| Output { topic: Topic::named(encoder.topic()), encoder };
     encoders.into_iter().map(output).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::every_output_has_a_producer;
+
+    #[test]
+    fn an_output_that_nobody_produces_to_is_named() {
+        let named =
+            |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert!(every_output_has_a_producer(&named(&[]), &[]).is_ok());
+        assert!(every_output_has_a_producer(&named(&["a"]), &["b", "a"]).is_ok());
+        let error = every_output_has_a_producer(&named(&["a", "c"]), &["a"]).expect_err("c");
+        assert!(error.to_string().contains("names c, to which"), "{error}");
+    }
 }

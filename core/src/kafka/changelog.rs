@@ -1,7 +1,8 @@
 //! [`ChangelogSource`] on librdkafka.
 
 use super::consumer::list_of;
-use nubium_kafka::raw::MessageQueue;
+use nubium_kafka::raw::{Keyed, MessageQueue};
+use nubium_kafka::token;
 use nubium_table_store::{Bounds, ChangelogSource, Found, Member, SourceTrouble};
 use nubium_topic::{Offsets, Topic, TopicPartition};
 use rdkafka::client::ClientContext;
@@ -35,7 +36,7 @@ impl ConsumerContext for Quiet {}
 
 /// Asks where logs end, open transactions included. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct EndsClient(Arc<BaseConsumer<Quiet>>);
+pub(crate) struct EndsClient(Arc<Keyed<BaseConsumer<Quiet>>>);
 
 impl EndsClient {
     /// Makes a client with the properties of `changelog_properties(…, "read_uncommitted")`.
@@ -108,7 +109,7 @@ impl EndsClient {
 pub(crate) struct KafkaChangelog {
     // Before the consumer, which must outlive it.
     queue: MessageQueue,
-    consumer: BaseConsumer<Quiet>,
+    consumer: Keyed<BaseConsumer<Quiet>>,
     ends: EndsClient,
     group: String,
     /// The app's input, whose owners are asked for.
@@ -136,9 +137,10 @@ impl KafkaChangelog {
     }
 }
 
-fn client(properties: &BTreeMap<String, String>) -> KafkaResult<BaseConsumer<Quiet>> {
+fn client(properties: &BTreeMap<String, String>) -> KafkaResult<Keyed<BaseConsumer<Quiet>>> {
     let config: ClientConfig = properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
-    config.create_with_context(Quiet)
+    let consumer: BaseConsumer<Quiet> = config.create_with_context(Quiet)?;
+    Ok(token::keyed(consumer, |consumer| consumer.client(), properties))
 }
 
 fn trouble(step: &'static str) -> impl Fn(KafkaError) -> SourceTrouble {

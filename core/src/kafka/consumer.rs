@@ -5,7 +5,8 @@ mod trouble;
 
 use super::{Event, Source, SourceError, Waker};
 use nubium_kafka::message::Message;
-use nubium_kafka::raw::{MessageQueue, NativeMessage};
+use nubium_kafka::raw::{Keyed, MessageQueue, NativeMessage};
+use nubium_kafka::token;
 use nubium_topic::{Notes, Offsets, Topic, TopicPartition};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -96,7 +97,7 @@ pub(crate) struct KafkaSource {
     // Before the consumer, which must outlive it.
     queue: MessageQueue,
     topics: Vec<(usize, Topic)>,
-    consumer: Arc<BaseConsumer<Context>>,
+    consumer: Arc<Keyed<BaseConsumer<Context>>>,
     reset: OffsetReset,
     subscription: Vec<String>,
     notes: Notes,
@@ -130,6 +131,7 @@ impl KafkaSource {
             Context { rebalances: Mutex::default(), closing: AtomicBool::new(false), observer };
         let config: ClientConfig = properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
         let consumer: BaseConsumer<Context> = config.create_with_context(context)?;
+        let consumer = token::keyed(consumer, |consumer| consumer.client(), properties);
         let queue = MessageQueue::new(&consumer, AT_ONCE);
         let subscription = topics.iter().map(|topic| (*topic).to_owned()).collect();
         let consumer = Arc::new(consumer);
@@ -151,7 +153,7 @@ impl KafkaSource {
     }
 
     /// Shares the consumer with the producer's side, which reads the group's metadata from it.
-    pub(crate) fn consumer(&self) -> Arc<BaseConsumer<Context>> {
+    pub(crate) fn consumer(&self) -> Arc<Keyed<BaseConsumer<Context>>> {
         Arc::clone(&self.consumer)
     }
 

@@ -5,7 +5,8 @@ use super::{Class, Sent, Sink, SinkError};
 use crate::transaction::Batch;
 use nubium_host::Watchdog;
 use nubium_kafka::headers::Headers;
-use nubium_kafka::raw::{Outgoing, ProducerTopic, RawError, TransactionCalls};
+use nubium_kafka::raw::{Keyed, Outgoing, ProducerTopic, RawError, TransactionCalls};
+use nubium_kafka::token;
 use nubium_topic::{Notes, Offsets, Topic};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -113,7 +114,7 @@ impl ProducerContext for Context {
 /// A transactional producer and the consumer whose offsets it commits.
 pub(crate) struct KafkaSink {
     properties: BTreeMap<String, String>,
-    consumer: Arc<BaseConsumer<ConsumerContext>>,
+    consumer: Arc<Keyed<BaseConsumer<ConsumerContext>>>,
     observer: Arc<dyn ClientObserver>,
     watchdog: Watchdog,
     /// `transaction.timeout.ms`: the longest one call may wait.
@@ -214,6 +215,7 @@ impl Sink for KafkaSink {
         let producer: ThreadedProducer<Context> = config
             .create_with_context(context)
             .map_err(|error| SinkError { class: Class::Fatal, text: error.to_string() })?;
+        let producer = token::keyed(producer, |producer| producer.client(), &self.properties);
         self.live = Some(Live { topics: Vec::new(), calls: TransactionCalls::new(producer) });
         let limit = self.limit;
         let made = self.guarded("init_transactions", |live| live.calls.init(limit));

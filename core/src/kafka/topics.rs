@@ -1,7 +1,8 @@
 //! What an app must know of topics before it starts: partition counts, compaction, ids.
 
 use super::changelog::EndsClient;
-use nubium_kafka::raw::topic_id;
+use nubium_kafka::raw::{Keyed, topic_id};
+use nubium_kafka::token;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -102,7 +103,9 @@ pub(crate) async fn create_compacted(
 
 fn admin(
     properties: &BTreeMap<String, String>,
-) -> Result<AdminClient<DefaultClientContext>, String> {
+) -> Result<Keyed<AdminClient<DefaultClientContext>>, String> {
     let config: ClientConfig = properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
-    config.create().map_err(|error: rdkafka::error::KafkaError| error.to_string())
+    let made: Result<AdminClient<_>, _> = config.create();
+    let client = made.map_err(|error: rdkafka::error::KafkaError| error.to_string())?;
+    Ok(token::keyed(client, |client| client.inner(), properties))
 }

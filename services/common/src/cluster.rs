@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
+use nubium_kafka::raw::Keyed;
+use nubium_kafka::token;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -75,7 +77,10 @@ pub async fn delete(
     Ok(())
 }
 
-fn client(properties: &BTreeMap<String, String>) -> Result<AdminClient<DefaultClientContext>> {
+fn client(
+    properties: &BTreeMap<String, String>,
+) -> Result<Keyed<AdminClient<DefaultClientContext>>> {
     let config: ClientConfig = properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
-    config.create().context("Kafka client")
+    let client: AdminClient<_> = config.create().context("Kafka client")?;
+    Ok(token::keyed(client, |client| client.inner(), properties))
 }

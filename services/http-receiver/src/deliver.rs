@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use nubium_core::config::{Cluster, Config};
 use nubium_host::Stop;
+use nubium_kafka::raw::Keyed;
 use nubium_kafka::settings::plain_producer_properties;
+use nubium_kafka::token;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
@@ -94,7 +96,7 @@ struct Report {
 
 /// Produces to the topics of one cluster.
 pub struct Delivery {
-    producer: ThreadedProducer<Reports>,
+    producer: Keyed<ThreadedProducer<Reports>>,
 }
 
 impl Delivery {
@@ -110,7 +112,8 @@ impl Delivery {
         brokers: Arc<Gate>,
         stop: Stop,
     ) -> anyhow::Result<Self> {
-        let mut properties = plain_producer_properties(config, cluster, 0).to_client_config();
+        let given_properties = plain_producer_properties(config, cluster, 0);
+        let mut properties = given_properties.to_client_config();
         let given = |name: &str| {
             let (both, own) = (&config.properties.both, &config.properties.producer);
             both.contains_key(name) || own.contains_key(name)
@@ -129,7 +132,10 @@ impl Delivery {
             properties.set(name, value);
         }
         let reports = Reports::new(brokers, stop);
-        let producer = properties.create_with_context(reports).context("Kafka producer")?;
+        let producer: ThreadedProducer<Reports> =
+            properties.create_with_context(reports).context("Kafka producer")?;
+        let known = given_properties.expose();
+        let producer = token::keyed(producer, |producer| producer.client(), known);
         Ok(Self { producer })
     }
 

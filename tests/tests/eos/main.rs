@@ -19,7 +19,9 @@ mod refused;
 mod registry_faults;
 mod secure;
 mod setup;
+mod tokens;
 mod transactional_input;
+mod versions;
 mod wire_points;
 
 /// The app under test.

@@ -1,10 +1,10 @@
-//! The published nubium-utils 2.5.2 itself, in turns with our apps: same group, same topics, same
+//! The published nubium-utils itself, 2.5.2 and 4.2.0, in turns with our apps: same group, same topics, same
 //! changelog, killed in between.
 
 use anyhow::{Context, Result, ensure};
 use nubium_tests::checker::Extent;
 use nubium_tests::ledger::{Ledger, Plan};
-use nubium_tests::original::Original;
+use nubium_tests::original::{Original, Version};
 use nubium_tests::process::{Process, Signal};
 use nubium_tests::reader::{Raw, read_all};
 use nubium_tests::scenario::{Cluster, DEADLINE, Scenario};
@@ -58,14 +58,23 @@ fn recovered(original: &Original, scenario: &Scenario, host: &str) -> Result<Pro
     let app = original.start(scenario, "table", host)?;
     until("the Python app to recover", DEADLINE, || {
         assert!(app.is_running(), "it has ended\n{}", app.log_tail());
-        app.log().contains("Continuing normal consumption loop")
+        original.version.recovered(&app.log())
     })?;
     Ok(app)
 }
 
 #[test]
 fn table_apps_take_turns_and_no_count_has_a_gap() -> Result<()> {
-    let Some(original) = Original::find()? else { return skipped() };
+    tables_take_turns(Version::Two)
+}
+
+#[test]
+fn table_apps_of_version_4_take_turns_and_no_count_has_a_gap() -> Result<()> {
+    tables_take_turns(Version::Four)
+}
+
+fn tables_take_turns(version: Version) -> Result<()> {
+    let Some(original) = Original::find(version)? else { return skipped() };
     let (cluster, mut ledger, mut scenario) = prepare("in-turns", 7)?;
     let changelog = format!("{}__changelog", scenario.group);
     let compact = [("cleanup.policy", "compact")];
@@ -111,7 +120,16 @@ fn table_apps_take_turns_and_no_count_has_a_gap() -> Result<()> {
 
 #[test]
 fn plain_apps_take_turns_and_copy_every_input_once() -> Result<()> {
-    let Some(original) = Original::find()? else { return skipped() };
+    copies_take_turns(Version::Two)
+}
+
+#[test]
+fn plain_apps_of_version_4_take_turns_and_copy_every_input_once() -> Result<()> {
+    copies_take_turns(Version::Four)
+}
+
+fn copies_take_turns(version: Version) -> Result<()> {
+    let Some(original) = Original::find(version)? else { return skipped() };
     let (_, mut ledger, scenario) = prepare("plain-turns", 50)?;
     ledger.write(100)?;
     let theirs = original.start(&scenario, "plain", "first")?;

@@ -40,15 +40,23 @@ pub enum AdminError {
     },
     /// A broker did not accept who we are.
     #[error(
-        "broker {broker} does not let us in with {mechanism}: {why}; check username, password and \
-         sasl_mechanism of the cluster"
+        "broker {broker} does not let us in with {mechanism}: {why}; check the credentials \
+         and sasl_mechanism of the cluster"
     )]
     NotLetIn {
         /// The broker's address.
         broker: String,
-        /// How username and password were proven.
+        /// How we proved who we are.
         mechanism: String,
         /// The broker's words.
+        why: String,
+    },
+    /// There is no token to show to a broker.
+    #[error("no token for broker {broker}: {why}")]
+    NoToken {
+        /// The broker's address.
+        broker: String,
+        /// Why there is none, and what to do.
         why: String,
     },
     /// The connection was lost, so that it is not known whether the broker did what was asked.

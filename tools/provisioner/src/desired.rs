@@ -6,7 +6,7 @@ use nubium_admin::{Acl, AclOperation, Pattern, ResourceKind};
 use nubium_config::Topology;
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::{Manifest, SchemaText};
+use crate::manifest::{Chain, Manifest, SchemaText};
 use crate::observed::Observed;
 
 /// What shall be, on all clusters.
@@ -183,6 +183,9 @@ impl Desired {
         let named = |names: &[String], origin: fn(String) -> Origin| -> Vec<(String, Origin)> {
             names.iter().filter(outside).map(|name| (name.clone(), origin(app()))).collect()
         };
+        let first = manifest.chain.iter().map(Chain::first);
+        let first: Vec<_> = first.filter(|first| manifest.input.contains(first)).collect();
+        derived.extend(first.into_iter().map(|name| (name, Origin::Retry(app()))));
         derived.extend(named(&manifest.retry, Origin::Retry));
         derived.extend(named(&manifest.failure, Origin::Failure));
         for (name, origin) in derived {
@@ -255,7 +258,8 @@ impl Desired {
             )
         };
         let all: Vec<_> = manifest.input.iter().map(of).collect();
-        let partitions = all.iter().filter_map(|(partitions, _)| *partitions).max();
+        let told = manifest.chain.as_ref().and_then(|chain| chain.partitions);
+        let partitions = told.or(all.iter().filter_map(|(partitions, _)| *partitions).max());
         (partitions, all.iter().filter_map(|(_, replication)| *replication).max())
     }
 
@@ -306,10 +310,9 @@ fn rights(manifest: &Manifest, principal: &str) -> Vec<Acl> {
     let mut rules: Vec<Acl> =
         manifest.reads().iter().map(|name| topic(name, AclOperation::Read)).collect();
     rules.extend(manifest.writes().iter().map(|name| topic(name, AclOperation::Write)));
-    if !manifest.input.is_empty() {
-        let (group, literal) = (ResourceKind::Group, Pattern::Literal);
-        rules.push(rule(group, &manifest.app, AclOperation::Read, literal));
-    }
+    let (group, literal) = (ResourceKind::Group, Pattern::Literal);
+    let groups = manifest.groups();
+    rules.extend(groups.iter().map(|name| rule(group, name, AclOperation::Read, literal)));
     if manifest.kind.is_transactional() {
         // Writing comes with describing.
         let (kind, ids) = (ResourceKind::TransactionalId, &manifest.transactional_ids);

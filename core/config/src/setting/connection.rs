@@ -58,7 +58,10 @@ pub(super) const SECURITY: Section = Section {
         Setting::added(
             "NU_KAFKA_SECURITY_PROTOCOL",
             OneOf(SecurityProtocol::NAMES),
-            Derived("SASL_SSL with a username, SSL with a certificate or CA, else PLAINTEXT"),
+            Derived(
+                "SASL_SSL with a username or a mechanism other than PLAIN and SCRAM, SSL with a \
+                 certificate or CA, else PLAINTEXT",
+            ),
             "How brokers are reached.",
             "SASL_SSL",
         ),
@@ -66,7 +69,8 @@ pub(super) const SECURITY: Section = Section {
             "NU_KAFKA_SASL_MECHANISM",
             OneOf(SaslMechanism::NAMES),
             Use("PLAIN"),
-            "How username and password are proven.",
+            "How a client proves who it is. OAUTHBEARER, AWS_MSK_IAM and GSSAPI mean SASL_SSL \
+                unless the protocol is set.",
             "SCRAM-SHA-512",
         ),
         Setting::added("NU_KAFKA_USERNAME", Text, Off, "The username at the brokers.", "funnel"),
@@ -126,6 +130,128 @@ pub(super) const SECURITY: Section = Section {
             r#"{"batch.size": 500000}"#,
         )
         .secret(),
+    ],
+};
+
+/// What is proven where it is no password.
+pub(super) const IDENTITY: Section = Section {
+    title: "Tokens, AWS credentials and Kerberos",
+    text: "What clients prove themselves with when the mechanism is OAUTHBEARER, AWS_MSK_IAM or \
+        GSSAPI; docs/clusters.md has examples. Tokens are renewed in good time, and a connection \
+        proves itself again before its session ends (KIP-368).",
+    settings: &[
+        Setting::added(
+            "NU_KAFKA_OAUTH_TOKEN_URL",
+            Text,
+            Off,
+            "OAUTHBEARER: the token endpoint, asked with client credentials.",
+            "https://login.example.org/oauth2/token",
+        ),
+        Setting::added("NU_KAFKA_OAUTH_CLIENT_ID", Text, Off, "Who asks there.", "funnel"),
+        Setting::added("NU_KAFKA_OAUTH_CLIENT_SECRET", Text, Off, "The client's secret.", "s3cret")
+            .secret(),
+        Setting::added(
+            "NU_KAFKA_OAUTH_SCOPE",
+            Text,
+            Off,
+            "What is asked for; several scopes are separated by spaces.",
+            "kafka",
+        ),
+        Setting::added(
+            "NU_KAFKA_OAUTH_AUDIENCE",
+            Text,
+            Off,
+            "Whom the token is for, at providers that want to know.",
+            "kafka",
+        ),
+        Setting::added(
+            "NU_KAFKA_OAUTH_CA_LOCATION",
+            File,
+            Off,
+            "Authorities of the token endpoint (PEM), beside those of the system.",
+            "/etc/nubium/login-ca.pem",
+        ),
+        Setting::added(
+            "NU_KAFKA_OAUTH_TOKEN_LOCATION",
+            File,
+            Off,
+            "OAUTHBEARER: a file with the token instead, which is read again and again, as \
+                Kubernetes renews it.",
+            "/var/run/secrets/kafka/token",
+        ),
+        Setting::added(
+            "NU_KAFKA_OAUTH_EXTENSIONS",
+            Json("extension to text"),
+            Off,
+            "What brokers are told beside the token (SASL extensions).",
+            r#"{"logicalCluster": "lkc-1a2b3", "identityPoolId": "pool-4c5d"}"#,
+        ),
+        Setting::added(
+            "NU_KAFKA_AWS_REGION",
+            Text,
+            Off,
+            "AWS_MSK_IAM: the cluster's region.",
+            "eu-central-1",
+        ),
+        Setting::added(
+            "NU_KAFKA_AWS_ACCESS_KEY_ID",
+            Text,
+            Off,
+            "Keys to sign with, instead of those of the environment (`AWS_*`).",
+            "AKIAIOSFODNN7EXAMPLE",
+        ),
+        Setting::added("NU_KAFKA_AWS_SECRET_ACCESS_KEY", Text, Off, "The secret key.", "s3cret")
+            .secret(),
+        Setting::added(
+            "NU_KAFKA_AWS_SESSION_TOKEN",
+            Text,
+            Off,
+            "The session's token, of temporary keys.",
+            "s3cret",
+        )
+        .secret(),
+        Setting::added(
+            "NU_KAFKA_AWS_ROLE_ARN",
+            Text,
+            Off,
+            "A role to take on with the token in NU_KAFKA_AWS_WEB_IDENTITY_TOKEN_LOCATION.",
+            "arn:aws:iam::111122223333:role/funnel",
+        ),
+        Setting::added(
+            "NU_KAFKA_AWS_WEB_IDENTITY_TOKEN_LOCATION",
+            File,
+            Off,
+            "The file with that token.",
+            "/var/run/secrets/eks.amazonaws.com/serviceaccount/token",
+        ),
+        Setting::added(
+            "NU_KAFKA_AWS_STS_URL",
+            Text,
+            Off,
+            "The security token service, where it is not the region's.",
+            "https://sts.eu-central-1.amazonaws.com",
+        ),
+        Setting::added(
+            "NU_KAFKA_KERBEROS_SERVICE_NAME",
+            Text,
+            Off,
+            "GSSAPI: the brokers' service; `kafka` when not given.",
+            "kafka",
+        ),
+        Setting::added(
+            "NU_KAFKA_KERBEROS_PRINCIPAL",
+            Text,
+            Off,
+            "The client's principal.",
+            "funnel@EXAMPLE.ORG",
+        ),
+        Setting::added(
+            "NU_KAFKA_KERBEROS_KEYTAB_LOCATION",
+            File,
+            Off,
+            "The file with the client's key.",
+            "/etc/nubium/funnel.keytab",
+        ),
     ],
 };
 

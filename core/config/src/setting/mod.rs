@@ -204,6 +204,7 @@ pub const SECTIONS: &[Section] = &[
     process::APP,
     connection::CLUSTERS,
     connection::SECURITY,
+    connection::IDENTITY,
     connection::REGISTRY,
     consumer::TOPICS,
     consumer::CONSUMER,

@@ -2,6 +2,7 @@
 
 mod bad;
 mod good;
+mod identity;
 mod page;
 mod secrets;
 mod warnings;

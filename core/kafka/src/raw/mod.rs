@@ -12,6 +12,7 @@ mod error;
 mod headers;
 mod message;
 mod queue;
+mod token;
 mod transaction;
 
 pub use describe::topic_id;
@@ -19,6 +20,7 @@ pub use error::RawError;
 pub use headers::NativeHeaders;
 pub use message::NativeMessage;
 pub use queue::{MessageQueue, QueueWaker};
+pub use token::{Keyed, TokenTarget};
 pub use transaction::{Outgoing, ProducerTopic, TransactionCalls, Unsent};
 
 /// Says how long a native call may take, in the milliseconds librdkafka wants.

@@ -3,6 +3,7 @@
 use super::error::RawError;
 use super::headers::NativeHeaders;
 use super::millis;
+use super::token::Keyed;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::producer::{Producer, ProducerContext, ThreadedProducer};
@@ -51,12 +52,12 @@ pub struct Unsent {
 /// Offers the calls on a producer whose delivery reports another thread serves
 /// ([`ThreadedProducer`] has one). Each blocks for up to its limit; none may run beside another of
 /// the same producer.
-pub struct TransactionCalls<C: ProducerContext + 'static>(ThreadedProducer<C>);
+pub struct TransactionCalls<C: ProducerContext + 'static>(Keyed<ThreadedProducer<C>>);
 
 impl<C: ProducerContext + 'static> TransactionCalls<C> {
     /// Wraps a producer.
     #[must_use]
-    pub fn new(producer: ThreadedProducer<C>) -> Self {
+    pub fn new(producer: Keyed<ThreadedProducer<C>>) -> Self {
         Self(producer)
     }
 

@@ -178,6 +178,46 @@ fn the_pass_through_wins_and_is_redacted() {
     assert_eq!(producer.redacted()["linger.ms"], "[redacted]");
 }
 
+/// Every map of clusters on the page is taken without a warning, and clients are made of it.
+#[test]
+fn the_page_on_clusters_says_what_is_taken() {
+    let page = include_str!("../../../../docs/clusters.md");
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "s3cret").expect("written");
+    let path = file.path().to_str().expect("UTF-8");
+    let place = |line: &str| match line.split_once(": /") {
+        // Authorities must be some, and where there are none the system's are taken.
+        Some((key, _)) if key.contains("ssl_") => String::new(),
+        Some((key, _)) => format!("{key}: {path}\n"),
+        None => format!("{line}\n"),
+    };
+    let blocks: Vec<&str> =
+        page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(blocks.len() >= 11, "{}", blocks.len());
+    for block in blocks {
+        let clusters = tempfile::NamedTempFile::new().expect("a file");
+        let text: String = block.lines().map(place).collect();
+        std::fs::write(clusters.path(), text).expect("written");
+        let clusters = clusters.path().to_str().expect("UTF-8");
+        let vars = [
+            ("NU_APP_NAME", "funnel"),
+            ("NU_HOSTNAME", "funnel-0"),
+            ("NU_MP_PROJECT", "marketing"),
+            ("NU_SCHEMA_REGISTRY_URL", "http://127.0.0.1:1"),
+            ("NU_KAFKA_CLUSTERS_CONFIGS_YAML", clusters),
+            ("NU_TOPIC_CONFIGS_JSON", r#"{"a": {"cluster": "main"}}"#),
+        ];
+        let vars = vars.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let loaded = Config::from_vars(vars).unwrap_or_else(|problems| panic!("{problems}"));
+        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+        for cluster in loaded.config.clusters.values() {
+            let properties = plain_consumer_properties(&loaded.config, cluster, 0);
+            let made: Result<BaseConsumer, _> = properties.to_client_config().create();
+            made.unwrap_or_else(|error| panic!("{error}: {properties:?}"));
+        }
+    }
+}
+
 #[test]
 fn properties_that_are_handed_on_arrive_and_never_show() {
     const CANARY: &str = "canary-5f2c";

@@ -8,7 +8,9 @@ use anyhow::{Context as _, Result, bail};
 use nubium_core::codec::{TopicEncoder, wire};
 use nubium_core::config::{Cluster, Config};
 use nubium_host::Stop;
+use nubium_kafka::raw::Keyed;
 use nubium_kafka::settings::plain_producer_properties;
+use nubium_kafka::token;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
@@ -24,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Feeds the reports.
 pub struct Feeder {
-    producer: ThreadedProducer<DefaultProducerContext>,
+    producer: Keyed<ThreadedProducer<DefaultProducerContext>>,
     encoder: TopicEncoder,
     fed: Arc<AtomicU64>,
 }
@@ -36,7 +38,9 @@ impl Feeder {
     /// When a setting of the client is wrong.
     pub fn new(config: &Config, cluster: &Cluster, encoder: TopicEncoder) -> Result<Self> {
         let properties = plain_producer_properties(config, cluster, 0);
-        let producer = properties.to_client_config().create().context("Kafka producer")?;
+        let producer: ThreadedProducer<_> =
+            properties.to_client_config().create().context("Kafka producer")?;
+        let producer = token::keyed(producer, |producer| producer.client(), properties.expose());
         Ok(Self { producer, encoder, fed: Arc::default() })
     }
 

@@ -9,6 +9,7 @@ use nubium_core::codec::wire;
 use nubium_core::config::{Cluster, Config};
 use nubium_host::Stop;
 use nubium_kafka::settings::plain_consumer_properties;
+use nubium_kafka::token;
 use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{Offset, TopicPartitionList};
@@ -62,10 +63,12 @@ pub fn read(
     shelves: &Shelves,
     stop: &Stop,
 ) -> Result<()> {
-    let mut client = plain_consumer_properties(config, cluster, 0).to_client_config();
+    let properties = plain_consumer_properties(config, cluster, 0);
+    let mut client = properties.to_client_config();
     // It is given its partitions, so it needs no group and commits nothing.
     client.set("enable.auto.commit", "false").set("group.id", "funnel-demo-reader");
     let consumer: BaseConsumer = client.create().context("Kafka consumer")?;
+    let consumer = token::keyed(consumer, |consumer| consumer.client(), properties.expose());
     let mut partitions = TopicPartitionList::new();
     for topic in topics {
         let metadata = consumer.fetch_metadata(Some(topic), PATIENCE);

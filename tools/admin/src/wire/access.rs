@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use nubium_config::{Cluster, Sasl};
+use nubium_config::{Cluster, Login, Sasl, TokenSource};
+use nubium_token::Wallet;
 use tokio_rustls::TlsConnector;
 
 use super::address::Address;
@@ -13,8 +14,15 @@ use crate::error::AdminError;
 pub(super) struct Access {
     pub(super) addresses: Vec<Address>,
     pub(super) tls: Option<TlsConnector>,
-    pub(super) sasl: Option<Sasl>,
+    pub(super) proof: Option<Proof>,
     pub(super) client_id: String,
+}
+
+/// What is proven to a broker.
+pub(super) enum Proof {
+    Password(Login),
+    /// What is told beside the token is in the source.
+    Token(TokenSource, Wallet),
 }
 
 impl Access {
@@ -28,8 +36,26 @@ impl Access {
             true => Some(tls::connector(&cluster.tls)?),
             false => None,
         };
-        let sasl = cluster.protocol.is_sasl().then(|| cluster.sasl.clone()).flatten();
-        Ok(Self { addresses, tls, sasl, client_id: client_id.to_owned() })
+        let sasl = cluster.sasl.as_ref().filter(|_| cluster.protocol.is_sasl());
+        let proof = sasl.map(proof).transpose()?;
+        Ok(Self { addresses, tls, proof, client_id: client_id.to_owned() })
+    }
+}
+
+fn proof(sasl: &Sasl) -> Result<Proof, AdminError> {
+    let settings = |what: &str, why: String| AdminError::Settings { what: what.into(), why };
+    match sasl {
+        Sasl::Password(login) => Ok(Proof::Password(login.clone())),
+        Sasl::Token(source) => {
+            let wallet = Wallet::new(source);
+            let wallet = wallet.map_err(|error| settings("sasl_mechanism", error.to_string()))?;
+            Ok(Proof::Token(source.clone(), wallet))
+        }
+        Sasl::Kerberos(_) => {
+            let why = "GSSAPI is for apps alone; give the tools a password, a token or a \
+                certificate";
+            Err(settings("sasl_mechanism", why.into()))
+        }
     }
 }
 

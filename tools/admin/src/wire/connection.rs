@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
+use std::time::Instant;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use kafka_protocol::messages::{ApiVersionsRequest, RequestHeader, ResponseHeader};
@@ -31,6 +32,8 @@ pub(super) struct Connection {
     client_id: StrBytes,
     versions: HashMap<i16, (i16, i16)>,
     next: i32,
+    /// When the broker wants to be shown who we are again (KIP-368).
+    session: Option<Instant>,
 }
 
 impl Connection {
@@ -53,12 +56,26 @@ impl Connection {
             }
         };
         let client_id = StrBytes::from_string(access.client_id.clone());
-        let mut connection = Self { stream, broker, client_id, versions: HashMap::new(), next: 0 };
+        let versions = HashMap::new();
+        let mut connection = Self { stream, broker, client_id, versions, next: 0, session: None };
         connection.learn_versions().await?;
-        if let Some(sasl) = &access.sasl {
-            sasl::authenticate(&mut connection, sasl).await?;
-        }
+        connection.prove(access).await?;
         Ok(connection)
+    }
+
+    /// Proves who we are, on a new connection or again on one whose session is about to end.
+    pub(super) async fn prove(&mut self, access: &Access) -> Result<(), AdminError> {
+        if let Some(proof) = &access.proof {
+            let session = sasl::authenticate(self, proof).await?;
+            // A little early: what is asked meanwhile must still be answered.
+            self.session = session.map(|lasts| Instant::now() + lasts * 17 / 20);
+        }
+        Ok(())
+    }
+
+    /// Tells whether we must prove who we are before anything else is asked.
+    pub(super) fn is_due(&self) -> bool {
+        self.session.is_some_and(|session| session <= Instant::now())
     }
 
     pub(super) fn broker(&self) -> &str {

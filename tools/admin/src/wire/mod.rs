@@ -208,7 +208,7 @@ impl Network {
         request: &R,
     ) -> Result<R::Answer, AdminError> {
         if let Some((address, mut connection)) = self.take(addresses) {
-            match self.on(what, &mut connection, request).await {
+            match self.again_on(what, &mut connection, request).await {
                 // It may have been idle for so long that the broker closed it.
                 Err(AdminError::Lost { .. }) if R::READS => {}
                 Ok(answer) => {
@@ -222,6 +222,24 @@ impl Network {
         let answer = self.on(what, &mut connection, request).await?;
         self.give(address, connection);
         Ok(answer)
+    }
+
+    /// Asks on a connection that was kept; its session may be about to end.
+    async fn again_on<R: Ask>(
+        &self,
+        what: &str,
+        connection: &mut Connection,
+        request: &R,
+    ) -> Result<R::Answer, AdminError> {
+        if connection.is_due() {
+            let limit = self.limits.connect;
+            let proven = tokio::time::timeout(limit, connection.prove(&self.access)).await;
+            proven.unwrap_or_else(|_| {
+                let (what, broker) = ("prove who we are", connection.broker().to_owned());
+                Err(AdminError::TimedOut { what: what.into(), broker, limit })
+            })?;
+        }
+        self.on(what, connection, request).await
     }
 
     async fn on<R: Ask>(

@@ -40,7 +40,7 @@ impl<'a> Scram<'a> {
     ) -> Self {
         let hash = match mechanism {
             SaslMechanism::ScramSha512 => Hash::Sha512,
-            SaslMechanism::ScramSha256 | SaslMechanism::Plain => Hash::Sha256,
+            _ => Hash::Sha256,
         };
         let username = username.replace('=', "=3D").replace(',', "=2C");
         Self { hash, username, password, nonce }

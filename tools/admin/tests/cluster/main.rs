@@ -3,6 +3,7 @@
 mod groups;
 mod hanging;
 mod secure;
+mod tokens;
 mod topics;
 mod transactions;
 

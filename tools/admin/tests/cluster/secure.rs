@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow};
 use nubium_admin::{
     Acl, AclFilter, AclOperation, Admin, AdminError, Mode, NewTopic, Pattern, ResourceKind,
 };
-use nubium_config::{Cluster, Sasl, SaslMechanism, SecurityProtocol, Tls};
+use nubium_config::{Cluster, Login, Sasl, SaslMechanism, SecurityProtocol, Tls};
 use nubium_tests::secure::{PASSWORD, Secure, USER};
 use nubium_tests::topics::unique;
 
@@ -15,7 +15,7 @@ const WRONG: &str = "battery-staple-0e9d";
 fn with_password(secure: &Secure, mechanism: SaslMechanism, password: &str) -> Cluster {
     let tls = Tls { ca_location: Some(secure.file("ca.pem").into()), ..Tls::default() };
     let (username, password) = (USER.to_owned(), password.to_owned().into());
-    let sasl = Some(Sasl { mechanism, username, password });
+    let sasl = Some(Sasl::Password(Login { mechanism, username, password }));
     Cluster { url: secure.sasl(), protocol: SecurityProtocol::SaslSsl, sasl, tls, protected: false }
 }
 

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use nubium_kafka::raw::Keyed;
 use nubium_kafka::settings::{tool_consumer_properties, tool_producer_properties};
+use nubium_kafka::token;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -123,17 +125,19 @@ pub fn producer_properties(session: &Session, target: &Target) -> BTreeMap<Strin
     map
 }
 
+/// A consumer that is given tokens where its cluster asks for some.
+pub type Consumer = Keyed<BaseConsumer<Context>>;
+
 /// Makes a consumer.
 ///
 /// # Errors
 /// A property is wrong.
-pub fn consumer(
-    properties: &BTreeMap<String, String>,
-) -> Outcome<(BaseConsumer<Context>, Context)> {
+pub fn consumer(properties: &BTreeMap<String, String>) -> Outcome<(Consumer, Context)> {
     let context = Context::default();
     let config: ClientConfig = properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
-    let consumer = config.create_with_context(context.clone()).context("Kafka consumer")?;
-    Ok((consumer, context))
+    let consumer: BaseConsumer<Context> =
+        config.create_with_context(context.clone()).context("Kafka consumer")?;
+    Ok((token::keyed(consumer, |consumer| consumer.client(), properties), context))
 }
 
 /// Counts the partitions of a topic.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use nubium_kafka::raw::TransactionCalls;
+use nubium_kafka::token;
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -39,6 +40,7 @@ impl Producer {
         let config: ClientConfig = properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
         let producer: ThreadedProducer<Context> =
             config.create_with_context(context.clone()).context("Kafka producer")?;
+        let producer = token::keyed(producer, |producer| producer.client(), properties);
         let calls = TransactionCalls::new(producer);
         Ok(Self { calls, context, topic: topic.to_owned(), limit })
     }

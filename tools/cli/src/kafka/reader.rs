@@ -9,7 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::client::Context;
+use super::client::{Consumer, Context};
 use super::positions::Range;
 
 /// Messages taken at a call.
@@ -21,7 +21,7 @@ const WAIT: Duration = Duration::from_millis(100);
 pub struct Reader {
     // Before the consumer, which must outlive it.
     queue: MessageQueue,
-    consumer: BaseConsumer<Context>,
+    consumer: Consumer,
     context: Context,
     topic: String,
     /// Where each partition ends; those that are done are taken out.
@@ -38,7 +38,7 @@ impl Reader {
     /// # Errors
     /// librdkafka refuses the assignment.
     pub fn new(
-        consumer: BaseConsumer<Context>,
+        consumer: Consumer,
         context: Context,
         topic: &str,
         ranges: &[Range],

@@ -7,6 +7,7 @@ mod local;
 mod messages;
 mod replay;
 mod schemas;
+mod tokens;
 mod topics;
 mod transactions;
 mod volume;

@@ -16,7 +16,9 @@ use crate::start::Start;
 use crate::terminal;
 
 mod rejoin;
+mod routing;
 use rejoin::rejoin;
+use routing::routing;
 
 /// How long to wait before looking again.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -95,8 +97,11 @@ async fn check(start: &Start, apps: &[&Manifest]) -> Result<Vec<Finding>, Error>
         let Some(admin) = admins.get(cluster) else { continue };
         for app in apps {
             let mut one = Check { app, findings: &mut findings };
+            for (setting, result) in routing(app, &std::env::vars().collect()) {
+                one.note(setting, result);
+            }
             one.topics(admin).await.map_err(Error::cluster(cluster))?;
-            one.group(admin, instance).await.map_err(Error::cluster(cluster))?;
+            one.groups(admin, instance).await.map_err(Error::cluster(cluster))?;
             one.transactional_ids(admin, instance).await.map_err(Error::cluster(cluster))?;
         }
     }
@@ -159,25 +164,23 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// That the group may be read.
-    async fn group(
+    /// That the groups may be read.
+    async fn groups(
         &mut self,
         admin: &Admin,
         instance: Option<&Instance>,
     ) -> Result<(), AdminError> {
-        if self.app.input.is_empty() {
-            return Ok(());
+        for group in self.app.groups() {
+            let found = match admin.describe_group(&group).await {
+                Ok(Some(group)) => match group.operations.allows(AclOperation::Read) {
+                    Some(false) => Err("the user may not Read it".into()),
+                    _ => Ok(describe(&group, instance)),
+                },
+                Ok(None) => Ok("not there yet".into()),
+                Err(error) => Err(refused(error)?),
+            };
+            self.note(format!("group {group}"), found);
         }
-        let group = &self.app.app;
-        let found = match admin.describe_group(group).await {
-            Ok(Some(group)) => match group.operations.allows(AclOperation::Read) {
-                Some(false) => Err("the user may not Read it".into()),
-                _ => Ok(describe(&group, instance)),
-            },
-            Ok(None) => Ok("not there yet".into()),
-            Err(error) => Err(refused(error)?),
-        };
-        self.note(format!("group {group}"), found);
         Ok(())
     }
 

@@ -7,15 +7,16 @@ use nubium_config::Problem;
 use nubium_registry::Schema;
 use serde_norway::{Mapping as Map, Value};
 
-use super::{Kind, Manifest, SchemaText};
+use super::{Chain, Kind, Manifest, SchemaText};
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "app",
     "kind",
     "input",
     "output",
     "retry",
     "failure",
+    "retries",
     "schemas",
     "principal",
     "transactional_ids",
@@ -64,8 +65,9 @@ impl<'a> Document<'a> {
         }
         let transactional_ids =
             self.text(root, "transactional_ids", "transactional_ids: contacts-");
+        let chain = self.chain(root);
         let (app, kind) = (app?, kind?);
-        let manifest = Manifest {
+        let mut manifest = Manifest {
             file: self.name.to_owned(),
             transactional_ids: transactional_ids.unwrap_or_else(|| app.clone()),
             kind,
@@ -73,12 +75,93 @@ impl<'a> Document<'a> {
             output: self.topics(root, "output"),
             retry: self.topics(root, "retry"),
             failure: self.topics(root, "failure"),
+            chain: None,
             schemas: self.schemas(root),
             principal,
             app,
         };
+        if let Some(chain) = chain {
+            self.chain_rules(&manifest);
+            if manifest.input.is_empty() {
+                manifest.input = vec![chain.first()];
+            }
+            manifest.retry = chain.retries();
+            manifest.failure = vec![chain.failure()];
+            manifest.chain = Some(chain);
+        }
         self.rules(&manifest);
         Some(manifest)
+    }
+
+    /// A retry chain.
+    fn chain(&mut self, root: &Map) -> Option<Chain> {
+        let example = "retries: {stem: contacts, delays_minutes: [5, 30, 120]}";
+        let map = match root.get("retries")? {
+            Value::Mapping(map) => map,
+            other => {
+                let expected = "a map with `stem` and `delays_minutes`";
+                self.problem("retries", &show(other), expected, example);
+                return None;
+            }
+        };
+        const CHAIN: [&str; 4] = ["stem", "delays_minutes", "partitions", "deployments"];
+        for key in map.keys().map(show).filter(|key| !CHAIN.contains(&key.as_str())) {
+            self.problem("retries", &key, &format!("one of {}", CHAIN.join(", ")), example);
+        }
+        let stem = self.text(map, "stem", example);
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let stem = stem.filter(|stem| stem.len() <= 239 && stem.chars().all(legal));
+        if stem.is_none() {
+            let expected = "what the topics' names start with: letters, digits, dots, \
+                underscores, hyphens";
+            self.problem("retries.stem", &show_at(map, "stem"), expected, example);
+        }
+        let delays = match map.get("delays_minutes") {
+            Some(Value::Sequence(delays)) => delays.iter().map(minutes).collect(),
+            _ => None,
+        };
+        let delays: Option<Vec<String>> = delays.filter(|delays: &Vec<_>| !delays.is_empty());
+        if delays.is_none() {
+            let expected = "a list of minutes above 0, one for each retry topic";
+            let read = show_at(map, "delays_minutes");
+            self.problem("retries.delays_minutes", &read, expected, example);
+        }
+        let partitions = match map.get("partitions") {
+            None | Some(Value::Null) => None,
+            Some(value) => {
+                let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+                if number.is_none_or(|number| number == 0) {
+                    self.problem("retries.partitions", &show(value), "a number above 0", example);
+                }
+                number
+            }
+        };
+        let each = match map.get("deployments").map(show).as_deref() {
+            None | Some("one") => false,
+            Some("each") => true,
+            Some(other) => {
+                let expected = "one: all topics are read by one deployment, or each: by one each";
+                self.problem("retries.deployments", other, expected, example);
+                false
+            }
+        };
+        Some(Chain { stem: stem?, delays: delays?, partitions, each })
+    }
+
+    /// What must hold where there is a chain.
+    fn chain_rules(&mut self, manifest: &Manifest) {
+        let example = "retries: {stem: contacts, delays_minutes: [5, 30, 120]}";
+        for (name, topics) in [("retry", &manifest.retry), ("failure", &manifest.failure)] {
+            if !topics.is_empty() {
+                let expected = "nothing, since `retries` names the topics";
+                self.problem(name, &topics.join(", "), expected, example);
+            }
+        }
+        if matches!(manifest.kind, Kind::Table | Kind::Producer) {
+            let expected = "an app that reads its retry topics: app, batch or consumer (a table \
+                belongs to one input)";
+            self.problem("retries", manifest.kind.name(), expected, "kind: app");
+        }
     }
 
     fn kind(&mut self, root: &Map) -> Option<Kind> {
@@ -235,6 +318,15 @@ impl<'a> Document<'a> {
             example: example.to_owned(),
         });
     }
+}
+
+/// Minutes as a setting has them; none where they are no time.
+fn minutes(value: &Value) -> Option<String> {
+    value.as_f64().filter(|minutes| *minutes > 0.0).map(|minutes| minutes.to_string())
+}
+
+fn show_at(map: &Map, key: &str) -> String {
+    map.get(key).map_or_else(|| "nothing".into(), show)
 }
 
 fn show(value: &Value) -> String {

@@ -1,5 +1,6 @@
 //! Manifests: what an app reads and writes, so that what it needs can be derived.
 
+mod chain;
 mod document;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +11,7 @@ use nubium_host::text;
 use nubium_registry::STRING_SCHEMA;
 use nubium_topic::changelog_of;
 
+pub use self::chain::Chain;
 use self::document::Document;
 
 /// Says what an app is and which topics and schemas it uses.
@@ -29,6 +31,8 @@ pub struct Manifest {
     pub retry: Vec<String>,
     /// Topics for messages that failed; made like the input too.
     pub failure: Vec<String>,
+    /// The description that `retry` and `failure` follow from, if there is one.
+    pub chain: Option<Chain>,
     /// Schemas of the outputs, by subject.
     pub schemas: BTreeMap<String, SchemaText>,
     /// The user that the app connects as, `User:name`; rights are planned when it is given.
@@ -97,7 +101,18 @@ impl Manifest {
     /// Gives the topics that it reads.
     #[must_use]
     pub fn reads(&self) -> BTreeSet<String> {
-        self.input.iter().cloned().chain(self.changelog()).collect()
+        let retries = self.chain.iter().flat_map(Chain::retries);
+        self.input.iter().cloned().chain(retries).chain(self.changelog()).collect()
+    }
+
+    /// Gives the groups that it reads with: its own, and those of deployments for retry topics.
+    #[must_use]
+    pub fn groups(&self) -> Vec<String> {
+        if self.input.is_empty() {
+            return Vec::new();
+        }
+        let further = self.chain.iter().flat_map(|chain| chain.groups(&self.app));
+        std::iter::once(self.app.clone()).chain(further).collect()
     }
 
     /// Gives the topics that it writes.

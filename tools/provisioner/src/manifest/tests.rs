@@ -77,6 +77,27 @@ fn what_cannot_be_is_refused() {
 }
 
 #[test]
+fn a_chain_names_topics_and_groups() {
+    let text = "{app: a, kind: batch, output: out, principal: 'User:a', \
+        retries: {stem: s, delays_minutes: [5, 0.5], deployments: each}}";
+    let manifest = good(text);
+    let names = |set: BTreeSet<String>| set.into_iter().collect::<Vec<_>>().join(" ");
+    assert_eq!(names(manifest.reads()), "s_FirstTry s_Retry1 s_Retry2");
+    assert_eq!(names(manifest.writes()), "out s_Failure s_Retry1 s_Retry2");
+    assert_eq!(manifest.groups(), ["a", "a_Retry1", "a_Retry2"]);
+    let one = good("{app: a, kind: app, input: in, retries: {stem: s, delays_minutes: [5]}}");
+    assert_eq!((one.input, one.failure), (vec!["in".to_owned()], vec!["s_Failure".to_owned()]));
+    let text = bad("{app: a, kind: table, input: in, retry: x, retries: {stem: 'a b', \
+        delays_minutes: [0], partitions: 0, deployments: two, more: 1}}");
+    for part in ["stem", "delays_minutes", "partitions", "deployments", "more"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let text = bad("{app: a, kind: table, input: in, retry: x, \
+        retries: {stem: s, delays_minutes: [1]}}");
+    assert!(text.contains("`retries` names the topics") && text.contains("kind: app"), "{text}");
+}
+
+#[test]
 fn two_manifests_of_one_app_are_a_problem() {
     let dir = tempfile::tempdir().unwrap();
     for file in ["a.yaml", "b.yml"] {

@@ -7,5 +7,7 @@ mod place;
 mod planning;
 mod refusals;
 mod rejoining;
+mod retries;
 mod rights;
 mod secure;
+mod tokens;

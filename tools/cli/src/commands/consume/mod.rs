@@ -9,7 +9,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 use nubium_kafka::raw::NativeMessage;
-use rdkafka::consumer::BaseConsumer;
 
 use crate::data::decode::{Decoder, Encoding};
 use crate::data::filter::Filter;
@@ -116,7 +115,7 @@ struct Plan<'c> {
     properties: BTreeMap<String, String>,
     ranges: Vec<Range>,
     /// The consumer that the ranges were asked with, for the first that reads: it is connected.
-    connected: Cell<Option<(BaseConsumer<Context>, Context)>>,
+    connected: Cell<Option<(client::Consumer, Context)>>,
 }
 
 impl<'c> Plan<'c> {
