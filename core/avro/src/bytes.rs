@@ -107,7 +107,11 @@ impl<'a> Reader<'a> {
         self.take(length)
     }
 
-    pub(crate) fn text(&mut self) -> Result<&'a str, DecodeError> {
+    /// Reads a text: its length, then UTF-8.
+    ///
+    /// # Errors
+    /// There are fewer bytes, or they are no UTF-8.
+    pub fn text(&mut self) -> Result<&'a str, DecodeError> {
         let bytes = self.bytes()?;
         std::str::from_utf8(bytes).map_err(|_| self.error("a string that is not UTF-8"))
     }
@@ -177,6 +181,7 @@ fn skip_at(
         Node::Double => drop(reader.take(8)?),
         Node::Bytes
         | Node::String
+        | Node::Json(_)
         | Node::BigDecimal
         | Node::Uuid(None)
         | Node::Decimal(Decimal { fixed: None, .. }) => drop(reader.bytes()?),

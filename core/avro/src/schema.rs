@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use apache_avro::AvroSchema;
 
 use crate::draft::Draft;
-use crate::{Graph, fast, parse};
+use crate::{Form, Formed, Graph, fast, parse};
 
 /// The spelling in which key schemas are registered.
 ///
@@ -119,6 +119,50 @@ impl Schema {
         let fast = fast::schema(&graph)?;
         let (references, draft) = (references.to_vec(), OnceLock::new());
         Ok(Self { text: text.into(), fast, references, graph, draft })
+    }
+
+    /// Keeps a schema of another form than Avro for the life of the process. Whoever makes it keeps
+    /// equal ones apart from being made twice.
+    #[must_use]
+    pub fn of_form(
+        text: &str,
+        references: Vec<String>,
+        form: Option<&'static dyn Form>,
+    ) -> &'static Self {
+        let graph = Graph::of_document(form.map(Formed));
+        // A graph of one string has nothing that could be refused.
+        let fast = fast::schema(&graph).unwrap_or_else(|error| unreachable!("{error}"));
+        let (text, draft) = (text.to_owned(), OnceLock::new());
+        Box::leak(Box::new(Self { text, fast, references, graph, draft }))
+    }
+
+    /// Returns the schema of any JSON document.
+    #[must_use]
+    pub fn any_json() -> &'static Self {
+        static ANY: OnceLock<&'static Schema> = OnceLock::new();
+        ANY.get_or_init(|| Self::of_form("", Vec::new(), None))
+    }
+
+    /// Tells whether a datum is the text of a JSON document.
+    #[must_use]
+    #[inline]
+    pub fn is_document(&self) -> bool {
+        matches!(self.graph.node(self.graph.root()), crate::Node::Json(_))
+    }
+
+    /// Returns the form of its data, if that is not Avro.
+    #[must_use]
+    pub fn form(&self) -> Option<&'static dyn Form> {
+        match self.graph.node(self.graph.root()) {
+            crate::Node::Json(form) => form.map(|form| form.0),
+            _ => None,
+        }
+    }
+
+    /// Returns the registry's name of its type.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        self.form().map_or("AVRO", Form::kind)
     }
 
     /// Returns the text as it is registered: JSON, with a bare primitive name spelled as an object.
