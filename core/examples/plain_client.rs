@@ -5,8 +5,7 @@
 //! themselves; the app counts its errors.
 
 use anyhow::Context as _;
-use nubium_core::app::registry_config;
-use nubium_core::codec::{Codec, Registry};
+use nubium_core::codec::{Codec, Registry, RegistryConfig};
 use nubium_core::config::Choice as _;
 use nubium_core::headers::Header;
 use nubium_core::metrics::Metrics;
@@ -57,7 +56,7 @@ fn start(config: &Config) -> anyhow::Result<()> {
 /// last time at the end.
 pub(crate) async fn run(config: &Config, stop: &Stop) -> anyhow::Result<()> {
     let metrics = Metrics::new(&config.app.name, &config.app.hostname);
-    let registry = registry_config(&config.registry);
+    let registry = RegistryConfig::from(&config.registry);
     let codec = Codec::new(Registry::new(registry, tokio::runtime::Handle::current())?);
     let pushing = nubium_core::start_pushing(config, &Exposition::new(&metrics, Some(&codec)))?;
     let ended = work(config, &codec, &metrics, stop).await;

@@ -4,16 +4,16 @@
 //! At least once: an offset is stored when the next message is asked for, and committed every
 //! `NU_CONSUMER_AUTO_COMMIT_INTERVAL_SECONDS`, so after a crash some messages come again.
 
-use crate::codec::{Codec, Encode, TopicEncoder, wire};
-use crate::config::{Cluster, Config};
 use crate::engine::report_lag;
-use crate::headers::Header;
 use crate::kafka::settings::{plain_consumer_properties, plain_producer_properties};
-use crate::message::{Message, MessageBody};
-use crate::metrics::{Metrics, RebalanceEvent, TopicCounters};
-use crate::topic::TopicPartition;
 use crate::transaction::Consumed;
 use anyhow::Context as _;
+use nubium_config::{Cluster, Config};
+use nubium_kafka::headers::Header;
+use nubium_kafka::message::{Message, MessageBody};
+use nubium_metrics::{Metrics, RebalanceEvent, TopicCounters};
+use nubium_registry::{Codec, Encode, TopicEncoder, wire};
+use nubium_topic::TopicPartition;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance, StreamConsumer};

@@ -1,7 +1,7 @@
 //! Errors by what the caller must do, and the names they get in the `message_errors` metric.
 
-use crate::table::TableError;
-use crate::topic::TopicPartition;
+use nubium_table_store::TableError;
+use nubium_topic::TopicPartition;
 use std::fmt;
 
 /// A name and a description for a failed message: the value of the `exception` header and the
@@ -59,8 +59,8 @@ fn named_by_library(cause: &(dyn std::error::Error + 'static)) -> Option<&'stati
     if cause.is::<TableError>() {
         return Some("TableError");
     }
-    let decode = cause.downcast_ref::<crate::codec::DecodeError>().map(|_| "DecodeError");
-    decode.or_else(|| cause.downcast_ref::<crate::codec::EncodeError>().map(|_| "EncodeError"))
+    let decode = cause.downcast_ref::<nubium_registry::DecodeError>().map(|_| "DecodeError");
+    decode.or_else(|| cause.downcast_ref::<nubium_registry::EncodeError>().map(|_| "EncodeError"))
 }
 
 /// Reads the type name at the start of a `Debug` text: `ParseIntError { … }`. A name is short,

@@ -3,27 +3,35 @@
 //! Start at [`App`]; [`Transaction`] is what the function is handed, [`Record`] what it produces,
 //! and [`driver::Driver`] runs it in a test without a broker. ARCHITECTURE.md has the map of the
 //! rooms.
+//!
+//! Settings, schemas, metrics and messages are crates of their own, for programs that need no more;
+//! an app names them from here.
 
 pub mod app;
 pub mod client;
-pub mod codec;
-pub mod config;
 pub mod driver;
-pub mod engine;
+mod engine;
 pub mod error;
-pub mod headers;
-pub mod kafka;
-pub mod liveness;
-pub mod message;
-pub mod metrics;
+mod kafka;
+mod liveness;
 pub mod pattern;
-pub mod pusher;
-pub mod raw;
 pub mod record;
 pub mod retry;
-pub mod table;
-pub mod topic;
 pub mod transaction;
+
+pub use nubium_config as config;
+pub use nubium_kafka::{headers, message};
+pub use nubium_metrics::{self as metrics, pusher};
+pub use nubium_registry as codec;
+pub use nubium_topic as topic;
+
+/// Reads tables, and the stores that keep them.
+pub mod table {
+    pub use nubium_table_store::{
+        Entry, Identity, PartitionState, Phase, Role, Store, StoreError, StoredRow, Table,
+        TableError, TableReader, is_deleted,
+    };
+}
 
 pub use app::{App, Ended};
 pub use client::{ConsumeError, PlainConsumer, PlainProducer, Received};

@@ -10,8 +10,8 @@
 mod judge;
 mod pulse;
 
-pub use judge::{Health, Limits, Verdict, judge};
-pub use pulse::{Group, Pulse, PulseSnapshot};
+pub(crate) use judge::{Limits, judge};
+pub(crate) use pulse::{Group, Pulse};
 
 #[cfg(test)]
 mod tests;

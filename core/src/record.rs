@@ -1,6 +1,6 @@
 //! A record to produce, as the app function describes it.
 
-use crate::codec::Encode;
+use nubium_registry::Encode;
 
 /// Where a record's key comes from.
 #[derive(Debug, Clone, Copy)]

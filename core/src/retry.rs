@@ -1,6 +1,6 @@
 //! Where a message goes that the app asks to retry or to give up. Pure.
 
-use crate::topic::Topic;
+use nubium_topic::Topic;
 
 /// The settings that retry and failure routing follow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -3,14 +3,13 @@
 mod running;
 mod table;
 
-use crate::codec::RegistryConfig;
-use crate::config::{self, Choice as _, Config};
-use crate::metrics::Metrics;
 use crate::pattern::{Batch, BatchTransaction, Pattern, Single};
-use crate::table::{Table, TableReader};
 use crate::transaction::Transaction;
 use anyhow::Context as _;
+use nubium_config::{Choice as _, Config};
 use nubium_host::{Exit, Stop, logging, signals};
+use nubium_metrics::Metrics;
+use nubium_table_store::{Table, TableReader};
 use running::Running;
 
 /// An app: what it consumes, what it may produce, and its settings.
@@ -33,7 +32,7 @@ use running::Running;
 /// ```
 #[must_use]
 pub struct App {
-    config: Result<config::Loaded, config::Problems>,
+    config: Result<nubium_config::Loaded, nubium_config::Problems>,
     consume: Vec<String>,
     produce: Vec<(String, String)>,
     install_process: bool,
@@ -62,10 +61,10 @@ impl App {
 
     /// Starts an app from settings that were loaded already.
     pub fn new(config: Config) -> Self {
-        Self::build(Ok(config::Loaded { config, warnings: Vec::new() }))
+        Self::build(Ok(nubium_config::Loaded { config, warnings: Vec::new() }))
     }
 
-    fn build(config: Result<config::Loaded, config::Problems>) -> Self {
+    fn build(config: Result<nubium_config::Loaded, nubium_config::Problems>) -> Self {
         Self {
             config,
             consume: Vec::new(),
@@ -163,7 +162,7 @@ impl App {
         }
     }
 
-    fn start<P: Pattern>(self, loaded: config::Loaded, pattern: P) -> Result<(), Failed> {
+    fn start<P: Pattern>(self, loaded: nubium_config::Loaded, pattern: P) -> Result<(), Failed> {
         let config = loaded.config;
         if self.install_process {
             start_logging(&config).map_err(host)?;
@@ -196,17 +195,4 @@ fn start_logging(config: &Config) -> anyhow::Result<()> {
     let level = config.log.level.name().parse().map_err(anyhow::Error::msg)?;
     let format = config.log.format.name().parse().map_err(anyhow::Error::msg)?;
     logging::init(&level, format)
-}
-
-/// Takes the registry's settings over into its client's.
-#[must_use]
-pub fn registry_config(settings: &config::Registry) -> RegistryConfig {
-    let urls: Vec<&str> = settings.urls.iter().map(|url| url.as_str()).collect();
-    let mut made = RegistryConfig::new(&urls.join(","));
-    if let Some(auth) = &settings.auth {
-        made = made.with_login(&auth.username, auth.password.expose());
-    }
-    made.timeout = settings.timeout;
-    made.ca_pem = settings.ca.as_ref().map(|ca| ca.pem().to_vec());
-    made
 }

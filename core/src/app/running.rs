@@ -1,9 +1,7 @@
 //! A running app: what its loops share, and their life from clients to end.
 
 use super::table::Started;
-use super::{App, Failed, host, registry_config};
-use crate::codec::{Codec, Registry, TopicEncoder};
-use crate::config::{self, Config};
+use super::{App, Failed, host};
 use crate::engine::{
     Bounds, ClientReporter, CommitThread, Engine, ErrorPolicy, LoopSettings, Observer, Steps,
     millis_since,
@@ -12,16 +10,18 @@ use crate::error::LoopError;
 use crate::kafka::settings::{consumer_properties, instance_name, producer_properties};
 use crate::kafka::{KafkaSink, KafkaSource, OffsetReset, Source as _};
 use crate::liveness::{Limits, Pulse, judge};
-use crate::metrics::Metrics;
 use crate::pattern::Pattern;
-use crate::pusher::{End, Exposition, start_pushing};
 use crate::retry::RetryRoutes;
-use crate::table::{Table, TableReader};
-use crate::topic::Topic;
 use crate::transaction::{Output, Workbench};
 use anyhow::Context as _;
+use nubium_config::Config;
 use nubium_host::http::{ProbeServer, Probes};
 use nubium_host::{Exit, HealthFile, Stop, StopHook, Watchdog};
+use nubium_metrics::Metrics;
+use nubium_metrics::pusher::{End, Exposition, start_pushing};
+use nubium_registry::{Codec, Registry, TopicEncoder};
+use nubium_table_store::{Table, TableReader};
+use nubium_topic::Topic;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -66,7 +66,7 @@ impl Running {
             .build()
             .context("async runtime")
             .map_err(host)?;
-        let registry = Registry::new(registry_config(&config.registry), runtime.handle().clone());
+        let registry = Registry::new((&config.registry).into(), runtime.handle().clone());
         let codec = Codec::new(registry.context("schema registry client").map_err(host)?);
         let metrics =
             app.metrics.unwrap_or_else(|| Metrics::new(&config.app.name, &config.app.hostname));
@@ -152,7 +152,7 @@ impl Running {
     fn run_loop<P: Pattern>(
         &self,
         number: u32,
-        cluster: &config::Cluster,
+        cluster: &nubium_config::Cluster,
         encoders: Vec<TopicEncoder>,
         started: Option<&Started>,
         pattern: &P,
@@ -167,7 +167,7 @@ impl Running {
     fn make_and_run<P: Pattern>(
         &self,
         number: u32,
-        cluster: &config::Cluster,
+        cluster: &nubium_config::Cluster,
         encoders: Vec<TopicEncoder>,
         started: Option<&Started>,
         pattern: &P,
@@ -177,9 +177,9 @@ impl Running {
         let reporter = Arc::new(ClientReporter::new(&self.metrics, Arc::clone(&pulse), self.clock));
         let topics: Vec<&str> = self.consume.iter().map(String::as_str).collect();
         let reset = match self.config.consumer.auto_offset_reset {
-            config::AutoOffsetReset::Earliest => OffsetReset::Earliest,
-            config::AutoOffsetReset::Latest => OffsetReset::Latest,
-            config::AutoOffsetReset::Error => OffsetReset::Error,
+            nubium_config::AutoOffsetReset::Earliest => OffsetReset::Earliest,
+            nubium_config::AutoOffsetReset::Latest => OffsetReset::Latest,
+            nubium_config::AutoOffsetReset::Error => OffsetReset::Error,
         };
         let properties = consumer_properties(&self.config, cluster, number);
         let source = KafkaSource::new(properties.expose(), &topics, reset, reporter.clone())
@@ -215,7 +215,7 @@ impl Running {
             self.retry_routes(),
             usize::try_from(self.config.producer.message_max_bytes).unwrap_or(usize::MAX),
         );
-        let makes = self.config.errors.missing_headers == config::MissingHeaders::Make;
+        let makes = self.config.errors.missing_headers == nubium_config::MissingHeaders::Make;
         bench.signature = makes.then(|| self.config.app.name.clone());
         (bench.table, bench.lookups) = (desk, started.and_then(Started::lookups));
         let observer = Observer::new(&self.metrics, pulse, self.clock);
@@ -253,8 +253,8 @@ impl Running {
                 age: outbox.max_age,
             },
             error_policy: match errors.policy {
-                config::ErrorPolicy::Stop => ErrorPolicy::Stop,
-                config::ErrorPolicy::DeadLetter => ErrorPolicy::DeadLetter,
+                nubium_config::ErrorPolicy::Stop => ErrorPolicy::Stop,
+                nubium_config::ErrorPolicy::DeadLetter => ErrorPolicy::DeadLetter,
             },
             error_retries: errors.retry_max,
             backoff: (errors.backoff, errors.backoff_max),

@@ -3,20 +3,19 @@
 
 use super::running::Running;
 use super::{App, Failed, host};
-use crate::codec::TopicEncoder;
-use crate::config::{self, Config};
 use crate::engine::Tables;
 use crate::kafka::settings::{changelog_properties, instance_name};
 use crate::kafka::topics::{TopicFacts, create_compacted, facts, partition_count};
 use crate::kafka::{EndsClient, KafkaChangelog, Waker};
-use crate::table::{
-    Applier, Framing, Keeper, KeeperHandle, KeeperSettings, Spelling, Table, TableReader, Terms,
-    changelog_of,
-};
-use crate::topic::Topic;
 use crate::transaction::TableDesk;
 use anyhow::Context as _;
+use nubium_config::Config;
 use nubium_host::Exit;
+use nubium_registry::TopicEncoder;
+use nubium_table_store::{
+    Applier, Framing, Keeper, KeeperHandle, KeeperSettings, Spelling, Table, TableReader, Terms,
+};
+use nubium_topic::{Topic, changelog_of};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,7 +70,7 @@ impl Running {
     /// table and looks none up, or it was stopped meanwhile.
     pub(super) fn start_tables(
         &self,
-        cluster: &config::Cluster,
+        cluster: &nubium_config::Cluster,
     ) -> Result<Option<Started>, Failed> {
         if self.table.is_none() && self.lookups.is_empty() {
             return Ok(None);
@@ -185,7 +184,7 @@ impl Running {
     }
 
     fn changelog_encoder(&self, name: &str) -> Result<Option<TopicEncoder>, Failed> {
-        let schema = crate::codec::STRING_SCHEMA;
+        let schema = nubium_registry::STRING_SCHEMA;
         self.prepare_output(name, schema)
     }
 }
@@ -237,7 +236,7 @@ impl Started {
     pub(super) fn for_loop(
         &self,
         config: &Config,
-        cluster: &config::Cluster,
+        cluster: &nubium_config::Cluster,
         input: &str,
         number: u32,
         waker: Waker,
@@ -275,7 +274,7 @@ impl Started {
     }
 
     /// What the loops look other tables up in.
-    pub(super) fn lookups(&self) -> Option<Arc<crate::table::Shared>> {
+    pub(super) fn lookups(&self) -> Option<Arc<nubium_table_store::Shared>> {
         (!self.settings.lookups.is_empty()).then(|| Arc::clone(&self.reader.0))
     }
 }

@@ -7,12 +7,12 @@
 //! nothing about a real broker.
 
 use super::{Fault, Step};
-use crate::headers::Header;
 use crate::kafka::{Class, Event, Sent, Sink, SinkError};
 use crate::liveness::Pulse;
-use crate::message::MessageBody;
-use crate::topic::{Notes, Offsets, TopicPartition};
 use crate::transaction::Batch;
+use nubium_kafka::headers::Header;
+use nubium_kafka::message::MessageBody;
+use nubium_topic::{Notes, Offsets, TopicPartition};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;

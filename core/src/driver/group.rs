@@ -2,7 +2,7 @@
 
 use super::broker::{Broker, Member};
 use crate::kafka::Event;
-use crate::topic::{Offsets, TopicPartition};
+use nubium_topic::{Offsets, TopicPartition};
 
 impl Broker {
     /// A process starts: a new member of the group. It gets the partitions that nobody has.

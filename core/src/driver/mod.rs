@@ -32,25 +32,25 @@ mod tests;
 
 pub use fault::{Fault, Step};
 
-use crate::codec::Encode;
-use crate::codec::{Codec, TopicEncoder};
-use crate::config::MissingHeaders;
 use crate::engine::{
     Bounds, Engine, ErrorPolicy, InlineCommitter, LoopSettings, Observer, Steps, Tables,
 };
 use crate::error::LoopError;
-use crate::headers::Header;
 use crate::liveness::Pulse;
-use crate::message::MessageBody;
-use crate::metrics::Metrics;
 use crate::pattern::Pattern;
 use crate::retry::RetryRoutes;
-use crate::table::Applier;
-use crate::topic::{Topic, TopicPartition};
 use crate::transaction::{Output, Workbench};
 use anyhow::Context as _;
 use broker::{Broker, MemorySink};
+use nubium_config::MissingHeaders;
 use nubium_host::Stop;
+use nubium_kafka::headers::Header;
+use nubium_kafka::message::MessageBody;
+use nubium_metrics::Metrics;
+use nubium_registry::Encode;
+use nubium_registry::{Codec, TopicEncoder};
+use nubium_table_store::Applier;
+use nubium_topic::{Topic, TopicPartition};
 use serde::de::DeserializeOwned;
 use source::MemorySource;
 use std::cell::RefCell;

@@ -3,8 +3,8 @@
 use super::broker::{Broker, Member};
 use super::{Fault, Step};
 use crate::kafka::{Event, OffsetReset, PartitionTrouble, Source, SourceError, Waker};
-use crate::message::Message;
-use crate::topic::{Notes, Offsets, TopicPartition};
+use nubium_kafka::message::Message;
+use nubium_topic::{Notes, Offsets, TopicPartition};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;

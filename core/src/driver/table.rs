@@ -3,18 +3,18 @@
 
 use super::Driver;
 use super::broker::Broker;
-use crate::codec::STRING_SCHEMA;
-use crate::config::DeleteMarker;
 use crate::engine::Tables;
-use crate::metrics::Metrics;
 use crate::pattern::Pattern;
-use crate::table::{
-    Applier, Bounds, ChangelogSource, Found, Framing, Keeper, KeeperHandle, KeeperSettings, Member,
-    Shared, SourceTrouble, Store, Terms, changelog_of,
-};
-use crate::topic::{Offsets, Topic, TopicPartition};
 use crate::transaction::TableDesk;
 use anyhow::Context as _;
+use nubium_config::DeleteMarker;
+use nubium_metrics::Metrics;
+use nubium_registry::STRING_SCHEMA;
+use nubium_table_store::{
+    Applier, Bounds, ChangelogSource, Found, Framing, Keeper, KeeperHandle, KeeperSettings, Member,
+    Shared, SourceTrouble, Store, Terms,
+};
+use nubium_topic::{Offsets, Topic, TopicPartition, changelog_of};
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;

@@ -2,8 +2,8 @@
 //! became of it.
 
 use crate::kafka::{Class, Sent, Sink, SinkError, Waker};
-use crate::table::{Applier, StoreError};
 use crate::transaction::Batch;
+use nubium_table_store::{Applier, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// What became of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// A new producer is ready.
     Initialized,
     /// Records and offsets are committed.
@@ -41,7 +41,7 @@ pub enum Outcome {
 
 /// A finished piece of work.
 #[derive(Debug)]
-pub struct Done {
+pub(crate) struct Done {
     /// What became of it.
     pub outcome: Outcome,
     /// The batch, for its memory.
@@ -54,7 +54,7 @@ pub struct Done {
 
 /// What the commit thread is asked to do.
 #[derive(Debug)]
-pub enum Work {
+pub(crate) enum Work {
     /// Make a new producer.
     Init,
     /// Commit a batch.

@@ -5,11 +5,11 @@ use super::drive::Driven;
 use super::hand::Hand;
 use super::{Engine, now_millis};
 use crate::error::LoopError;
-use crate::headers::{GUID, given};
 use crate::kafka::Source;
-use crate::message::Message;
 use crate::pattern::Pattern;
 use crate::transaction::{Grown, Messages};
+use nubium_kafka::headers::{GUID, given};
+use nubium_kafka::message::Message;
 use std::time::{Duration, Instant};
 
 /// How long one look for messages may take: the function may be waiting for something else too.

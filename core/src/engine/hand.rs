@@ -12,8 +12,8 @@ use super::bisection::Bisection;
 use super::partition::{self, Partition, Restoring, State};
 use super::refusal::Refusals;
 use crate::kafka::{Source, SourceError};
-use crate::message::Message;
-use crate::topic::{Offsets, TopicPartition};
+use nubium_kafka::message::Message;
+use nubium_topic::{Offsets, TopicPartition};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 

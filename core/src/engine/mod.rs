@@ -29,22 +29,22 @@ mod table;
 mod trouble;
 mod unit;
 
-pub use bounds::Bounds;
+pub(crate) use bounds::Bounds;
+pub(crate) use commit::Work;
 pub(crate) use commit::{CommitThread, Committer, InlineCommitter, Steps};
-pub use commit::{Done, Outcome, Work};
 pub(crate) use observer::{ClientReporter, Observer, millis_since, report_lag};
-pub use settings::{ErrorPolicy, LoopSettings};
+pub(crate) use settings::{ErrorPolicy, LoopSettings};
 pub(crate) use table::Tables;
 
-use crate::codec::SchemaId;
 use crate::error::LoopError;
 use crate::kafka::{Event, Source};
-use crate::message::Message;
 use crate::pattern::{Pattern, Take};
 use crate::transaction::{Batch, Workbench};
 use bounds::Filling;
 use hand::{Flight, Hand};
 use nubium_host::Stop;
+use nubium_kafka::message::Message;
+use nubium_registry::SchemaId;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 

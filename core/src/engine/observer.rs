@@ -4,10 +4,10 @@
 use super::commit::{Done, Outcome};
 use crate::kafka::ClientObserver;
 use crate::liveness::{Group, Pulse};
-use crate::message::Message;
-use crate::metrics::{AppTimer, LoopMetrics, Metrics, RebalanceEvent, TopicCounters};
-use crate::topic::{Offsets, Topic, TopicPartition};
 use crate::transaction::Batch;
+use nubium_kafka::message::Message;
+use nubium_metrics::{AppTimer, LoopMetrics, Metrics, RebalanceEvent, TopicCounters};
+use nubium_topic::{Offsets, Topic, TopicPartition};
 use rdkafka::Statistics;
 use rdkafka::types::RDKafkaErrorCode;
 use std::sync::Arc;
@@ -293,7 +293,7 @@ impl ClientObserver for ClientReporter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::MessageBody;
+    use nubium_kafka::message::MessageBody;
 
     /// The hot path: what is done for every message beside the app function.
     #[test]

@@ -9,8 +9,8 @@
 //!        └── revoked or lost, from every state: what is in hand of it goes with it ───────────┘
 //! ```
 
-use crate::message::Message;
-use crate::topic::TopicPartition;
+use nubium_kafka::message::Message;
+use nubium_topic::TopicPartition;
 
 /// How many messages of a partition wait in memory while its store is brought up to date.
 const PARKED: usize = 2_000;

@@ -6,7 +6,7 @@ use super::recovery::QUESTION;
 use crate::error::LoopError;
 use crate::kafka::{Event, Source};
 use crate::pattern::Pattern;
-use crate::topic::{Offsets, TopicPartition};
+use nubium_topic::{Offsets, TopicPartition};
 use std::time::Instant;
 
 impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {

@@ -6,7 +6,7 @@ use super::hand::Flight;
 use crate::error::{LoopError, MessageError};
 use crate::kafka::{Class, SinkError, Source};
 use crate::pattern::Pattern;
-use crate::topic::{Offsets, TopicPartition};
+use nubium_topic::{Offsets, TopicPartition};
 use std::time::{Duration, Instant};
 
 /// Two fencings within this time mean another instance with the same id, and not a pause of our

@@ -7,8 +7,8 @@
 //! message is not run again. It has failed with that error, and nothing of it goes out.
 
 use crate::error::MessageError;
-use crate::message::Message;
-use crate::topic::{Offsets, TopicPartition};
+use nubium_kafka::message::Message;
+use nubium_topic::{Offsets, TopicPartition};
 
 /// How many messages or records a transaction has at most while records are sent one by one.
 const CAREFUL: usize = 64;
@@ -125,7 +125,8 @@ mod tests {
         assert!(refusals.blame(place(3), refused()) && refusals.blame(place(4), refused()));
         assert!(!refusals.blame(place(3), refused()));
         refusals.landed(TopicPartition::new("t", 0), 4);
-        let message = |n| Message::owned(place(n).0, n, crate::message::MessageBody::default());
+        let message =
+            |n| Message::owned(place(n).0, n, nubium_kafka::message::MessageBody::default());
         assert!(!refusals.has(&message(3)) && refusals.has(&message(4)));
         assert!(refusals.of(&message(4)).is_some());
         refusals.release(&[place(4).0]);

@@ -1,7 +1,7 @@
 //! What the loop goes by.
 
 use super::Bounds;
-use crate::topic::Topic;
+use nubium_topic::Topic;
 use std::time::Duration;
 
 /// What an error of the app function leads to, after the retries.

@@ -5,12 +5,14 @@ use super::Engine;
 use super::commit::Committer;
 use super::sweep::Sweep;
 use crate::error::LoopError;
-use crate::headers::made_guid_of;
 use crate::kafka::Source;
 use crate::pattern::Pattern;
-use crate::table::{EntryKey, KeeperHandle, News, Order, Shared, StoreError, Write, now_millis};
-use crate::topic::{Offsets, Topic, TopicPartition};
 use crate::transaction::Batch;
+use nubium_kafka::headers::made_guid_of;
+use nubium_table_store::{
+    EntryKey, KeeperHandle, News, Order, Shared, StoreError, Write, now_millis,
+};
+use nubium_topic::{Offsets, Topic, TopicPartition};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

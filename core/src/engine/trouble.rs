@@ -6,7 +6,7 @@ use super::recovery::QUESTION;
 use crate::error::LoopError;
 use crate::kafka::{OffsetReset, PartitionTrouble, Source};
 use crate::pattern::Pattern;
-use crate::topic::TopicPartition;
+use nubium_topic::TopicPartition;
 use std::time::Duration;
 
 /// How long a topic counts as gone after that was last heard; it is told every 30 s.

@@ -1,9 +1,9 @@
 //! [`ChangelogSource`] on librdkafka.
 
 use super::consumer::list_of;
-use crate::raw::MessageQueue;
-use crate::table::{Bounds, ChangelogSource, Found, Member, SourceTrouble};
-use crate::topic::{Offsets, Topic, TopicPartition};
+use nubium_kafka::raw::MessageQueue;
+use nubium_table_store::{Bounds, ChangelogSource, Found, Member, SourceTrouble};
+use nubium_topic::{Offsets, Topic, TopicPartition};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -35,14 +35,14 @@ impl ConsumerContext for Quiet {}
 
 /// Asks where logs end, open transactions included. Cheap to clone.
 #[derive(Clone)]
-pub struct EndsClient(Arc<BaseConsumer<Quiet>>);
+pub(crate) struct EndsClient(Arc<BaseConsumer<Quiet>>);
 
 impl EndsClient {
     /// Makes a client with the properties of `changelog_properties(…, "read_uncommitted")`.
     ///
     /// # Errors
     /// A property is wrong.
-    pub fn new(properties: &BTreeMap<String, String>) -> KafkaResult<Self> {
+    pub(crate) fn new(properties: &BTreeMap<String, String>) -> KafkaResult<Self> {
         Ok(Self(Arc::new(client(properties)?)))
     }
 
@@ -55,7 +55,7 @@ impl EndsClient {
     ///
     /// # Errors
     /// No answer in time.
-    pub fn bounds(
+    pub(crate) fn bounds(
         &self,
         of: &[TopicPartition],
         limit: Duration,
@@ -72,7 +72,7 @@ impl EndsClient {
     ///
     /// # Errors
     /// No answer in time.
-    pub fn ends(
+    pub(crate) fn ends(
         &self,
         of: &[TopicPartition],
         limit: Duration,
@@ -105,7 +105,7 @@ impl EndsClient {
 }
 
 /// Reads changelogs with a consumer of its own, which joins no group.
-pub struct KafkaChangelog {
+pub(crate) struct KafkaChangelog {
     // Before the consumer, which must outlive it.
     queue: MessageQueue,
     consumer: BaseConsumer<Quiet>,
@@ -122,7 +122,7 @@ impl KafkaChangelog {
     ///
     /// # Errors
     /// A property is wrong.
-    pub fn new(
+    pub(crate) fn new(
         properties: &BTreeMap<String, String>,
         ends: EndsClient,
         group: &str,

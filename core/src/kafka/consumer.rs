@@ -4,9 +4,9 @@ mod restart;
 mod trouble;
 
 use super::{Event, Source, SourceError, Waker};
-use crate::message::Message;
-use crate::raw::{MessageQueue, NativeMessage};
-use crate::topic::{Notes, Offsets, Topic, TopicPartition};
+use nubium_kafka::message::Message;
+use nubium_kafka::raw::{MessageQueue, NativeMessage};
+use nubium_topic::{Notes, Offsets, Topic, TopicPartition};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
@@ -25,7 +25,7 @@ const AT_ONCE: usize = 512;
 const SEEK: Duration = Duration::from_secs(5);
 
 /// Is told what librdkafka measures and reports, on the thread that polls.
-pub trait ClientObserver: Send + Sync {
+pub(crate) trait ClientObserver: Send + Sync {
     /// Statistics, every `statistics.interval.ms`.
     fn statistics(&self, statistics: &Statistics);
     /// A connection trouble or another error that is not tied to a call.
@@ -34,7 +34,7 @@ pub trait ClientObserver: Send + Sync {
 
 /// Where an assignment starts when the group has committed nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OffsetReset {
+pub(crate) enum OffsetReset {
     /// At the first message there is.
     Earliest,
     /// After the last message there is.
@@ -92,7 +92,7 @@ impl ConsumerContext for Context {
 }
 
 /// A consumer whose partitions all feed one queue.
-pub struct KafkaSource {
+pub(crate) struct KafkaSource {
     // Before the consumer, which must outlive it.
     queue: MessageQueue,
     topics: Vec<(usize, Topic)>,
@@ -120,7 +120,7 @@ impl KafkaSource {
     ///
     /// # Errors
     /// A property is wrong; nothing is asked of the network yet.
-    pub fn new(
+    pub(crate) fn new(
         properties: &BTreeMap<String, String>,
         topics: &[&str],
         reset: OffsetReset,

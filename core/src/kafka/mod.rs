@@ -4,16 +4,16 @@
 mod changelog;
 mod consumer;
 mod producer;
-pub mod settings;
-pub mod topics;
+pub(crate) use nubium_kafka::settings;
+pub(crate) mod topics;
 
-pub use changelog::{EndsClient, KafkaChangelog};
-pub use consumer::{ClientObserver, KafkaSource, OffsetReset};
-pub use producer::KafkaSink;
+pub(crate) use changelog::{EndsClient, KafkaChangelog};
+pub(crate) use consumer::{ClientObserver, KafkaSource, OffsetReset};
+pub(crate) use producer::KafkaSink;
 
-use crate::message::Message;
-use crate::topic::{Notes, Offsets, TopicPartition};
 use crate::transaction::Batch;
+use nubium_kafka::message::Message;
+use nubium_topic::{Notes, Offsets, TopicPartition};
 use rdkafka::config::RDKafkaLogLevel;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use std::time::Duration;
 
 /// Something the group or the broker tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub(crate) enum Event {
     /// These partitions are ours once [`Source::accept`] is called.
     Assigned(Vec<TopicPartition>),
     /// These partitions are to be given up; they stay ours until [`Source::accept`] is called.
@@ -43,7 +43,7 @@ pub enum Event {
 
 /// Why a partition cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PartitionTrouble {
+pub(crate) enum PartitionTrouble {
     /// The log does not hold what is to be fetched next, and nothing more is fetched until a seek.
     /// What was fetched before is not affected.
     OutOfRange {
@@ -61,7 +61,7 @@ pub enum PartitionTrouble {
 /// Why a consumer call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{step}: {text}")]
-pub struct SourceError {
+pub(crate) struct SourceError {
     /// What was being done.
     pub step: &'static str,
     /// Kafka's words.
@@ -71,10 +71,10 @@ pub struct SourceError {
 }
 
 /// Ends a wait of [`Source::fetch`] from another thread.
-pub type Waker = Arc<dyn Fn() + Send + Sync>;
+pub(crate) type Waker = Arc<dyn Fn() + Send + Sync>;
 
 /// A consumer in a group. All calls come from one thread.
-pub trait Source {
+pub(crate) trait Source {
     /// Joins the group. Comes after the first producer is ready: that ends a predecessor's
     /// transaction, on whose offsets the assignment would have to wait.
     ///
@@ -158,7 +158,7 @@ pub trait Source {
 
 /// What a failed transactional call asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
+pub(crate) enum Class {
     /// Repeat the same call.
     Retriable,
     /// Abort, rewind, replay.
@@ -173,7 +173,7 @@ pub enum Class {
 /// A failed transactional call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
-pub struct SinkError {
+pub(crate) struct SinkError {
     /// What to do.
     pub class: Class,
     /// Kafka's words.
@@ -182,7 +182,7 @@ pub struct SinkError {
 
 /// What became of a record that was offered.
 #[derive(Debug)]
-pub enum Sent {
+pub(crate) enum Sent {
     /// Taken.
     Queued,
     /// The queue is full; offer it again in a moment.
@@ -190,7 +190,7 @@ pub enum Sent {
 }
 
 /// A transactional producer. All calls come from one thread, and each has a bound in time.
-pub trait Sink {
+pub(crate) trait Sink {
     /// Makes a new producer: fences older ones of the same id and ends their transaction.
     ///
     /// # Errors

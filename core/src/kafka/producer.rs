@@ -2,11 +2,11 @@
 
 use super::consumer::{ClientObserver, Context as ConsumerContext, list_of};
 use super::{Class, Sent, Sink, SinkError};
-use crate::headers::Headers;
-use crate::raw::{Outgoing, ProducerTopic, RawError, TransactionCalls};
-use crate::topic::{Notes, Offsets, Topic};
 use crate::transaction::Batch;
 use nubium_host::Watchdog;
+use nubium_kafka::headers::Headers;
+use nubium_kafka::raw::{Outgoing, ProducerTopic, RawError, TransactionCalls};
+use nubium_topic::{Notes, Offsets, Topic};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::BaseConsumer;
@@ -111,7 +111,7 @@ impl ProducerContext for Context {
 }
 
 /// A transactional producer and the consumer whose offsets it commits.
-pub struct KafkaSink {
+pub(crate) struct KafkaSink {
     properties: BTreeMap<String, String>,
     consumer: Arc<BaseConsumer<ConsumerContext>>,
     observer: Arc<dyn ClientObserver>,
@@ -131,7 +131,7 @@ struct Live {
 impl KafkaSink {
     /// Describes a producer; it is made by [`Sink::init`].
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         properties: BTreeMap<String, String>,
         source: &super::KafkaSource,
         observer: Arc<dyn ClientObserver>,

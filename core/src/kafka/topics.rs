@@ -1,7 +1,7 @@
 //! What an app must know of topics before it starts: partition counts, compaction, ids.
 
 use super::changelog::EndsClient;
-use crate::raw::topic_id;
+use nubium_kafka::raw::topic_id;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -14,7 +14,7 @@ const QUESTION: Duration = Duration::from_secs(10);
 
 /// What the cluster says of a topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TopicFacts {
+pub(crate) struct TopicFacts {
     /// Its partitions; 0: there is no such topic.
     pub partitions: i32,
     /// The id it was given when it was made; empty where the cluster does not say.
@@ -29,7 +29,7 @@ pub struct TopicFacts {
 ///
 /// # Errors
 /// No answer in time, in Kafka's words.
-pub fn partition_count(client: &EndsClient, topic: &str) -> Result<i32, String> {
+pub(crate) fn partition_count(client: &EndsClient, topic: &str) -> Result<i32, String> {
     let metadata = client.consumer().fetch_metadata(Some(topic), QUESTION);
     let metadata = metadata.map_err(|error| error.to_string())?;
     let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
@@ -46,7 +46,7 @@ pub fn partition_count(client: &EndsClient, topic: &str) -> Result<i32, String> 
 ///
 /// # Errors
 /// No answer in time, in Kafka's words.
-pub async fn facts(
+pub(crate) async fn facts(
     client: &EndsClient,
     properties: &BTreeMap<String, String>,
     topic: &str,
@@ -82,7 +82,7 @@ pub async fn facts(
 ///
 /// # Errors
 /// The cluster refuses, in Kafka's words.
-pub async fn create_compacted(
+pub(crate) async fn create_compacted(
     properties: &BTreeMap<String, String>,
     topic: &str,
     partitions: i32,

@@ -17,7 +17,7 @@ const GROUP_MARGIN: Duration = Duration::from_secs(180);
 
 /// Says how long is too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Between two turns of a loop, outside the app function.
     pub turn: Duration,
     /// In one call of the app function: `max.poll.interval.ms`, after which the group goes on
@@ -36,7 +36,7 @@ pub struct Limits {
 impl Limits {
     /// Derives the limits from the two time-outs that Kafka enforces.
     #[must_use]
-    pub fn new(max_poll_interval: Duration, transaction_timeout: Duration) -> Self {
+    pub(crate) fn new(max_poll_interval: Duration, transaction_timeout: Duration) -> Self {
         let out_of_group = max_poll_interval + GROUP_MARGIN;
         Self {
             turn: TURN,
@@ -66,7 +66,7 @@ impl From<Verdict> for nubium_host::http::Report {
 
 /// Holds both verdicts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Health {
+pub(crate) struct Health {
     /// Red when a restart is needed.
     pub live: Verdict,
     /// Red when the app does not work now, for whatever reason.
@@ -77,7 +77,7 @@ pub struct Health {
 ///
 /// No loops at all means that the process is still starting: live, not ready.
 #[must_use]
-pub fn judge(pulses: &[PulseSnapshot], now: u64, limits: &Limits) -> Health {
+pub(crate) fn judge(pulses: &[PulseSnapshot], now: u64, limits: &Limits) -> Health {
     let (mut dead, mut waiting) = (Vec::new(), Vec::new());
     for (number, pulse) in pulses.iter().enumerate() {
         let view = View { pulse, now, limits };

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Where a loop stands with its consumer group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Group {
+pub(crate) enum Group {
     /// The loop has not been a member yet.
     Starting,
     /// A member with an assignment, which may be empty: there are more members than partitions.
@@ -16,7 +16,7 @@ pub enum Group {
 /// What one loop does now, noted by its threads and read by the probes. Every note is an atomic
 /// store or two, so a loop may note as often as it likes.
 #[derive(Debug)]
-pub struct Pulse {
+pub(crate) struct Pulse {
     turn: AtomicU64,
     app_since: AtomicU64,
     commit_since: AtomicU64,
@@ -40,7 +40,7 @@ const GROUP_BITS: u32 = 2;
 impl Pulse {
     /// Makes the pulse of a loop that starts now.
     #[must_use]
-    pub fn new(now: u64) -> Self {
+    pub(crate) fn new(now: u64) -> Self {
         let none = || AtomicU64::new(NONE);
         Self {
             turn: AtomicU64::new(now),
@@ -59,17 +59,17 @@ impl Pulse {
 
     /// Notes a turn of the loop. A loop turns at least once per poll time-out, whatever it waits
     /// for: input, a commit, the registry, a rebalance.
-    pub fn turn(&self, now: u64) {
+    pub(crate) fn turn(&self, now: u64) {
         self.turn.store(now, Ordering::Relaxed);
     }
 
     /// Notes that the app function was entered.
-    pub fn app_started(&self, now: u64) {
+    pub(crate) fn app_started(&self, now: u64) {
         self.app_since.store(now, Ordering::Release);
     }
 
     /// Notes that the app function returned, whatever it returned.
-    pub fn app_finished(&self, now: u64) {
+    pub(crate) fn app_finished(&self, now: u64) {
         // Before the end of the call, so that no reader sees a loop that is in neither.
         self.turn(now);
         self.progress.store(now, Ordering::Relaxed);
@@ -77,12 +77,12 @@ impl Pulse {
     }
 
     /// Notes that a transaction was begun, from the commit thread.
-    pub fn commit_started(&self, now: u64) {
+    pub(crate) fn commit_started(&self, now: u64) {
         self.commit_since.store(now, Ordering::Release);
     }
 
     /// Notes that the transaction ended. Only a commit is progress; an abort is not.
-    pub fn commit_finished(&self, now: u64, committed: bool) {
+    pub(crate) fn commit_finished(&self, now: u64, committed: bool) {
         if committed {
             self.progress.store(now, Ordering::Relaxed);
         }
@@ -90,38 +90,38 @@ impl Pulse {
     }
 
     /// Notes whether any broker can be reached.
-    pub fn broker(&self, reachable: bool, now: u64) {
+    pub(crate) fn broker(&self, reachable: bool, now: u64) {
         note(&self.broker_gone_since, !reachable, now);
     }
 
     /// Notes whether the schema registry can be reached; while it cannot, the loop waits for it.
-    pub fn registry(&self, reachable: bool, now: u64) {
+    pub(crate) fn registry(&self, reachable: bool, now: u64) {
         note(&self.registry_gone_since, !reachable, now);
     }
 
     /// Notes whether input waits that may be handled now. True when that is not known, as outside
     /// the group; false for an idle app.
-    pub fn input_waiting(&self, waiting: bool, now: u64) {
+    pub(crate) fn input_waiting(&self, waiting: bool, now: u64) {
         note(&self.input_since, waiting, now);
     }
 
     /// Notes a wait on purpose: a retry's back-off, or a message that is not old enough yet.
-    pub fn wait_until(&self, time: u64) {
+    pub(crate) fn wait_until(&self, time: u64) {
         self.wait_until.store(time, Ordering::Relaxed);
     }
 
     /// Notes whether state is being restored or a rewind replayed, before normal work goes on.
-    pub fn recovering(&self, recovering: bool, now: u64) {
+    pub(crate) fn recovering(&self, recovering: bool, now: u64) {
         note(&self.recovering_since, recovering, now);
     }
 
     /// Notes that an input topic is not there; it counts as being back at this time.
-    pub fn input_gone_until(&self, time: u64) {
+    pub(crate) fn input_gone_until(&self, time: u64) {
         self.input_gone_until.store(time, Ordering::Relaxed);
     }
 
     /// Notes where the loop stands with its group. Saying the same again changes nothing.
-    pub fn group(&self, group: Group, now: u64) {
+    pub(crate) fn group(&self, group: Group, now: u64) {
         if unpack(self.group.load(Ordering::Relaxed)).0 != group {
             self.group.store(pack(group, now), Ordering::Relaxed);
         }
@@ -129,7 +129,7 @@ impl Pulse {
 
     /// Reads the pulse. Fields may be a moment apart, which limits of seconds do not notice.
     #[must_use]
-    pub fn snapshot(&self) -> PulseSnapshot {
+    pub(crate) fn snapshot(&self) -> PulseSnapshot {
         let (group, group_since) = unpack(self.group.load(Ordering::Relaxed));
         PulseSnapshot {
             // Read before the turn, see `app_finished`.
@@ -151,7 +151,7 @@ impl Pulse {
 
 /// What a pulse said at one moment. Times in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PulseSnapshot {
+pub(crate) struct PulseSnapshot {
     /// The last turn of the loop.
     pub turn: u64,
     /// In the app function since.

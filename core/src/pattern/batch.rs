@@ -1,9 +1,9 @@
 //! Many messages a unit.
 
 use super::{BatchTransaction, Pattern, Take};
-use crate::config::Config;
-use crate::message::Message;
 use crate::transaction::Transaction;
+use nubium_config::Config;
+use nubium_kafka::message::Message;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 

@@ -1,10 +1,10 @@
 //! What a batch app function is handed.
 
-use crate::codec::Encode;
 use crate::error::Exception;
 use crate::record::Record;
-use crate::topic::Notes;
 use crate::transaction::{Consumed, Transaction};
+use nubium_registry::Encode;
+use nubium_topic::Notes;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -9,10 +9,10 @@ pub use batch::Batch;
 pub use batch_transaction::BatchTransaction;
 pub use single::Single;
 
-use crate::config::Config;
-use crate::message::Message;
-use crate::topic::TopicPartition;
 use crate::transaction::Transaction;
+use nubium_config::Config;
+use nubium_kafka::message::Message;
+use nubium_topic::TopicPartition;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::time::{Duration, Instant};

@@ -1,8 +1,8 @@
 //! One message a unit.
 
 use super::{Pattern, Take};
-use crate::message::Message;
 use crate::transaction::Transaction;
+use nubium_kafka::message::Message;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::time::Instant;

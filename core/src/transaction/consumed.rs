@@ -1,8 +1,8 @@
 //! A consumed message as the app function sees it.
 
-use crate::codec::{Codec, DecodeError, Schema, SchemaId, wire};
 use crate::error::MessageError;
-use crate::message::Message;
+use nubium_kafka::message::Message;
+use nubium_registry::{Codec, DecodeError, Schema, SchemaId, wire};
 use serde::Deserialize;
 
 /// A consumed message together with what decodes it. Small and `Copy`; borrows from the unit of

@@ -3,9 +3,9 @@
 
 use super::{HeaderSource, Transaction};
 use crate::error::{Exception, MessageError};
-use crate::headers::{GUID, Headers, REQUIRED, given};
-use crate::message::Message;
-use crate::topic::Topic;
+use nubium_kafka::headers::{GUID, Headers, REQUIRED, given};
+use nubium_kafka::message::Message;
+use nubium_topic::Topic;
 
 impl Transaction<'_> {
     /// The headers of a record that belongs to the message at `index`, with its changes.

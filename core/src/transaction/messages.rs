@@ -1,7 +1,7 @@
 //! The messages of one unit of work: those it began with, and those that came while its function
 //! waited for more.
 
-use crate::message::Message;
+use nubium_kafka::message::Message;
 use std::cell::{Cell, OnceCell};
 
 /// Messages that were added to a unit. Append-only, so that a reference to one stays good while
@@ -96,8 +96,8 @@ impl<'a> Messages<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::MessageBody;
-    use crate::topic::TopicPartition;
+    use nubium_kafka::message::MessageBody;
+    use nubium_topic::TopicPartition;
 
     fn message(offset: usize) -> Message {
         Message::owned(TopicPartition::new("t", 0), offset as i64, MessageBody::default())

@@ -2,11 +2,11 @@
 
 use super::Messages;
 use super::table::TableDesk;
-use crate::headers::Headers;
-use crate::message::Message;
-use crate::raw::NativeHeaders;
-use crate::table::{Overlay, Write, Writes};
-use crate::topic::{Notes, Offsets, Topic, TopicPartition};
+use nubium_kafka::headers::Headers;
+use nubium_kafka::message::Message;
+use nubium_kafka::raw::NativeHeaders;
+use nubium_table_store::{Overlay, Write, Writes};
+use nubium_topic::{Notes, Offsets, Topic, TopicPartition};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;

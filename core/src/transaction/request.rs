@@ -1,7 +1,7 @@
 //! What a waiting app function asks of the loop, and the answer.
 
 use super::Messages;
-use crate::topic::Notes;
+use nubium_topic::Notes;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;

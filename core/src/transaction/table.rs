@@ -2,12 +2,12 @@
 
 use super::Transaction;
 use crate::error::MessageError;
-use crate::headers::GUID;
-use crate::table::{
+use nubium_kafka::headers::GUID;
+use nubium_table_store::{
     Entry, Framing, Shared, StoreError, TableError, Write, is_expired, key_text, now_millis,
     read_json, store_key, write_json,
 };
-use crate::topic::{Topic, TopicPartition};
+use nubium_topic::{Topic, TopicPartition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
@@ -127,7 +127,7 @@ impl Transaction<'_> {
         }
         let mut store_key_buffer = self.bench.key_buffer.borrow_mut();
         store_key_buffer.clear();
-        crate::table::put_store_key(&key, &mut store_key_buffer);
+        nubium_table_store::put_store_key(&key, &mut store_key_buffer);
         let read = desk.shared.with_ready(at, |store| {
             store.view(&store_key_buffer, |row| {
                 (!expired(row.timestamp)).then(|| look(row.text, row.timestamp))

@@ -16,7 +16,7 @@ pub fn codec(
     runtime: &tokio::runtime::Runtime,
     adjust: impl FnOnce(&mut RegistryConfig),
 ) -> anyhow::Result<Codec> {
-    let mut registry = nubium_core::app::registry_config(&config.registry);
+    let mut registry = RegistryConfig::from(&config.registry);
     adjust(&mut registry);
     let registry = Registry::new(registry, runtime.handle().clone());
     Ok(Codec::new(registry.context("schema registry client")?))

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use nubium_core::config::{Cluster, Config};
-use nubium_core::kafka::settings::plain_producer_properties;
 use nubium_host::Stop;
+use nubium_kafka::settings::plain_producer_properties;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
-use nubium_core::app::registry_config;
 use nubium_core::codec::{Codec, Registry};
 use nubium_tests::checker::Extent;
 use nubium_tests::dns::NameServer;
@@ -96,7 +95,7 @@ fn a_registry_with_an_authority_of_its_own_is_trusted_by_its_setting() -> Result
     let check = |settings: &[(&str, &str)]| -> Result<()> {
         let config = config(&dns, 1, settings)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let registry = Registry::new(registry_config(&config.registry), runtime.handle().clone())?;
+        let registry = Registry::new((&config.registry).into(), runtime.handle().clone())?;
         let codec = Codec::new(registry);
         let registry = codec.registry().context("a registry")?;
         Ok(runtime.block_on(registry.check())?)

@@ -1,7 +1,7 @@
 //! The handle on one cluster, and what the cluster is.
 
 use kafka_protocol::messages::MetadataRequest;
-use nubium_core::config::Cluster;
+use nubium_config::Cluster;
 
 use crate::error::AdminError;
 use crate::wire::{Limits, Network, To};

@@ -20,7 +20,7 @@ use kafka_protocol::messages::{
     OffsetDeleteRequest, OffsetFetchRequest,
 };
 use kafka_protocol::protocol::Decodable as _;
-use nubium_core::topic::TopicPartition;
+use nubium_topic::TopicPartition;
 
 use crate::acl::Operations;
 use crate::admin::Admin;

@@ -7,7 +7,7 @@ use futures::future::try_join_all;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::{BrokerId, ListOffsetsRequest, TopicName};
-use nubium_core::topic::TopicPartition;
+use nubium_topic::TopicPartition;
 
 use crate::admin::Admin;
 use crate::error::{AdminError, Refusal};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kafka_protocol::messages::TopicName;
-use nubium_core::topic::TopicPartition;
+use nubium_topic::TopicPartition;
 
 /// Groups partitions by topic, for a request.
 pub(crate) fn by_topic<T>(

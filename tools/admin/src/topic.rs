@@ -15,7 +15,7 @@ use kafka_protocol::messages::{
     CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
     MetadataRequest,
 };
-use nubium_core::topic::TopicPartition;
+use nubium_topic::TopicPartition;
 
 use crate::acl::Operations;
 use crate::admin::{Admin, Mode};

@@ -13,7 +13,7 @@ use kafka_protocol::messages::{
     DescribeProducersRequest, DescribeTransactionsRequest, EndTxnRequest, ListTransactionsRequest,
     ProducerId, TransactionalId, WriteTxnMarkersRequest,
 };
-use nubium_core::topic::TopicPartition;
+use nubium_topic::TopicPartition;
 
 use crate::admin::Admin;
 use crate::error::{AdminError, Outcome, Refusal, check};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use nubium_core::config;
+use nubium_config as config;
 use nubium_host::text::without_mark;
 use reqwest::{Client, Method, StatusCode, Url};
 use serde::Deserialize;

@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use nubium_admin::{Admin, Limits};
-use nubium_core::codec::{Codec, Registry as Schemas};
-use nubium_core::config::{Cluster, Config};
+use nubium_config::{Cluster, Config};
 use nubium_host::Stop;
+use nubium_registry::{Codec, Registry as Schemas, RegistryConfig};
 use tokio::runtime::Runtime;
 
 use crate::failure::{Failure, Or as _, Outcome};
@@ -210,7 +210,7 @@ impl Session {
     /// No registry is given, or its URL is wrong.
     pub fn codec(&self) -> Outcome<Codec> {
         self.need_registry()?;
-        let mut config = nubium_core::app::registry_config(&self.config.registry);
+        let mut config = RegistryConfig::from(&self.config.registry);
         config.startup_deadline = self.timeout();
         config.not_found_grace = Duration::from_secs(1);
         let registry = Schemas::new(config, self.runtime.handle().clone());

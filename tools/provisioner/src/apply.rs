@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use nubium_admin::{Admin, ConfigChange, Mode, NewTopic, Outcome, Outcomes, Refusal};
-use nubium_core::codec::{Registry, RegistryError, SchemaId};
+use nubium_registry::{Registry, RegistryError, SchemaId};
 
 use self::steps::{Kind, Step};
 use crate::ending::Error;

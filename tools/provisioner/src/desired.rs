@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nubium_admin::{Acl, AclOperation, Pattern, ResourceKind};
-use nubium_core::config::Topology;
+use nubium_config::Topology;
 use serde::{Deserialize, Serialize};
 
 use crate::manifest::{Manifest, SchemaText};

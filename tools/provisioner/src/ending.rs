@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use nubium_admin::AdminError;
-use nubium_core::codec::RegistryError;
-use nubium_core::config::{Problem, Problems};
+use nubium_config::{Problem, Problems};
+use nubium_registry::RegistryError;
 
 /// Says how a command ended. 2 is what `terraform plan -detailed-exitcode` has for changes, so bad
 /// settings, which are 2 elsewhere, are 1 here.

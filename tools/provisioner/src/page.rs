@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use nubium_core::config::{Topic, Topology};
+use nubium_config::{Topic, Topology};
 
 use crate::manifest::Manifest;
 
@@ -136,7 +136,7 @@ fn row(page: &mut String, cells: &[String]) {
 mod tests {
     use super::page;
     use crate::manifest::parse;
-    use nubium_core::config::Topology;
+    use nubium_config::Topology;
 
     #[test]
     fn the_page_draws_who_reads_and_writes() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use nubium_core::codec::{Compatibility, Registry, RegistryError};
+use nubium_registry::{Compatibility, Registry, RegistryError};
 
 use crate::ending::Error;
 use crate::manifest::SchemaText;

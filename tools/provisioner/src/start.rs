@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 
 use nubium_admin::Admin;
-use nubium_core::app::registry_config;
-use nubium_core::codec::Registry;
-use nubium_core::config::{Problem, Problems, Topology};
+use nubium_config::{Problem, Problems, Topology};
+use nubium_registry::{Registry, RegistryConfig};
 use tokio::runtime::Handle;
 
 use crate::ending::Error;
@@ -72,7 +71,7 @@ impl Start {
             let why = "where the schema registry is: manifests name schemas";
             return Err(missing("NU_SCHEMA_REGISTRY_URL", why).into());
         };
-        let mut config = registry_config(settings);
+        let mut config = RegistryConfig::from(settings);
         // A person or a rollout waits for it.
         config.startup_deadline = std::time::Duration::from_secs(15);
         Ok(Registry::new(config, Handle::current())?)
@@ -94,7 +93,7 @@ impl Start {
 }
 
 fn missing(setting: &str, expected: &str) -> Problem {
-    let known = nubium_core::config::setting(setting);
+    let known = nubium_config::setting(setting);
     let example = known.map(|known| format!("{setting}={}", known.example)).unwrap_or_default();
     Problem {
         setting: setting.into(),

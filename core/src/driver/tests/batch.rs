@@ -3,12 +3,12 @@
 
 use super::{LONG, check, driver};
 use crate::driver::{Driver, Fault, Step};
-use crate::headers::Header;
-use crate::message::{Message, MessageBody};
 use crate::pattern::{Batch, BatchTransaction, Pattern, Single, Take};
 use crate::record::Record;
-use crate::topic::TopicPartition;
 use crate::transaction::Transaction;
+use nubium_kafka::headers::Header;
+use nubium_kafka::message::{Message, MessageBody};
+use nubium_topic::TopicPartition;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -229,7 +229,7 @@ fn a_message_that_must_be_handled_alone_ends_the_growth() {
         .max_count(1),
         0,
     );
-    driver.missing_headers = crate::config::MissingHeaders::Require;
+    driver.missing_headers = nubium_config::MissingHeaders::Require;
     driver.input("in", 1, LONG).unwrap();
     for n in 0..5_i64 {
         driver.send("in", 0, "key", &n).unwrap();

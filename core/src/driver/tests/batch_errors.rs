@@ -2,14 +2,14 @@
 
 use super::batch::copy_all;
 use super::{check, driver};
-use crate::config::MissingHeaders;
 use crate::driver::{Driver, Fault, Step};
 use crate::engine::ErrorPolicy;
 use crate::error::Exception;
-use crate::headers::Header;
-use crate::message::MessageBody;
 use crate::pattern::{Batch, BatchTransaction, Pattern};
 use crate::retry::RetryRoutes;
+use nubium_config::MissingHeaders;
+use nubium_kafka::headers::Header;
+use nubium_kafka::message::MessageBody;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -1,16 +1,16 @@
 //! One message at a time: errors, headers, retries and failures.
 
 use super::{copy, driver};
-use crate::config::MissingHeaders;
 use crate::driver::{Driver, Fault, Step};
 use crate::engine::ErrorPolicy;
 use crate::error::Exception;
-use crate::headers::Header;
-use crate::message::MessageBody;
 use crate::pattern::{Pattern, Single};
 use crate::record::Record;
 use crate::retry::RetryRoutes;
 use crate::transaction::Transaction;
+use nubium_config::MissingHeaders;
+use nubium_kafka::headers::Header;
+use nubium_kafka::message::MessageBody;
 
 #[test]
 fn an_error_drops_that_message_alone_and_stops_with_its_place() {
@@ -161,7 +161,7 @@ fn headers_that_are_missing_are_made_and_are_the_same_after_a_replay() {
     driver.fail(Step::Commit, 1, Fault::Abort);
     driver.run().unwrap();
     let out = driver.delivered("out");
-    let made = |offset| crate::headers::made_guid("in", 0, offset);
+    let made = |offset| nubium_kafka::headers::made_guid("in", 0, offset);
     let guids: Vec<_> = out[..3].iter().map(|d| d.header("guid").unwrap().to_owned()).collect();
     assert_eq!(guids, [made(0), made(1), "own".to_owned()]);
     assert!(out[..3].iter().all(|d| d.header("last_updated_by") == Some("driver")));
@@ -181,7 +181,7 @@ fn a_made_guid_goes_with_the_message_to_the_failure_topic() {
     driver.retry.failure_topics = vec!["failed".into()];
     driver.send_raw("in", 0, MessageBody::default());
     driver.run().unwrap();
-    let made = crate::headers::made_guid("in", 0, 0);
+    let made = nubium_kafka::headers::made_guid("in", 0, 0);
     let failed = &driver.delivered("failed")[0];
     assert_eq!(failed.header("guid"), Some(&*made));
     assert!(failed.header("exception").unwrap().contains(&made), "the function sees it too");

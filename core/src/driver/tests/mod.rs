@@ -9,11 +9,11 @@ mod refused;
 mod table;
 
 use super::{Driver, Fault, Step};
-use crate::message::{Message, MessageBody};
 use crate::pattern::{Pattern, Single, Take};
 use crate::record::Record;
-use crate::topic::Topic;
 use crate::transaction::Transaction;
+use nubium_kafka::message::{Message, MessageBody};
+use nubium_topic::Topic;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

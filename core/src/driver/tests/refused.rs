@@ -4,10 +4,10 @@ use super::batch::copy_all;
 use super::{copy, driver};
 use crate::driver::{Driver, Fault, Step};
 use crate::engine::ErrorPolicy;
-use crate::message::MessageBody;
 use crate::pattern::{Batch, BatchTransaction, Pattern, Single};
 use crate::record::Record;
 use crate::transaction::Transaction;
+use nubium_kafka::message::MessageBody;
 use std::time::Duration;
 
 /// The number that a record to `out` or a message has: a long below 64 is one byte.

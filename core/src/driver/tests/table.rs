@@ -2,14 +2,14 @@
 //! once, and the stores hold what the changelog says.
 
 use super::{Driver, Fault, LONG, Step};
-use crate::codec::wire;
 use crate::error::Exception;
-use crate::headers::Header;
-use crate::message::MessageBody;
 use crate::pattern::{Pattern, Single};
 use crate::record::Record;
 use crate::transaction::Transaction;
 use anyhow::ensure;
+use nubium_kafka::headers::Header;
+use nubium_kafka::message::MessageBody;
+use nubium_registry::wire;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};

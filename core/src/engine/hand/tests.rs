@@ -3,8 +3,8 @@
 use super::*;
 use crate::engine::partition::PARKED_BYTES;
 use crate::kafka::{Event, Waker};
-use crate::message::MessageBody;
-use crate::topic::Notes;
+use nubium_kafka::message::MessageBody;
+use nubium_topic::Notes;
 use std::sync::Arc;
 
 const MB: usize = 1 << 20;

@@ -5,7 +5,7 @@
 
 use super::{KafkaSource, SEEK, failed, list_of};
 use crate::kafka::SourceError;
-use crate::topic::{Offsets, TopicPartition};
+use nubium_topic::{Offsets, TopicPartition};
 use rdkafka::consumer::{BaseConsumer, Consumer, RebalanceProtocol};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::time::{Duration, Instant};

@@ -2,8 +2,8 @@
 
 use super::KafkaSource;
 use crate::kafka::{Event, PartitionTrouble};
-use crate::raw::NativeMessage;
-use crate::topic::{Offsets, Topic, TopicPartition};
+use nubium_kafka::raw::NativeMessage;
+use nubium_topic::{Offsets, Topic, TopicPartition};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
 use std::time::{Duration, Instant};

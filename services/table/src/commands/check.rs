@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
-use nubium_core::table::changelog_of;
+use nubium_core::topic::changelog_of;
 use nubium_host::Exit;
 use nubium_service::check::{Checks, Finding, Verdict};
 use nubium_service::cluster::Topics;

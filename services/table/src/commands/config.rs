@@ -24,7 +24,7 @@ pub fn run(start: &Start<Settings>) -> ExitCode {
         };
         table.add_row([output.topic.as_str(), out, output.schema.name.as_str(), ""]);
     }
-    let changelog = nubium_core::table::changelog_of(&start.config.app.name);
+    let changelog = nubium_core::topic::changelog_of(&start.config.app.name);
     let entry = settings.entry.as_ref().map_or("any JSON", |file| &file.name);
     table.add_row([changelog.as_str(), "changelog", entry, ""]);
     terminal::show(table);

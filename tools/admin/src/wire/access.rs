@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use nubium_core::config::{Cluster, Sasl};
+use nubium_config::{Cluster, Sasl};
 use tokio_rustls::TlsConnector;
 
 use super::address::Address;

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use futures::future::try_join_all;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{FindCoordinatorRequest, MetadataRequest};
-use nubium_core::config::Cluster;
+use nubium_config::Cluster;
 
 use self::access::Access;
 use self::address::Address;

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
 use kafka_protocol::messages::{SaslAuthenticateRequest, SaslHandshakeRequest};
-use nubium_core::config::{Choice as _, Sasl, SaslMechanism};
+use nubium_config::{Choice as _, Sasl, SaslMechanism};
 use rustls::crypto::aws_lc_rs;
 
 use super::connection::Connection;

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
-use nubium_core::config::SaslMechanism;
+use nubium_config::SaslMechanism;
 use sha2::{Digest, Sha256, Sha512};
 
 /// More rounds than any server asks for; a false one could keep us busy for ever.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nubium_core::config::Tls;
+use nubium_config::Tls;
 use pkcs8::der::pem::PemLabel as _;
 use pkcs8::{EncryptedPrivateKeyInfo, SecretDocument};
 use rustls::crypto::aws_lc_rs;

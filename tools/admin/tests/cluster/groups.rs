@@ -4,9 +4,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use nubium_admin::{Admin, At};
-use nubium_core::topic::TopicPartition;
 use nubium_tests::topics::unique;
 use nubium_tests::wait::{Look, eventually};
+use nubium_topic::TopicPartition;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::producer::{FutureProducer, FutureRecord};

@@ -7,7 +7,7 @@ mod topics;
 mod transactions;
 
 use nubium_admin::Admin;
-use nubium_core::config::{Cluster, SecurityProtocol, Tls};
+use nubium_config::{Cluster, SecurityProtocol, Tls};
 use nubium_tests::topics::unique;
 
 /// The shared cluster, as settings.

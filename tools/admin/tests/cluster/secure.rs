@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow};
 use nubium_admin::{
     Acl, AclFilter, AclOperation, Admin, AdminError, Mode, NewTopic, Pattern, ResourceKind,
 };
-use nubium_core::config::{Cluster, Sasl, SaslMechanism, SecurityProtocol, Tls};
+use nubium_config::{Cluster, Sasl, SaslMechanism, SecurityProtocol, Tls};
 use nubium_tests::secure::{PASSWORD, Secure, USER};
 use nubium_tests::topics::unique;
 

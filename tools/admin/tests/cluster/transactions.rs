@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use nubium_admin::{Admin, At};
-use nubium_core::topic::TopicPartition;
 use nubium_tests::topics::unique;
+use nubium_topic::TopicPartition;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 

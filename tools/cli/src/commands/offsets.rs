@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use nubium_admin::{Admin, At};
-use nubium_core::topic::TopicPartition;
+use nubium_topic::TopicPartition;
 use serde_json::json;
 
 use crate::failure::{Failure, Outcome};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
-use nubium_core::codec::{STRING_SCHEMA, Schema, TopicEncoder};
+use nubium_registry::{STRING_SCHEMA, Schema, TopicEncoder};
 
 use crate::data::encode::{Encoder, KeyFrom, Outgoing};
 use crate::data::input::{self, Format, Input, Item};
@@ -238,7 +238,7 @@ impl Run<'_> {
         let limit = self.session.timeout();
         let refused = |what: &str| {
             let what = format!("{what}, so nothing was produced");
-            move |error: nubium_core::raw::RawError| anyhow!("{what}: {error}")
+            move |error: nubium_kafka::raw::RawError| anyhow!("{what}: {error}")
         };
         let calls = self.producer.transaction();
         calls.init(limit).map_err(refused("the transaction cannot begin"))?;

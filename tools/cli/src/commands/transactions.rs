@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
 use nubium_admin::{Admin, HangingTransaction, Refusal, TransactionDescription, naming};
-use nubium_core::topic::TopicPartition;
+use nubium_topic::TopicPartition;
 use serde_json::json;
 
 use crate::failure::{Failure, Outcome};

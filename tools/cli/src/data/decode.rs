@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use nubium_avro::json;
-use nubium_core::codec::{Codec, DecodeError, RegistryError, STRING_SCHEMA, SchemaId, wire};
+use nubium_registry::{Codec, DecodeError, RegistryError, STRING_SCHEMA, SchemaId, wire};
 use tokio::runtime::Handle;
 
 /// What the bytes of a key or value are taken for.

@@ -1,6 +1,6 @@
 //! What a line holds as the record to produce.
 
-use nubium_core::codec::{Dynamic, SchemaId, TopicEncoder, wire};
+use nubium_registry::{Dynamic, SchemaId, TopicEncoder, wire};
 use rand::Rng as _;
 use serde_json::Value;
 

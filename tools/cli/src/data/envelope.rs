@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use nubium_avro::json;
-use nubium_core::raw::NativeMessage;
+use nubium_kafka::raw::NativeMessage;
 use serde_json::Value;
 
 use super::decode::{Decoder, put_base64};

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use nubium_avro::Graph;
-use nubium_core::codec;
+use nubium_registry as codec;
 use serde_avro_fast::de::read::ReaderRead;
 use serde_avro_fast::object_container_file_encoding as container;
 use serde_json::{Map, Value};

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use nubium_core::kafka::settings::{plain_consumer_properties, plain_producer_properties};
+use nubium_kafka::settings::{plain_consumer_properties, plain_producer_properties};
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail};
-use nubium_core::raw::{MessageQueue, NativeMessage};
+use nubium_kafka::raw::{MessageQueue, NativeMessage};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};

@@ -1,6 +1,6 @@
 //! A message as filters look at it.
 
-use nubium_core::raw::NativeMessage;
+use nubium_kafka::raw::NativeMessage;
 use serde_json::Value;
 
 use crate::data::decode::Decoder;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use nubium_admin::{AclOperation, Admin, AdminError, GroupDescription, TopicDescription};
-use nubium_core::codec::{Registry, RegistryError};
-use nubium_core::config::Instance;
+use nubium_config::Instance;
+use nubium_registry::{Registry, RegistryError};
 use serde::Serialize;
 
 use crate::cli::CheckOptions;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nubium_admin::naming;
-use nubium_core::config::Topology;
+use nubium_config::Topology;
 use serde::Serialize;
 
 use super::write;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use nubium_core::codec::Schema;
-use nubium_core::config::Problem;
+use nubium_config::Problem;
+use nubium_registry::Schema;
 use serde_norway::{Mapping as Map, Value};
 
 use super::{Kind, Manifest, SchemaText};

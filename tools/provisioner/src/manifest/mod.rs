@@ -5,10 +5,10 @@ mod document;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use nubium_core::codec::STRING_SCHEMA;
-use nubium_core::config::Problem;
-use nubium_core::table::changelog_of;
+use nubium_config::Problem;
 use nubium_host::text;
+use nubium_registry::STRING_SCHEMA;
+use nubium_topic::changelog_of;
 
 use self::document::Document;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nubium_core::config::Topology;
+use nubium_config::Topology;
 
 use super::*;
 use crate::desired::{desired, names};

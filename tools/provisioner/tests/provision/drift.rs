@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
 use nubium_admin::{Admin, ConfigChange, ConfigScope, Mode, NewTopic};
-use nubium_core::config::{Cluster, SecurityProtocol, Tls};
+use nubium_config::{Cluster, SecurityProtocol, Tls};
 use nubium_provisioner::plan;
 use nubium_tests::scenario::DEADLINE;
 use nubium_tests::services::shared;

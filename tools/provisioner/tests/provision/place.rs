@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::Result;
 use nubium_admin::Admin;
-use nubium_core::config::{Cluster, SecurityProtocol, Tls};
+use nubium_config::{Cluster, SecurityProtocol, Tls};
 use nubium_tests::services::shared;
 use nubium_tests::topics::unique;
 use serde_json::{Value, json};

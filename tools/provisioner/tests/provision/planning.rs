@@ -2,7 +2,7 @@
 
 use anyhow::{Result, anyhow};
 use nubium_admin::Admin;
-use nubium_core::config::{Cluster, SecurityProtocol, Tls};
+use nubium_config::{Cluster, SecurityProtocol, Tls};
 use nubium_provisioner::observed::observe;
 use nubium_tests::registry::RegistryClient;
 use nubium_tests::services::shared;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use nubium_admin::{Acl, AclFilter, Admin, ResourceKind};
-use nubium_core::config::{Cluster, SecurityProtocol, Tls};
+use nubium_config::{Cluster, SecurityProtocol, Tls};
 use nubium_tests::secure::{Secure, USER};
 use nubium_tests::wait::{Look, eventually};
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use nubium_admin::{Acl, AclOperation, Admin, Pattern, ResourceKind};
-use nubium_core::config::{Cluster, SecurityProtocol, Tls};
+use nubium_config::{Cluster, SecurityProtocol, Tls};
 use nubium_tests::secure::{PASSWORD, Secure, USER};
 use serde_json::{Value, json};
 

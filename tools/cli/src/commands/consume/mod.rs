@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use nubium_core::raw::NativeMessage;
+use nubium_kafka::raw::NativeMessage;
 use rdkafka::consumer::BaseConsumer;
 
 use crate::data::decode::{Decoder, Encoding};

@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use nubium_core::raw::NativeMessage;
+use nubium_kafka::raw::NativeMessage;
 
 use crate::data::decode::{Decoder, put_base64};
 use crate::data::envelope;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use nubium_core::topic::{Topic, TopicPartition};
+use nubium_topic::{Topic, TopicPartition};
 
 use crate::failure::Outcome;
 use crate::kafka::client::{self, consumer_properties};

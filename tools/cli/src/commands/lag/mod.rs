@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use nubium_admin::{Admin, At, GroupDescription};
-use nubium_core::topic::TopicPartition;
+use nubium_topic::TopicPartition;
 use serde_json::json;
 
 use crate::failure::{Failure, Outcome};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use nubium_admin::Admin;
-use nubium_core::topic::TopicPartition;
+use nubium_topic::TopicPartition;
 use serde_json::json;
 
 use crate::when;

@@ -7,7 +7,7 @@ mod text;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use nubium_core::codec::Schema;
+use nubium_registry::Schema;
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Or as _, Outcome};

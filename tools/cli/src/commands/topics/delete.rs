@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use clap::Args;
 use nubium_admin::{Admin, At, TopicDescription};
-use nubium_core::topic::TopicPartition;
+use nubium_topic::TopicPartition;
 use serde_json::json;
 
 use super::{counted, judge, refuse_foreign};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use clap::Args;
 use nubium_admin::{At, ConfigOrigin, ConfigScope, Configs, TopicDescription, naming};
-use nubium_core::topic::TopicPartition;
+use nubium_topic::TopicPartition;
 use serde_json::json;
 
 use super::left_alone;

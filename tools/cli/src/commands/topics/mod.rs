@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
 use nubium_admin::{NewTopic, Outcomes, naming};
-use nubium_core::config::Topic;
+use nubium_config::Topic;
 
 use crate::failure::{Failure, Outcome};
 use crate::session::Session;

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use nubium_admin::GroupDescription;
-use nubium_core::topic::TopicPartition;
+use nubium_topic::TopicPartition;
 
 use crate::desired::cluster_of;
 use crate::ending::Error;
