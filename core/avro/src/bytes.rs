@@ -102,7 +102,11 @@ impl<'a> Reader<'a> {
         usize::try_from(long).map_err(|_| self.error(format!("a length of {long}")))
     }
 
-    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
+    /// Reads bytes: their length, then they.
+    ///
+    /// # Errors
+    /// There are fewer.
+    pub fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
         let length = self.length()?;
         self.take(length)
     }

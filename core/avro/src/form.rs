@@ -15,6 +15,9 @@ pub trait Form: Debug + Send + Sync {
     /// Gives the registry's name of the schema's type, such as `PROTOBUF`.
     fn kind(&self) -> &'static str;
 
+    /// Gives the schema's full name, if it has one.
+    fn name(&self) -> Option<&str>;
+
     /// Gives what is known of the documents, as a JSON Schema.
     fn shape(&self) -> &Json;
 

@@ -40,18 +40,29 @@ type Known = HashMap<(String, Vec<String>), &'static Schema>;
 
 /// Says why a text is not a usable Avro schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a valid Avro schema: {0}")]
-pub struct SchemaError(String);
+#[error("not a valid {kind}: {why}")]
+pub struct SchemaError {
+    kind: &'static str,
+    why: String,
+}
 
 impl SchemaError {
     /// Says what is wrong.
     pub fn new(reason: impl fmt::Display) -> Self {
-        Self(reason.to_string())
+        Self::of("Avro schema", reason)
+    }
+
+    /// Says what is wrong with a schema of another kind, such as `JSON Schema`.
+    pub fn of(kind: &'static str, reason: impl fmt::Display) -> Self {
+        Self { kind, why: reason.to_string() }
     }
 
     /// Says where it was found; the innermost place is enough.
     pub(crate) fn within(self, place: impl fmt::Display) -> Self {
-        if self.0.starts_with("field `") { self } else { Self(format!("{place}: {}", self.0)) }
+        match self.why.starts_with("field `") {
+            true => self,
+            false => Self { why: format!("{place}: {}", self.why), ..self },
+        }
     }
 }
 
@@ -97,9 +108,10 @@ impl Schema {
     /// When the file cannot be read or holds no Avro schema; the message names the file.
     pub fn read(path: impl AsRef<Path>) -> Result<&'static Self, SchemaError> {
         let path = path.as_ref();
-        let at = |error: &dyn fmt::Display| SchemaError(format!("{}: {error}", path.display()));
+        let at =
+            |error: &dyn fmt::Display| SchemaError::new(format!("{}: {error}", path.display()));
         let text = std::fs::read_to_string(path).map_err(|error| at(&error))?;
-        Self::parse(&text).map_err(|error| at(&error.0))
+        Self::parse(&text).map_err(|error| at(&error.why))
     }
 
     /// Derives the schema of a Rust type with `#[derive(AvroSchema)]` of the crate `apache-avro`.

@@ -74,9 +74,7 @@ impl Format {
     pub fn key_schema(self) -> Option<&'static str> {
         match self {
             Self::Avro | Self::JsonSchema => Some(STRING_SCHEMA),
-            Self::Protobuf => {
-                Some("syntax = \"proto3\";\n\nmessage Key {\n  string key = 1;\n}\n")
-            }
+            Self::Protobuf => Some(protobuf::KEY),
             Self::Json | Self::Text | Self::Bytes => None,
         }
     }

@@ -21,12 +21,13 @@ pub(crate) struct JsonSchema {
 
 impl JsonSchema {
     pub(crate) fn new(text: &str, references: &[Reference]) -> Result<Self, SchemaError> {
-        let bad = |why: &dyn std::fmt::Display| SchemaError::new(format!("(JSON Schema) {why}"));
+        let bad = |why: &dyn std::fmt::Display| SchemaError::of("JSON Schema", why);
         let shape: Json = serde_json::from_str(text).map_err(|error| bad(&error))?;
         let mut documents = Vec::new();
         for reference in references {
             let document = serde_json::from_str(&reference.text);
-            let document = document.map_err(|error| bad(&format!("{}: {error}", reference.name)))?;
+            let document =
+                document.map_err(|error| bad(&format!("{}: {error}", reference.name)))?;
             documents.push((reference.name.clone(), document));
         }
         let options = jsonschema::options().with_retriever(Others(documents));
@@ -40,6 +41,10 @@ impl Form for JsonSchema {
         KIND
     }
 
+    fn name(&self) -> Option<&str> {
+        self.shape.get("title").and_then(Json::as_str)
+    }
+
     fn shape(&self) -> &Json {
         &self.shape
     }
@@ -49,8 +54,7 @@ impl Form for JsonSchema {
             "" => error.to_string(),
             place => format!("{place}: {error}"),
         };
-        let problems: Vec<_> =
-            self.validator.iter_errors(document).take(MOST).map(told).collect();
+        let problems: Vec<_> = self.validator.iter_errors(document).take(MOST).map(told).collect();
         if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
     }
 

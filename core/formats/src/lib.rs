@@ -3,6 +3,7 @@
 //! - [`Format`]: what the bytes of a topic are.
 //! - [`parse`]: a schema's text and type to a [`Schema`], whose [`Form`](nubium_avro::Form) turns
 //!   bytes into a JSON document and back.
+//! - [`TopicSchemas`]: what a topic's keys and values are, and where their schemas are.
 //! - [`kind_of`]: what type of schema a text is.
 //!
 //! Validation is the crate `jsonschema`'s, `.proto` files are compiled by `protox` and read and
@@ -14,6 +15,7 @@ mod json_schema;
 mod protobuf;
 #[cfg(test)]
 mod tests;
+pub mod topic;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -21,6 +23,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use nubium_avro::{Form, Schema, SchemaError};
 
 pub use format::Format;
+pub use protobuf::put_key;
+pub use topic::{SubjectNames, SubjectReference, TopicSchemas, Topics, Version};
 
 /// A schema that another refers to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -57,7 +61,8 @@ pub fn parse(
     };
     static KNOWN: OnceLock<Mutex<Known>> = OnceLock::new();
     let key = (kind, text.to_owned(), references.to_vec());
-    let mut known = KNOWN.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known =
+        KNOWN.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(schema) = known.get(&key) {
         return Ok(schema);
     }

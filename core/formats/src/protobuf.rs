@@ -18,6 +18,22 @@ use crate::Reference;
 /// The registry's name of the type.
 pub(crate) const KIND: &str = "PROTOBUF";
 
+/// What it is called in errors.
+const NAME: &str = "Protobuf schema";
+
+/// The schema that keys are registered with.
+pub(crate) const KEY: &str = "syntax = \"proto3\";\n\nmessage Key {\n  string key = 1;\n}\n";
+
+/// Appends what follows the id of that schema.
+pub fn put_key(key: &str, out: &mut Vec<u8>) {
+    use prost_reflect::prost::encoding;
+    out.push(indexes::FIRST);
+    // The canonical form has no field for an empty text.
+    if !key.is_empty() {
+        encoding::string::encode(1, &key.to_owned(), out);
+    }
+}
+
 /// The name that the schema itself goes by while it is compiled.
 const ROOT: &str = "nubium.schema.proto";
 
@@ -31,12 +47,11 @@ pub(crate) struct Protobuf {
 
 impl Protobuf {
     pub(crate) fn new(text: &str, references: &[Reference]) -> Result<Self, SchemaError> {
-        let pool = compile(text, references)
-            .map_err(|why| SchemaError::new(format!("(Protobuf) {}", why.trim())))?;
+        let pool = compile(text, references).map_err(|why| SchemaError::of(NAME, why.trim()))?;
         let file = pool.get_file_by_name(ROOT);
-        let file = file.ok_or_else(|| SchemaError::new("(Protobuf) it was not compiled"))?;
+        let file = file.ok_or_else(|| SchemaError::of(NAME, "it was not compiled"))?;
         let first = file.messages().next();
-        let first = first.ok_or_else(|| SchemaError::new("(Protobuf) it has no message"))?;
+        let first = first.ok_or_else(|| SchemaError::of(NAME, "it has no message"))?;
         let shape = shape::of(&first);
         Ok(Self { file, first, shape })
     }
@@ -59,6 +74,10 @@ impl Protobuf {
 impl Form for Protobuf {
     fn kind(&self) -> &'static str {
         KIND
+    }
+
+    fn name(&self) -> Option<&str> {
+        Some(self.first.full_name())
     }
 
     fn shape(&self) -> &Json {

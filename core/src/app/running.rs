@@ -68,6 +68,7 @@ impl Running {
             .map_err(host)?;
         let registry = Registry::new((&config.registry).into(), runtime.handle().clone());
         let codec = Codec::new(registry.context("schema registry client").map_err(host)?);
+        codec.set_topics(config.topic_schemas());
         let metrics =
             app.metrics.unwrap_or_else(|| Metrics::new(&config.app.name, &config.app.hostname));
         let pulses =

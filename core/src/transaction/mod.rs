@@ -20,7 +20,7 @@ use crate::record::{Key, Record, Value};
 use crate::retry::{self, RetryRoute, RetryRoutes};
 use nubium_kafka::headers::RETRY_COUNT;
 use nubium_kafka::message::Message;
-use nubium_registry::{Codec, Encode, TopicEncoder, wire};
+use nubium_registry::{Codec, Encode, TopicEncoder};
 use nubium_table_store::Shared;
 use nubium_topic::{Notes, Topic};
 use serde::Deserialize;
@@ -363,10 +363,8 @@ fn write_value<V: Encode + ?Sized>(
         Value::Bytes(bytes) => Some(append(outbox, bytes)),
         Value::Null => None,
         Value::Encode(value) => Some(outbox.write(|arena| encoder.encode_value(*value, arena))?),
-        Value::Datum(datum) => Some(outbox.write(|arena| {
-            wire::put_header(encoder.value_id(), arena);
-            arena.extend_from_slice(datum);
-            Ok::<(), std::convert::Infallible>(())
-        })?),
+        Value::Datum(datum) => {
+            Some(outbox.write(|arena| encoder.layout().put_datum(datum, arena))?)
+        }
     })
 }

@@ -35,9 +35,7 @@ pub(super) fn find(file: &FileDescriptor, path: &[usize]) -> Result<MessageDescr
     let missing = || format!("the schema has no message at the indexes {path:?}");
     let (first, inner) = path.split_first().ok_or_else(missing)?;
     let outermost = file.messages().nth(*first).ok_or_else(missing)?;
-    inner.iter().try_fold(outermost, |message, index| {
-        child(&message, *index).ok_or_else(missing)
-    })
+    inner.iter().try_fold(outermost, |message, index| child(&message, *index).ok_or_else(missing))
 }
 
 /// Finds a nested message. The entries of a map are nested messages too, which Python's and Go's

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use nubium_host::text;
 use reqwest::{Client, Method, Response, StatusCode, header};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use super::config::Server;
 use super::policy::{Failure, Verdict, retriable};
-use super::{RegistryConfig, RegistryError};
+use super::{RegistryConfig, RegistryError, SchemaBody};
 
 /// The API's media type.
 const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
@@ -27,11 +27,6 @@ pub(super) struct Call<'c> {
     pub(super) segments: &'c [&'c str],
     pub(super) query: Option<&'c str>,
     pub(super) body: Option<&'c SchemaBody<'c>>,
-}
-
-#[derive(Serialize)]
-pub(super) struct SchemaBody<'s> {
-    pub(super) schema: &'s str,
 }
 
 /// Says why one attempt failed.
