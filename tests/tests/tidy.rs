@@ -31,18 +31,6 @@ const LAYERS: [&[&str]; 7] = [
     &["engine"],
     &["app", "client"],
     &["driver"],
-]; 11] = [
-    &["raw"],
-    &["topic", "headers"],
-    &["message", "retry", "config"],
-    &["codec", "metrics", "liveness"],
-    &["table"],
-    &["error", "record"],
-    &["transaction"],
-    &["kafka", "pattern", "pusher"],
-    &["engine"],
-    &["app", "client"],
-    &["driver"],
 ];
 
 fn root() -> PathBuf {

@@ -9,7 +9,7 @@ use super::setting::{Origin, SECTIONS, SERVICES, Setting, WhenUnset};
 const INTRODUCTION: &str = "\
 # Settings
 
-<!-- Generated from core/src/config/setting/. Change it there, then run
+<!-- Generated from core/config/src/setting/. Change it there, then run
      NUBIUM_BLESS=1 cargo test -p nubium-config settings_page -->
 
 Everything is set by environment variables. All of them are read and checked before anything

@@ -177,7 +177,7 @@ fn topic_encoder(session: &Session, options: &Options, format: Format) -> Outcom
             }
         }
     };
-    let register = session.config.registry.auto_register;
+    let register = session.registry()?.auto_register;
     let prepared = session.runtime.block_on(codec.prepare_topic(topic, &text, register));
     Ok(prepared.with_context(|| format!("schemas of {topic} (keys: {STRING_SCHEMA})"))?)
 }

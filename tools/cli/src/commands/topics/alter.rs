@@ -120,7 +120,7 @@ type Wanted = (Option<u32>, Vec<(String, String)>);
 fn wanted(session: &Session, options: &Options) -> Outcome<Wanted> {
     let (mut partitions, mut settings) = (None, Vec::new());
     if options.from_map {
-        let topic = session.config.topics.get(&options.topic);
+        let topic = session.topology.topics.get(&options.topic);
         let Some(topic) = topic else {
             return Err(Failure::settings(format!(
                 "topic {} is not in the map of topics (NU_TOPIC_CONFIGS_JSON or _YAML)",

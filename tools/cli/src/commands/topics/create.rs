@@ -154,7 +154,7 @@ fn report(session: &Session, results: Vec<Created>) -> Outcome {
 }
 
 pub(super) fn sync(session: &Session, options: &SyncOptions) -> Outcome {
-    if session.config.topics.is_empty() {
+    if session.topology.topics.is_empty() {
         return Err(Failure::settings(
             "there is no map of topics (NU_TOPIC_CONFIGS_JSON or _YAML): sync would delete all",
         ));
