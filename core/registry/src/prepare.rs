@@ -27,6 +27,31 @@ impl Codec {
             Some(schema) => (SchemaId::unframed(said.value()), schema),
             None => self.prepare_value(topic, value_schema, &said, auto_register).await?,
         };
+        self.with_key(topic, &said, (value, schema), auto_register).await
+    }
+
+    /// Makes the encoder of an output topic whose values are written with the schema that
+    /// [`Codec::topic_schema`] gives.
+    ///
+    /// # Errors
+    /// As [`Codec::topic_schema`] and [`Codec::prepare_topic`].
+    pub async fn prepare_latest(
+        &self,
+        topic: &str,
+        auto_register: bool,
+    ) -> Result<TopicEncoder, RegistryError> {
+        let said = self.topic(topic).cloned().unwrap_or_default();
+        let value = self.topic_schema(topic).await?;
+        self.with_key(topic, &said, value, auto_register).await
+    }
+
+    async fn with_key(
+        &self,
+        topic: &str,
+        said: &TopicSchemas,
+        (value, schema): (SchemaId, &'static Schema),
+        auto_register: bool,
+    ) -> Result<TopicEncoder, RegistryError> {
         let key = match said.key_format.key_schema() {
             None => SchemaId::unframed(said.key_format),
             Some(text) => {
