@@ -44,6 +44,7 @@ type Known = HashMap<(String, Vec<String>), &'static Schema>;
 pub struct SchemaError {
     kind: &'static str,
     why: String,
+    is_missing: bool,
 }
 
 impl SchemaError {
@@ -54,7 +55,20 @@ impl SchemaError {
 
     /// Says what is wrong with a schema of another kind, such as `JSON Schema`.
     pub fn of(kind: &'static str, reason: impl fmt::Display) -> Self {
-        Self { kind, why: reason.to_string() }
+        Self { kind, why: reason.to_string(), is_missing: false }
+    }
+
+    /// Says that what is wrong may be all right beside another schema, which defines what this one
+    /// refers to.
+    #[must_use]
+    pub fn missing(self) -> Self {
+        Self { is_missing: true, ..self }
+    }
+
+    /// Tells whether it may be all right beside another schema.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        self.is_missing
     }
 
     /// Says where it was found; the innermost place is enough.

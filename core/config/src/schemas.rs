@@ -1,18 +1,20 @@
 //! What the map of topics says of a topic's keys and values.
 
+use nubium_formats::topic::LEVELS;
 use nubium_formats::{Format, SubjectNames, SubjectReference, TopicSchemas, Version};
 use serde_json::Value;
 
 use super::document::{Fields, kind_of};
 
 /// The keys of a topic's entry that are read here.
-pub(super) const KEYS: [&str; 6] = [
+pub(super) const KEYS: [&str; 7] = [
     "key_format",
     "value_format",
     "value_subjects",
     "value_version",
     "value_schema_id",
     "value_references",
+    "value_compatibility",
 ];
 
 /// Reads them from a topic's entry.
@@ -24,9 +26,10 @@ pub(super) fn read(fields: &mut Fields<'_>) -> TopicSchemas {
         subjects: subjects(fields),
         version: version(fields),
         references: references(fields),
+        compatibility: compatibility(fields),
     };
     let framed = value_format.is_none_or(|format| format.kind().is_some());
-    for key in ["value_subjects", "value_version", "value_schema_id", "value_references"] {
+    for key in KEYS.into_iter().skip(2) {
         if !framed && fields.map.get(key).is_some_and(|value| !value.is_null()) {
             let format = value_format.unwrap_or_default().name();
             let expected = format!("no such key where value_format is {format}, without schemas");
@@ -67,6 +70,15 @@ fn version(fields: &mut Fields<'_>) -> Option<Version> {
         fields.refuse("value_schema_id", "both", "only one of value_version and value_schema_id");
     }
     number.or(id)
+}
+
+fn compatibility(fields: &mut Fields<'_>) -> Option<String> {
+    let level = fields.text("value_compatibility")?.trim().to_ascii_uppercase();
+    if LEVELS.contains(&level.as_str()) {
+        return Some(level);
+    }
+    fields.refuse("value_compatibility", level, &format!("one of {}", LEVELS.join(", ")));
+    None
 }
 
 fn whole(fields: &mut Fields<'_>, key: &str, expected: &str) -> Option<u32> {

@@ -73,7 +73,8 @@ impl Format {
     #[must_use]
     pub fn key_schema(self) -> Option<&'static str> {
         match self {
-            Self::Avro | Self::JsonSchema => Some(STRING_SCHEMA),
+            Self::Avro => Some(STRING_SCHEMA),
+            Self::JsonSchema => Some(json_schema::KEY),
             Self::Protobuf => Some(protobuf::KEY),
             Self::Json | Self::Text | Self::Bytes => None,
         }

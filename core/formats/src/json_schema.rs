@@ -9,8 +9,16 @@ use crate::Reference;
 /// The registry's name of the type.
 pub(crate) const KIND: &str = "JSON";
 
+/// The schema that keys are registered with. It says what it is: without that, some registries take
+/// it for Avro and refuse it.
+pub(crate) const KEY: &str =
+    r#"{"$schema": "http://json-schema.org/draft-07/schema#", "type": "string"}"#;
+
 /// Problems that are told of one document; more help nobody.
 const MOST: usize = 3;
+
+/// What is said of a reference that nobody has.
+const UNKNOWN: &str = "is referred to, and no reference has that name";
 
 /// A JSON Schema with those that it refers to.
 #[derive(Debug)]
@@ -31,7 +39,11 @@ impl JsonSchema {
             documents.push((reference.name.clone(), document));
         }
         let options = jsonschema::options().with_retriever(Others(documents));
-        let validator = options.build(&shape).map_err(|error| bad(&error))?;
+        let validator = options.build(&shape).map_err(|error| {
+            let text = error.to_string();
+            let error = bad(&text);
+            if text.contains(UNKNOWN) { error.missing() } else { error }
+        })?;
         Ok(Self { shape, validator })
     }
 }
@@ -82,7 +94,7 @@ impl Retrieve for Others {
         // A `$ref` without a scheme has been made absolute.
         let named = |name: &str| whole == name || whole.ends_with(&format!("/{name}"));
         let found = self.0.iter().find(|(name, _)| named(name));
-        let missing = || format!("{whole} is referred to, and no reference has that name").into();
+        let missing = || format!("{whole} {UNKNOWN}").into();
         found.map(|(_, document)| document.clone()).ok_or_else(missing)
     }
 }

@@ -6,8 +6,11 @@
 mod indexes;
 mod shape;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use nubium_avro::{Form, SchemaError};
 use prost_reflect::prost::Message as _;
+use prost_reflect::prost_types::FileDescriptorProto;
 use prost_reflect::{DescriptorPool, DynamicMessage, FileDescriptor, MessageDescriptor};
 use prost_reflect::{DeserializeOptions, SerializeOptions};
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
@@ -47,7 +50,10 @@ pub(crate) struct Protobuf {
 
 impl Protobuf {
     pub(crate) fn new(text: &str, references: &[Reference]) -> Result<Self, SchemaError> {
-        let pool = compile(text, references).map_err(|why| SchemaError::of(NAME, why.trim()))?;
+        let pool = compile(text, references).map_err(|(why, missing)| {
+            let error = SchemaError::of(NAME, why.trim());
+            if missing { error.missing() } else { error }
+        })?;
         let file = pool.get_file_by_name(ROOT);
         let file = file.ok_or_else(|| SchemaError::of(NAME, "it was not compiled"))?;
         let first = file.messages().next();
@@ -110,14 +116,17 @@ impl Form for Protobuf {
     }
 }
 
-fn compile(text: &str, references: &[Reference]) -> Result<DescriptorPool, String> {
+fn compile(text: &str, references: &[Reference]) -> Result<DescriptorPool, (String, bool)> {
     let mut files = vec![(ROOT.to_owned(), text.to_owned())];
     files.extend(references.iter().map(|r| (r.name.clone(), r.text.clone())));
     let mut chain = ChainFileResolver::new();
     chain.add(Named(files));
     chain.add(GoogleFileResolver::new());
     let mut compiler = protox::Compiler::with_file_resolver(chain);
-    compiler.include_imports(true).open_file(ROOT).map_err(|error| error.to_string())?;
+    compiler.include_imports(true).open_file(ROOT).map_err(|error| {
+        // The file itself is there; what is not is one that it imports.
+        (error.to_string(), error.is_file_not_found())
+    })?;
     Ok(compiler.descriptor_pool())
 }
 
@@ -127,8 +136,19 @@ struct Named(Vec<(String, String)>);
 impl FileResolver for Named {
     fn open_file(&self, name: &str) -> Result<File, protox::Error> {
         match self.0.iter().find(|(known, _)| known == name) {
-            Some((_, text)) => File::from_source(name, text),
+            Some((_, text)) => match descriptor(name, text) {
+                Some(file) => Ok(file),
+                None => File::from_source(name, text),
+            },
             None => Err(protox::Error::file_not_found(name)),
         }
     }
+}
+
+/// Reads a file that was registered compiled, in base64, as Python's clients do.
+fn descriptor(name: &str, text: &str) -> Option<File> {
+    let bytes = STANDARD.decode(text.trim()).ok()?;
+    let mut file = FileDescriptorProto::decode(&bytes[..]).ok()?;
+    file.name = Some(name.to_owned());
+    Some(File::from_file_descriptor_proto(file))
 }

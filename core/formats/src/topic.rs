@@ -22,7 +22,20 @@ pub struct TopicSchemas {
     pub version: Option<Version>,
     /// The schemas that the program's own refers to.
     pub references: Vec<SubjectReference>,
+    /// The compatibility level that the subject of its values shall have, for the provisioner.
+    pub compatibility: Option<String>,
 }
+
+/// The levels that registries know.
+pub const LEVELS: [&str; 7] = [
+    "NONE",
+    "BACKWARD",
+    "BACKWARD_TRANSITIVE",
+    "FORWARD",
+    "FORWARD_TRANSITIVE",
+    "FULL",
+    "FULL_TRANSITIVE",
+];
 
 impl TopicSchemas {
     /// Gives the format of its values.
@@ -104,7 +117,7 @@ pub enum Version {
 }
 
 /// Names a schema that another refers to, as registries do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct SubjectReference {
     /// The name that the other knows it by.
     pub name: String,

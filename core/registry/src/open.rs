@@ -70,6 +70,14 @@ impl Codec {
         }
     }
 
+    /// Tells whether the keys of two topics are of one format, so that they pass as they are.
+    #[inline]
+    #[must_use]
+    pub fn same_keys(&self, one: &str, other: &str) -> bool {
+        self.0.topics.get().is_none_or(Topics::is_empty)
+            || self.format(one, Part::Key) == self.format(other, Part::Key)
+    }
+
     /// Gives the id of the schema that bytes name, where their format has any.
     #[inline]
     #[must_use]

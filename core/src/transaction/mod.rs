@@ -24,6 +24,7 @@ use nubium_registry::{Codec, Encode, TopicEncoder};
 use nubium_table_store::Shared;
 use nubium_topic::{Notes, Topic};
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
@@ -178,7 +179,9 @@ impl<'a> Transaction<'a> {
         };
         let message = self.at(index)?;
         let mut outbox = self.bench.outbox.borrow_mut();
-        let key = write_key(&mut outbox, message, record.key, &output.encoder)?;
+        let passed = self.foreign_key(message, &record.key, output.topic)?;
+        let key = passed.as_deref().map_or(record.key, Key::Text);
+        let key = write_key(&mut outbox, message, key, &output.encoder)?;
         let value = write_value(&mut outbox, message, &record.value, &mut output.encoder)?;
         let headers = self.headers_of(output.topic, index, message, &record.headers)?;
         self.check_size(output.topic, &key, &value, message)?;
@@ -297,6 +300,22 @@ impl<'a> Transaction<'a> {
         let (partition, timestamp, source) = (-1, 0, Some(message.place()));
         outbox.push(OutRecord { topic, partition, timestamp, key, value, headers, source });
         Ok(())
+    }
+
+    /// Reads as text the key that is to pass through to a topic whose keys are of another format.
+    fn foreign_key(
+        &self,
+        message: &'a Message,
+        key: &Key<'_>,
+        to: Topic,
+    ) -> anyhow::Result<Option<Cow<'a, str>>> {
+        let codec = &self.bench.codec;
+        let (from, to) = (message.topic(), to.name());
+        if !matches!(key, Key::PassThrough) || codec.same_keys(from, to) {
+            return Ok(None);
+        }
+        let bytes = message.key_bytes();
+        Ok(bytes.map(|bytes| codec.key_text(from, bytes)).transpose()?)
     }
 
     fn check_size(

@@ -3,6 +3,7 @@
 mod bad;
 mod good;
 mod page;
+mod schemas;
 mod secrets;
 mod warnings;
 

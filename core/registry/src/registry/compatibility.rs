@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::http::Call;
+use super::http::{Body, Call};
 use super::{Registry, RegistryError, SchemaBody};
 
 /// Says whether the registry would take a schema.
@@ -92,13 +92,37 @@ impl Registry {
             endpoint,
             segments,
             query: Some("verbose=true"),
-            body: Some(&schema),
+            body: Some(Body::Schema(schema)),
         };
         let answer: Answer = self.patiently(&call, self.startup(), || true).await?;
         Ok(match answer.is_compatible {
             true => Compatibility::Compatible,
             false => Compatibility::Incompatible(answer.messages.unwrap_or_default()),
         })
+    }
+
+    /// Gives the level that a subject has of its own; `None` where the registry's is its.
+    ///
+    /// # Errors
+    /// After the start-up deadline, or permanent ones.
+    pub async fn level(&self, subject: &str) -> Result<Option<String>, RegistryError> {
+        let own: Option<Level> = self.read(subject, "/config/{subject}").await?;
+        Ok(own.map(|own| own.level))
+    }
+
+    /// Sets the level of a subject.
+    ///
+    /// # Errors
+    /// After the start-up deadline, or permanent ones.
+    pub async fn set_level(&self, subject: &str, level: &str) -> Result<(), RegistryError> {
+        let call = Call {
+            what: format!("set the compatibility level of subject `{subject}`"),
+            endpoint: "/config/{subject}",
+            segments: &["config", subject],
+            query: None,
+            body: Some(Body::Level(level)),
+        };
+        self.patiently::<serde::de::IgnoredAny>(&call, self.startup(), || true).await.map(drop)
     }
 
     /// Tells whether the subject's level, or the registry's own, is about every version.

@@ -36,7 +36,7 @@ use super::Schema;
 use super::wire::SchemaId;
 use body::{SchemaAnswer, VersionAnswer};
 use config::Server;
-use http::{Attempt, Call};
+use http::{Attempt, Body, Call};
 
 /// Asks a schema registry, trying its URLs in order and again.
 pub struct Registry {
@@ -181,7 +181,7 @@ impl Registry {
             endpoint: "/subjects/{subject}/versions",
             segments: &["subjects", subject, "versions"],
             query: None,
-            body: Some(&schema),
+            body: Some(Body::Schema(schema)),
         };
         let answer: IdAnswer = self.patiently(&call, self.startup(), || true).await?;
         Ok(SchemaId(answer.id))
@@ -209,7 +209,7 @@ impl Registry {
             endpoint: "/subjects/{subject}",
             segments: &["subjects", subject],
             query: None,
-            body: Some(&schema),
+            body: Some(Body::Schema(schema)),
         };
         match self.patiently::<IdAnswer>(&call, self.startup(), || true).await {
             Err(RegistryError::Refused { status: 404, message, .. }) => {

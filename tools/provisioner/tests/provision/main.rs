@@ -8,4 +8,5 @@ mod planning;
 mod refusals;
 mod rejoining;
 mod rights;
+mod schemas;
 mod secure;
