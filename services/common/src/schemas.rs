@@ -3,7 +3,9 @@
 use anyhow::Context as _;
 use nubium_core::codec::{Codec, Registry, RegistryConfig};
 use nubium_core::config::Config;
+use nubium_host::Failure;
 use nubium_mapping::avro::Schema;
+use nubium_mapping::mapping::ProgramError;
 
 use crate::topics::Input;
 
@@ -72,4 +74,10 @@ async fn latest(codec: &Codec, topic: &str) -> anyhow::Result<&'static Schema> {
         format!("input topic {topic} has no schema: name a file, or register one as {topic}-value")
     })?;
     Ok(schema)
+}
+
+/// Makes one failure of all that is wrong with programs.
+pub fn wrong(problems: Vec<ProgramError>) -> Failure {
+    let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    Failure::settings(problems.join("\n\n"))
 }

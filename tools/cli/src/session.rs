@@ -12,9 +12,9 @@ use nubium_host::Stop;
 use nubium_registry::{Codec, Registry as Schemas, RegistryConfig};
 use tokio::runtime::Runtime;
 
-use crate::failure::{Failure, Or as _, Outcome};
 use crate::registry::Registry;
 use crate::terminal;
+use nubium_host::failure::{Failure, Or as _, Outcome};
 
 /// The options that every command has.
 #[derive(Debug, Clone, Args)]

@@ -13,9 +13,9 @@ use nubium_host::Stop;
 use nubium_local::{Broker, Registry};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::failure::{Failure, Or as _, Outcome};
 use crate::session::Session;
 use crate::terminal;
+use nubium_host::failure::{Failure, Or as _, Outcome};
 
 /// Partitions of a topic for which neither map nor command line says any.
 const PARTITIONS: u32 = 4;

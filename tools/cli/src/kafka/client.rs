@@ -14,8 +14,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
 
-use crate::failure::Outcome;
 use crate::session::{Session, Target};
+use nubium_host::failure::Outcome;
 
 /// What the brokers' logs know this tool by.
 const NAME: &str = "dude";

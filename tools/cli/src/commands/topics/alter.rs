@@ -5,9 +5,9 @@ use clap::Args;
 use nubium_admin::{ConfigChange, ConfigScope, Mode, is_same_value};
 
 use super::{Shape, judge, refuse_foreign};
-use crate::failure::{Failure, Outcome};
 use crate::session::Session;
 use crate::terminal;
+use nubium_host::failure::{Failure, Outcome};
 
 /// Says what to change.
 #[derive(Debug, Args)]

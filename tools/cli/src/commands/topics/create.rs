@@ -8,9 +8,9 @@ use nubium_admin::{Mode, NewTopic, TopicDescription};
 use serde_json::json;
 
 use super::{Shape, counted, judge, left_alone, mapped, new_topic, refuse_foreign};
-use crate::failure::{Failure, Outcome};
 use crate::session::{Session, Target};
 use crate::terminal;
+use nubium_host::failure::{Failure, Outcome};
 
 /// Says which to create.
 #[derive(Debug, Args)]

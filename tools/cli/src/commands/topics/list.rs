@@ -9,9 +9,9 @@ use nubium_topic::TopicPartition;
 use serde_json::json;
 
 use super::left_alone;
-use crate::failure::{Failure, Outcome};
 use crate::session::{Session, Target};
 use crate::terminal;
+use nubium_host::failure::{Failure, Outcome};
 
 /// Says which to list.
 #[derive(Debug, Args)]

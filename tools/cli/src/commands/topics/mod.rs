@@ -13,8 +13,8 @@ use clap::{Args, Subcommand};
 use nubium_admin::{NewTopic, Outcomes, naming};
 use nubium_config::Topic;
 
-use crate::failure::{Failure, Outcome};
 use crate::session::Session;
+use nubium_host::failure::{Failure, Outcome};
 
 /// Names what can be done to topics.
 #[derive(Debug, Subcommand)]
