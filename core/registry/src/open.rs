@@ -115,7 +115,8 @@ impl Codec {
         if let Some(schema) = format.own_schema() {
             let id = SchemaId::unframed(format);
             if format == Format::Json {
-                serde_json::from_slice::<serde::de::IgnoredAny>(bytes)
+                // Into a value, for what is ignored may have half a surrogate, or any depth.
+                serde_json::from_slice::<serde_json::Value>(bytes)
                     .map_err(|error| DecodeError::NotJson(error.to_string()))?;
             }
             return Ok(Opened { id, schema, datum: prefixed(bytes).into() });

@@ -33,7 +33,10 @@ impl SchemaId {
 
 impl fmt::Display for SchemaId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        match Format::ALL.get((self.0.wrapping_sub(Self::UNFRAMED)) as usize) {
+            Some(format) => write!(f, "none ({})", format.name()),
+            None => self.0.fmt(f),
+        }
     }
 }
 

@@ -9,4 +9,5 @@ mod foreign;
 mod matrix;
 mod schemas;
 mod story;
+mod subjects;
 mod world;

@@ -15,7 +15,7 @@ pub mod observed;
 pub mod page;
 pub mod plan;
 pub mod schemas;
-pub mod subjects;
 pub mod start;
+pub mod subjects;
 pub mod terminal;
 pub mod trial;

@@ -39,7 +39,8 @@ fn what_is_wrong_with_them_is_told() {
         (r#""value_compatibility": "some""#, "out.value_compatibility"),
         (r#""value_format": "text", "value_version": 1"#, "out.value_version"),
     ] {
-        let map = format!(r#"{{"in": {{"cluster": "main"}}, "out": {{"cluster": "main", {keys}}}}}"#);
+        let map =
+            format!(r#"{{"in": {{"cluster": "main"}}, "out": {{"cluster": "main", {keys}}}}}"#);
         let problems = load(&[(MAP, &map)]).unwrap_err();
         assert!(problems.0.iter().any(|p| p.place.starts_with(place)), "{keys}: {problems}");
     }

@@ -189,7 +189,7 @@ impl Decoder {
 }
 
 fn is_json(bytes: &[u8]) -> bool {
-    serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
+    serde_json::from_slice::<Value>(bytes).is_ok()
 }
 
 fn put_text(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {

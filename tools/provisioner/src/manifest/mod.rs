@@ -142,10 +142,8 @@ impl Manifest {
     /// keys, and of the changelog.
     #[must_use]
     pub fn subjects(&self) -> BTreeMap<String, SchemaText> {
-        let string = || SchemaText {
-            is_given: false,
-            ..SchemaText::new("built in", STRING_SCHEMA)
-        };
+        let string =
+            || SchemaText { is_given: false, ..SchemaText::new("built in", STRING_SCHEMA) };
         let mut subjects = self.schemas.clone();
         for subject in self.schemas.keys() {
             if let Some(topic) = subject.strip_suffix("-value") {

@@ -16,8 +16,7 @@ const REFUND: &str = r#"{"$schema": "http://json-schema.org/draft-07/schema#", "
 #[test]
 fn types_references_and_levels_are_planned_and_set_once() -> Result<()> {
     let place = Place::new("formats")?;
-    for (file, text) in
-        [("address.avsc", ADDRESS), ("order.avsc", ORDER), ("refund.json", REFUND)]
+    for (file, text) in [("address.avsc", ADDRESS), ("order.avsc", ORDER), ("refund.json", REFUND)]
     {
         place.write(&format!("manifests/{file}"), text)?;
     }
@@ -33,7 +32,10 @@ fn types_references_and_levels_are_planned_and_set_once() -> Result<()> {
                  version: 1}]",
             ),
         ),
-        ("payments", topic(", key_format: text, value_format: protobuf, value_compatibility: FULL")),
+        (
+            "payments",
+            topic(", key_format: text, value_format: protobuf, value_compatibility: FULL"),
+        ),
         ("refunds", topic(", value_subjects: topic_record, value_compatibility: backward")),
     ];
     let map: String = map.map(|(name, entry)| format!("STEM-{name}: {entry}\n")).concat();
