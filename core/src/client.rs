@@ -14,7 +14,7 @@ use nubium_kafka::message::{Message, MessageBody};
 use nubium_kafka::raw::Keyed;
 use nubium_kafka::token;
 use nubium_metrics::{Metrics, RebalanceEvent, TopicCounters};
-use nubium_registry::{Codec, Encode, TopicEncoder, wire};
+use nubium_registry::{Codec, Encode, TopicEncoder};
 use nubium_topic::TopicPartition;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -128,6 +128,7 @@ impl PlainConsumer {
         metrics: &Metrics,
     ) -> anyhow::Result<Self> {
         let (_, cluster) = cluster_of(config, topics)?;
+        codec.set_topics(config.topic_schemas());
         let properties = plain_consumer_properties(config, cluster, 0);
         let consumer: StreamConsumer<Context> = properties
             .to_client_config()
@@ -150,7 +151,8 @@ impl PlainConsumer {
         let received = tokio::time::timeout(limit, self.consumer.recv()).await;
         let message = own(&received.map_err(|_| ConsumeError::NoMessage)??);
         let (at, offset) = (message.topic_partition(), message.offset());
-        if let Some(Ok((id, _))) = message.value_bytes().map(wire::split) {
+        let (key, value) = (message.key_bytes(), message.value_bytes());
+        for id in self.codec.needed(message.topic(), key, value) {
             match self.codec.ensure(id).await {
                 Ok(_) => {}
                 // What lies in the schema is for the decoder to report.
@@ -240,6 +242,7 @@ impl PlainProducer {
     ) -> anyhow::Result<Self> {
         let names: Vec<&str> = topics.iter().map(|(topic, _)| *topic).collect();
         let (_, cluster) = cluster_of(config, &names)?;
+        codec.set_topics(config.topic_schemas());
         let properties = plain_producer_properties(config, cluster, 0);
         let producer: FutureProducer<Context> = properties
             .to_client_config()

@@ -153,6 +153,23 @@ fn maven(command: &mut Command) -> Result<()> {
 }
 
 /// Installs Java and Maven where that is possible without asking: as root, with apt.
+/// Returns a Python with packages, by the name of the place that they are kept in.
+///
+/// # Errors
+/// There is no Python 3 with `venv`, or pip cannot fetch them: says why.
+pub fn python(name: &str, packages: &[&str]) -> Result<PathBuf> {
+    let place = cache_dir()?.join(name);
+    let python = place.join("bin/python");
+    if !place.join("complete").exists() {
+        let mut venv = Command::new("python3");
+        run(venv.args(["-m", "venv", "--clear"]).arg(&place))
+            .context("Python 3 with venv is needed: `apt-get install python3-venv`")?;
+        run(Command::new(&python).args(["-m", "pip", "install", "-q"]).args(packages))?;
+        fs::write(place.join("complete"), "")?;
+    }
+    Ok(python)
+}
+
 fn install_packages(missing: &anyhow::Error) -> Result<()> {
     let packages = PACKAGES.join(" ");
     let remedy = format!(

@@ -70,6 +70,20 @@ impl Receiver {
         settings: &str,
         files: &[(&str, &str)],
     ) -> Result<Self> {
+        Self::start_with(program, (bootstrap, registry), settings, files, "{}")
+    }
+
+    /// Does so with a map of topics, as JSON; its topics are on the cluster `main`.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(
+        program: &str,
+        (bootstrap, registry): (&str, &str),
+        settings: &str,
+        files: &[(&str, &str)],
+        topics: &str,
+    ) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("nubium-receiver-").tempdir()?;
         let [port, probe] = ports::free()?;
         let settings = format!("listen: 127.0.0.1:{port}\n{settings}");
@@ -84,7 +98,7 @@ impl Receiver {
             .arg("run")
             .env("NU_HTTP_RECEIVER_CONFIG", dir.path().join("http-receiver.yaml"))
             .env("NU_KAFKA_CLUSTERS_CONFIGS_JSON", clusters)
-            .env("NU_TOPIC_CONFIGS_JSON", "{}")
+            .env("NU_TOPIC_CONFIGS_JSON", topics)
             .env("NU_SCHEMA_REGISTRY_URL", registry)
             .env("NU_APP_NAME", "web_forms")
             .env("NU_HOSTNAME", "web-forms-0")

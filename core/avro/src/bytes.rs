@@ -102,12 +102,20 @@ impl<'a> Reader<'a> {
         usize::try_from(long).map_err(|_| self.error(format!("a length of {long}")))
     }
 
-    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
+    /// Reads bytes: their length, then they.
+    ///
+    /// # Errors
+    /// There are fewer.
+    pub fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
         let length = self.length()?;
         self.take(length)
     }
 
-    pub(crate) fn text(&mut self) -> Result<&'a str, DecodeError> {
+    /// Reads a text: its length, then UTF-8.
+    ///
+    /// # Errors
+    /// There are fewer bytes, or they are no UTF-8.
+    pub fn text(&mut self) -> Result<&'a str, DecodeError> {
         let bytes = self.bytes()?;
         std::str::from_utf8(bytes).map_err(|_| self.error("a string that is not UTF-8"))
     }
@@ -177,6 +185,7 @@ fn skip_at(
         Node::Double => drop(reader.take(8)?),
         Node::Bytes
         | Node::String
+        | Node::Json(_)
         | Node::BigDecimal
         | Node::Uuid(None)
         | Node::Decimal(Decimal { fixed: None, .. }) => drop(reader.bytes()?),

@@ -6,7 +6,7 @@ use serde_avro_fast::ser::SerializerConfig;
 use crate::datum::Datum;
 use crate::draft::Draft;
 use crate::fit::{self, Rules};
-use crate::{Schema, SchemaError, Value};
+use crate::{Node, Schema, SchemaError, Value, write};
 
 /// Can be written as a datum: every [`Serialize`] type, [`Value`] and [`Dynamic`].
 ///
@@ -66,6 +66,10 @@ impl std::fmt::Debug for Body<'_> {
 impl<T: Serialize + ?Sized> Encode for T {
     fn encode(&self, body: Body<'_>) -> Result<(), String> {
         let Typed { schema, draft, config, scratch } = body.typed;
+        if let Node::Json(form) = schema.node(schema.root()) {
+            let document = serde_json::to_value(self).map_err(|error| error.to_string())?;
+            return write::put_document(&document, *form, body.out);
+        }
         let Some(draft) = draft else {
             let written = serde_avro_fast::to_datum(self, body.out, config);
             return written.map(drop).map_err(|error| error.to_string());

@@ -69,7 +69,7 @@ fn node(node: &Node, swap: &impl Fn(usize) -> usize) -> SchemaNode {
         Node::Float => RegularType::Float.into(),
         Node::Double => RegularType::Double.into(),
         Node::Bytes => RegularType::Bytes.into(),
-        Node::String => RegularType::String.into(),
+        Node::String | Node::Json(_) => RegularType::String.into(),
         Node::Fixed(fixed) | Node::Uuid(Some(fixed)) => named(fixed).into(),
         Node::Enum(symbols) => fast::Enum::new(name(&symbols.name), symbols.symbols.clone()).into(),
         Node::Array(items) => fast::Array::new(key(*items)).into(),

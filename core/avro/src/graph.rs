@@ -15,6 +15,10 @@ pub struct Graph {
 }
 
 impl Graph {
+    pub(crate) fn of_document(form: Option<crate::Formed>) -> Self {
+        Self { nodes: vec![Node::Json(form)], root: 0, has_decimal: false }
+    }
+
     /// Gives the node of the whole datum.
     #[must_use]
     pub fn root(&self) -> NodeId {
@@ -48,6 +52,7 @@ impl Graph {
     #[must_use]
     pub fn branch_name(&self, id: NodeId) -> &str {
         match self.node(id) {
+            Node::Json(_) => "json",
             Node::Null => "null",
             Node::Boolean => "boolean",
             Node::Int | Node::Date | Node::Time(crate::Unit::Millis) => "int",
@@ -96,7 +101,7 @@ impl Graph {
     #[must_use]
     pub fn is_nullable(&self, id: NodeId) -> bool {
         match self.node(id) {
-            Node::Null => true,
+            Node::Null | Node::Json(None) => true,
             Node::Union(union) => union.branches.iter().any(|branch| self.is_nullable(*branch)),
             _ => false,
         }

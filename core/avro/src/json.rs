@@ -145,6 +145,7 @@ fn put_scalar(scalar: Scalar<'_>, out: &mut Vec<u8>) {
         Scalar::Time(count, unit) => put_time(time::time_text(count, unit), count, out),
         Scalar::Timestamp(count, unit) => put_time(time::instant_text(count, unit), count, out),
         Scalar::Local(count, unit) => put_time(time::local_text(count, unit), count, out),
+        Scalar::Document(text) => crate::form::put_line(text, out),
         Scalar::Duration([months, days, milliseconds]) => {
             let text =
                 format!("{{\"months\":{months},\"days\":{days},\"milliseconds\":{milliseconds}}}");

@@ -5,6 +5,7 @@
 //! - [`Datum`], [`encode`], [`fit`]: values of any library, fitted to a schema by [`Rules`].
 //! - [`json`]: the one JSON form of every type, read and written.
 //! - [`Value`], [`Resolver`]: data whose schema is not known when the program is compiled.
+//! - [`Form`]: data of another form than Avro, each datum a JSON document.
 //! - [`decimal`], [`time`]: what logical types accept and how they are shown.
 //!
 //! The format is that of the Avro 1.12 specification. Schemas are parsed here and not by
@@ -19,6 +20,7 @@ mod draft;
 mod encode;
 mod fast;
 mod fit;
+mod form;
 mod graph;
 pub mod json;
 mod logical;
@@ -41,6 +43,7 @@ pub use bytes::{DecodeError, Reader, put_bytes, put_long, skip};
 pub use datum::{Datum, Shape};
 pub use encode::{Body, Dynamic, Encode, Typed};
 pub use fit::{MOST_MISFITS, Rules, Tags, Unknown, encode, fit};
+pub use form::{Form, Formed, document};
 pub use graph::Graph;
 pub use misfit::Misfit;
 pub use node::{Decimal, Enum, Field, Fixed, Node, NodeId, Record, Union, Unit};

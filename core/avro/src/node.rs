@@ -50,6 +50,8 @@ pub enum Node {
     Uuid(Option<Fixed>),
     /// Months, days and milliseconds in a `fixed` of 12 bytes.
     Duration(Fixed),
+    /// Any JSON document, as its text; what it may be is the form's to say.
+    Json(Option<crate::Formed>),
 }
 
 /// Counts a time.

@@ -157,7 +157,8 @@ impl<'j> Builder<'j> {
                 return self.define(name, &definition);
             }
         }
-        Err(SchemaError::new(format!("`{full}` is no type, and nothing defines it")))
+        let why = format!("`{full}` is no type, and nothing defines it");
+        Err(SchemaError::new(why).missing())
     }
 
     fn union(&mut self, branches: &'j [Json], namespace: &str) -> Result<NodeId, SchemaError> {

@@ -47,8 +47,14 @@ impl Resolver {
     /// # Errors
     /// The bytes are not of the writer's schema, or cannot be read as the reader's.
     pub fn read(&self, writer: &'static Schema, bytes: &[u8]) -> Result<Value, DecodeError> {
-        let plans = self.plans(writer);
         let mut reader = Reader::new(bytes);
+        // Other forms than Avro know no defaults, aliases or wider numbers.
+        if writer.is_document() || self.schema.is_document() {
+            let value = build::<Values>(writer, writer.root(), &mut reader)?;
+            reader.finish()?;
+            return Ok(value);
+        }
+        let plans = self.plans(writer);
         let value = plans.read(plans.root, &mut reader, MAX_DEPTH)?;
         reader.finish()?;
         Ok(value)

@@ -39,6 +39,8 @@ pub enum Scalar<'a> {
     Decimal(&'a [u8], usize),
     /// Months, days and milliseconds.
     Duration([u32; 3]),
+    /// The text of a JSON document.
+    Document(&'a str),
 }
 
 impl Graph {
@@ -81,6 +83,7 @@ impl Graph {
                 };
                 Scalar::Duration([part(0), part(4), part(8)])
             }
+            Node::Json(_) => Scalar::Document(reader.text()?),
             Node::Array(_) | Node::Map(_) | Node::Union(_) | Node::Record(_) => return Ok(None),
         }))
     }

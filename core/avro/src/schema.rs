@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use apache_avro::AvroSchema;
 
 use crate::draft::Draft;
-use crate::{Graph, fast, parse};
+use crate::{Form, Formed, Graph, fast, parse};
 
 /// The spelling in which key schemas are registered.
 ///
@@ -40,18 +40,43 @@ type Known = HashMap<(String, Vec<String>), &'static Schema>;
 
 /// Says why a text is not a usable Avro schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a valid Avro schema: {0}")]
-pub struct SchemaError(String);
+#[error("not a valid {kind}: {why}")]
+pub struct SchemaError {
+    kind: &'static str,
+    why: String,
+    is_missing: bool,
+}
 
 impl SchemaError {
     /// Says what is wrong.
     pub fn new(reason: impl fmt::Display) -> Self {
-        Self(reason.to_string())
+        Self::of("Avro schema", reason)
+    }
+
+    /// Says what is wrong with a schema of another kind, such as `JSON Schema`.
+    pub fn of(kind: &'static str, reason: impl fmt::Display) -> Self {
+        Self { kind, why: reason.to_string(), is_missing: false }
+    }
+
+    /// Says that what is wrong may be all right beside another schema, which defines what this one
+    /// refers to.
+    #[must_use]
+    pub fn missing(self) -> Self {
+        Self { is_missing: true, ..self }
+    }
+
+    /// Tells whether it may be all right beside another schema.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        self.is_missing
     }
 
     /// Says where it was found; the innermost place is enough.
     pub(crate) fn within(self, place: impl fmt::Display) -> Self {
-        if self.0.starts_with("field `") { self } else { Self(format!("{place}: {}", self.0)) }
+        match self.why.starts_with("field `") {
+            true => self,
+            false => Self { why: format!("{place}: {}", self.why), ..self },
+        }
     }
 }
 
@@ -97,9 +122,10 @@ impl Schema {
     /// When the file cannot be read or holds no Avro schema; the message names the file.
     pub fn read(path: impl AsRef<Path>) -> Result<&'static Self, SchemaError> {
         let path = path.as_ref();
-        let at = |error: &dyn fmt::Display| SchemaError(format!("{}: {error}", path.display()));
+        let at =
+            |error: &dyn fmt::Display| SchemaError::new(format!("{}: {error}", path.display()));
         let text = std::fs::read_to_string(path).map_err(|error| at(&error))?;
-        Self::parse(&text).map_err(|error| at(&error.0))
+        Self::parse(&text).map_err(|error| at(&error.why))
     }
 
     /// Derives the schema of a Rust type with `#[derive(AvroSchema)]` of the crate `apache-avro`.
@@ -119,6 +145,50 @@ impl Schema {
         let fast = fast::schema(&graph)?;
         let (references, draft) = (references.to_vec(), OnceLock::new());
         Ok(Self { text: text.into(), fast, references, graph, draft })
+    }
+
+    /// Keeps a schema of another form than Avro for the life of the process. Whoever makes it keeps
+    /// equal ones apart from being made twice.
+    #[must_use]
+    pub fn of_form(
+        text: &str,
+        references: Vec<String>,
+        form: Option<&'static dyn Form>,
+    ) -> &'static Self {
+        let graph = Graph::of_document(form.map(Formed));
+        // A graph of one string has nothing that could be refused.
+        let fast = fast::schema(&graph).unwrap_or_else(|error| unreachable!("{error}"));
+        let (text, draft) = (text.to_owned(), OnceLock::new());
+        Box::leak(Box::new(Self { text, fast, references, graph, draft }))
+    }
+
+    /// Returns the schema of any JSON document.
+    #[must_use]
+    pub fn any_json() -> &'static Self {
+        static ANY: OnceLock<&'static Schema> = OnceLock::new();
+        ANY.get_or_init(|| Self::of_form("", Vec::new(), None))
+    }
+
+    /// Tells whether a datum is the text of a JSON document.
+    #[must_use]
+    #[inline]
+    pub fn is_document(&self) -> bool {
+        matches!(self.graph.node(self.graph.root()), crate::Node::Json(_))
+    }
+
+    /// Returns the form of its data, if that is not Avro.
+    #[must_use]
+    pub fn form(&self) -> Option<&'static dyn Form> {
+        match self.graph.node(self.graph.root()) {
+            crate::Node::Json(form) => form.map(|form| form.0),
+            _ => None,
+        }
+    }
+
+    /// Returns the registry's name of its type.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        self.form().map_or("AVRO", Form::kind)
     }
 
     /// Returns the text as it is registered: JSON, with a bare primitive name spelled as an object.

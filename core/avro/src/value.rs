@@ -276,6 +276,11 @@ impl Build for Values {
             Scalar::Text(text) | Scalar::Symbol(text) => text.into(),
             Scalar::Uuid(bytes) => crate::uuid_text(bytes).into(),
             Scalar::Decimal(unscaled, scale) => decimal::text(unscaled, scale).into(),
+            Scalar::Document(text) => {
+                let json: serde_json::Value =
+                    serde_json::from_str(text).map_err(|error| error.to_string())?;
+                json.into()
+            }
             Scalar::Duration(parts) => {
                 let names = ["months", "days", "milliseconds"];
                 let parts = parts.map(i64::from);

@@ -63,6 +63,10 @@ pub(crate) fn scalar<'a, D: Datum<'a>>(
         }
         Node::BigDecimal => big_decimal(datum, rules, out),
         Node::Uuid(fixed) => uuid(datum, fixed.is_some(), out),
+        Node::Json(form) => {
+            let document = crate::document(datum).map_err(Wrong::Because)?;
+            put_document(&document, *form, out).map_err(Wrong::Because)
+        }
         Node::Duration(_) => {
             let bytes = duration(datum, rules).ok_or_else(|| {
                 let wanted = "a duration is wanted: months, days and milliseconds";
@@ -73,6 +77,22 @@ pub(crate) fn scalar<'a, D: Datum<'a>>(
         }
         Node::Array(_) | Node::Map(_) | Node::Union(_) | Node::Record(_) => Err(Wrong::Type),
     }
+}
+
+/// Appends a document that is of its form.
+///
+/// # Errors
+/// It is not.
+pub(crate) fn put_document(
+    document: &serde_json::Value,
+    form: Option<crate::Formed>,
+    out: &mut Vec<u8>,
+) -> Result<(), String> {
+    if let Some(form) = form {
+        form.check(document)?;
+    }
+    put_bytes(document.to_string().as_bytes(), out);
+    Ok(())
 }
 
 fn boolean(shape: Shape<'_>, rules: Rules) -> Result<bool, Wrong> {

@@ -20,6 +20,7 @@ mod problem;
 mod properties;
 mod raw;
 mod reader;
+mod schemas;
 mod secret;
 mod setting;
 mod shown;
@@ -55,6 +56,8 @@ pub use self::topic::Topic;
 pub use self::topology::{Clusters, Topology};
 
 use self::raw::Raw;
+
+pub use nubium_formats::{Format, SubjectNames, SubjectReference, TopicSchemas, Topics, Version};
 
 /// Holds every setting, checked and typed. Printing it shows no secret.
 #[derive(Debug, Clone)]
@@ -136,6 +139,20 @@ impl Config {
     fn places(&self) -> topic::Places<'_> {
         let Self { clusters, topics, topic_setting: setting, .. } = self;
         topic::Places { clusters, topics, setting }
+    }
+
+    /// Reads from the process's environment what [`Config::topic_schemas`] gives; what is wrong with
+    /// it is for [`Config::from_env`] to tell.
+    #[must_use]
+    pub fn topic_schemas_of_env() -> Topics {
+        let mut reader = reader::Reader::new(Raw::from_process(std::env::vars_os()));
+        topic::schemas_of(&topic::read(&mut reader))
+    }
+
+    /// Gives the topics whose keys and values are not as they are by default.
+    #[must_use]
+    pub fn topic_schemas(&self) -> Topics {
+        topic::schemas_of(&self.topics)
     }
 
     /// Warns of each of these topics that the map of topics does not hold.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use nubium_formats::{TopicSchemas, Topics};
 use serde_json::Value;
 
 use super::cluster::Cluster;
@@ -9,6 +10,7 @@ use super::document::{self, Fields, kind_of};
 use super::parse;
 use super::problem::Problem;
 use super::reader::{Reader, known};
+use super::schemas;
 use super::setting::nearest_of;
 
 pub(super) const JSON: &str = "NU_TOPIC_CONFIGS_JSON";
@@ -26,6 +28,8 @@ pub struct Topic {
     pub replication_factor: Option<u16>,
     /// The topic's own configuration, by property.
     pub config: BTreeMap<String, String>,
+    /// What its keys and values are, and where their schemas are.
+    pub schemas: TopicSchemas,
 }
 
 /// Names the setting that the map of topics came from.
@@ -51,8 +55,14 @@ pub(super) fn read(reader: &mut Reader) -> BTreeMap<String, Topic> {
     topics
 }
 
+/// Picks what is not as it is by default.
+pub(super) fn schemas_of(topics: &BTreeMap<String, Topic>) -> Topics {
+    let said = topics.iter().filter(|(_, topic)| topic.schemas != TopicSchemas::default());
+    said.map(|(name, topic)| (name.clone(), topic.schemas.clone())).collect()
+}
+
 fn read_topic(fields: &mut Fields<'_>) -> Option<Topic> {
-    fields.warn_unknown(["cluster", "configs"].into_iter());
+    fields.warn_unknown(["cluster", "configs"].into_iter().chain(schemas::KEYS));
     let cluster = fields.text("cluster");
     if cluster.is_none() && !fields.is_wrong("cluster") {
         fields.refuse("cluster", "nothing", "the name of a cluster");
@@ -62,6 +72,7 @@ fn read_topic(fields: &mut Fields<'_>) -> Option<Topic> {
         num_partitions: None,
         replication_factor: None,
         config: BTreeMap::new(),
+        schemas: schemas::read(fields),
     };
     if let Some(value) = fields.map.get("configs").filter(|value| !value.is_null()) {
         let place = format!("{}.configs", fields.place);

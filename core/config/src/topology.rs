@@ -60,6 +60,12 @@ pub struct Topology {
 }
 
 impl Topology {
+    /// Gives the topics whose keys and values are not as they are by default.
+    #[must_use]
+    pub fn topic_schemas(&self) -> nubium_formats::Topics {
+        topic::schemas_of(&self.topics)
+    }
+
     /// Reads the process's environment, and the files that it names.
     ///
     /// Only the clusters are required; the names of an app's other settings are known and ignored.

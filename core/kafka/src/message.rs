@@ -3,6 +3,7 @@
 use crate::headers::{self, Header, Headers};
 use crate::raw::NativeMessage;
 use nubium_topic::{Topic, TopicPartition};
+use std::cell::OnceCell;
 use std::ffi::CStr;
 
 /// A message in our own memory, as tests and the in-memory broker make it.
@@ -30,19 +31,27 @@ pub struct Message {
     at: TopicPartition,
     offset: i64,
     body: Body,
+    opened: OnceCell<Box<Opened>>,
+}
+
+/// What was read out of the bytes of a message whose format is not its own to be borrowed from.
+#[derive(Debug, Default)]
+struct Opened {
+    key: OnceCell<Box<str>>,
+    value: OnceCell<Box<[u8]>>,
 }
 
 impl Message {
     /// Takes a message as librdkafka gave it.
     pub fn native(topic: Topic, message: NativeMessage) -> Self {
         let at = TopicPartition { topic, partition: message.partition() };
-        Self { at, offset: message.offset(), body: Body::Native(message) }
+        Self { at, offset: message.offset(), body: Body::Native(message), opened: OnceCell::new() }
     }
 
     /// Makes a message of our own.
     #[must_use]
     pub fn owned(at: TopicPartition, offset: i64, body: MessageBody) -> Self {
-        Self { at, offset, body: Body::Owned(Box::new(body)) }
+        Self { at, offset, body: Body::Owned(Box::new(body)), opened: OnceCell::new() }
     }
 
     /// The topic it was consumed from.
@@ -99,6 +108,32 @@ impl Message {
             Body::Native(message) => message.value(),
             Body::Owned(body) => body.value.as_deref(),
         }
+    }
+
+    /// Gives the value as `open` reads it, which is asked once in the message's life.
+    ///
+    /// # Errors
+    /// What `open` answers, each time.
+    pub fn opened_value<E>(&self, open: impl FnOnce() -> Result<Vec<u8>, E>) -> Result<&[u8], E> {
+        let opened = self.opened.get_or_init(Box::default);
+        if let Some(known) = opened.value.get() {
+            return Ok(known);
+        }
+        let read = open()?.into_boxed_slice();
+        Ok(opened.value.get_or_init(|| read))
+    }
+
+    /// Gives the key as `open` reads it, which is asked once in the message's life.
+    ///
+    /// # Errors
+    /// What `open` answers, each time.
+    pub fn opened_key<E>(&self, open: impl FnOnce() -> Result<String, E>) -> Result<&str, E> {
+        let opened = self.opened.get_or_init(Box::default);
+        if let Some(known) = opened.key.get() {
+            return Ok(known);
+        }
+        let read = open()?.into_boxed_str();
+        Ok(opened.key.get_or_init(|| read))
     }
 
     /// The bytes of key and value.

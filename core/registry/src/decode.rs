@@ -15,6 +15,12 @@ pub enum DecodeError {
     /// The bytes are not in the registry's wire format.
     #[error("cannot decode: {0}")]
     Wire(#[from] WireError),
+    /// The topic's format is JSON, and the bytes are none.
+    #[error("cannot decode: not JSON: {0}")]
+    NotJson(String),
+    /// The key is to be text, and its bytes are none.
+    #[error("cannot decode: not UTF-8")]
+    NotText,
     /// The schema is not in the cache: call [`Codec::ensure`](super::Codec::ensure) and try again.
     #[error("cannot decode: schema {0} has not been fetched from the registry yet")]
     NotFetched(SchemaId),
@@ -67,6 +73,9 @@ pub(super) fn decode_body<'a, S: DeserializeSeed<'a>>(
     schema: &Schema,
     body: &'a [u8],
 ) -> Result<S::Value, DecodeError> {
+    if schema.is_document() {
+        return decode_document(seed, id, body);
+    }
     let mut config = DeserializerConfig::new(schema.fast());
     config.max_seq_size = body.len().max(MAX_EMPTY_ITEMS);
     let mut state = DeserializerState::with_config(SliceRead::new(body), config);
@@ -79,4 +88,19 @@ pub(super) fn decode_body<'a, S: DeserializeSeed<'a>>(
         }
         _ => Ok(value),
     }
+}
+
+/// Decodes a datum that is the text of a JSON document.
+#[cold]
+pub(super) fn decode_document<'a, S: DeserializeSeed<'a>>(
+    seed: S,
+    id: SchemaId,
+    datum: &[u8],
+) -> Result<S::Value, DecodeError> {
+    let invalid = |reason: String| DecodeError::Invalid { schema: id, reason };
+    let text =
+        nubium_avro::Reader::new(datum).text().map_err(|error| invalid(error.to_string()))?;
+    let json: serde_json::Value =
+        serde_json::from_str(text).map_err(|error| invalid(error.to_string()))?;
+    seed.deserialize(json).map_err(|error| invalid(error.to_string()))
 }

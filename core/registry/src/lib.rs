@@ -1,7 +1,8 @@
-//! Turns Avro bytes into values and back, with the schemas of a registry.
+//! Turns the bytes of keys and values into values and back, with the schemas of a registry.
 //!
 //! - [`wire`]: the header in front of every key and value.
 //! - [`Codec`]: decodes with schemas cached by id, fetches unknown ones, prepares output topics.
+//! - [`Opened`]: a key or value of any format, as a schema and a datum of it.
 //! - [`TopicEncoder`]: encodes the keys and values of one output topic.
 //! - [`Value`], [`Reader`], [`Dynamic`]: data whose schema is not known when the app is compiled.
 //! - [`Registry`]: the patient client of the schema registry.
@@ -18,6 +19,8 @@ mod decode;
 mod encoder;
 mod flight;
 mod memory;
+mod open;
+mod prepare;
 mod registry;
 #[cfg(test)]
 mod tests;
@@ -25,21 +28,25 @@ mod unusable;
 pub mod wire;
 
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use serde::de::{Deserialize, DeserializeSeed};
 
 pub use decode::DecodeError;
-pub use encoder::{EncodeError, TopicEncoder};
+pub use encoder::{EncodeError, Layout, TopicEncoder};
 pub use nubium_avro::{
     Body, Datum, Dynamic, Encode, Fields, Resolver as Reader, STRING_SCHEMA, Schema, SchemaError,
     Shape, Value,
 };
+pub use nubium_formats::{
+    self as formats, Format, SubjectNames, SubjectReference, TopicSchemas, Topics, Version,
+};
+pub use open::{Opened, Part};
 pub use registry::{
     Backoff, Compatibility, Failure, Health, Registry, RegistryConfig, RegistryError, RequestCount,
-    Verdict, retriable,
+    SchemaBody, Verdict, retriable,
 };
 pub use wire::{SchemaId, WireError};
 
@@ -55,6 +62,7 @@ struct Inner {
     schemas: ArcSwap<Vec<(SchemaId, &'static Schema)>>,
     flights: flight::Flights,
     unusable: unusable::Unusable,
+    topics: OnceLock<Topics>,
     source: Source,
 }
 
@@ -99,7 +107,8 @@ impl Codec {
     fn with(source: Source) -> Self {
         let (schemas, flights) = (ArcSwap::default(), flight::Flights::default());
         let unusable = unusable::Unusable::default();
-        Self(Arc::new(Inner { schemas, flights, unusable, source }))
+        let topics = OnceLock::new();
+        Self(Arc::new(Inner { schemas, flights, unusable, topics, source }))
     }
 
     /// Returns the registry client, for its health and counters; `None` for a codec in memory.
@@ -175,7 +184,24 @@ impl Codec {
     ) -> Result<S::Value, DecodeError> {
         let (id, body) = wire::split(bytes)?;
         let schema = self.cached(id).ok_or_else(|| self.missing(id))?;
+        if schema.is_document() {
+            return decode::decode_document(seed, id, &self.open_framed(id, body)?.datum);
+        }
         decode::decode_body(seed, id, schema, body)
+    }
+
+    /// Decodes a datum that [`Codec::open`] has given; `T` may borrow from it.
+    ///
+    /// # Errors
+    /// The datum is not of the schema, or the schema does not fit `T`.
+    #[inline]
+    pub fn decode_datum<'a, T: Deserialize<'a>>(
+        &self,
+        id: SchemaId,
+        schema: &'static Schema,
+        datum: &'a [u8],
+    ) -> Result<T, DecodeError> {
+        decode::decode_body(PhantomData, id, schema, datum)
     }
 
     /// Decodes a key whose schema is a plain string, without serde.
@@ -199,8 +225,8 @@ impl Codec {
     /// As [`Codec::decode`]; also when the data cannot be read with the reader's schema.
     pub fn decode_as(&self, reader: &Reader, bytes: &[u8]) -> Result<Value, DecodeError> {
         let (id, body) = wire::split(bytes)?;
-        let schema = self.cached(id).ok_or_else(|| self.missing(id))?;
-        let read = reader.read(schema, body);
+        let opened = self.open_framed(id, body)?;
+        let read = reader.read(opened.schema, &opened.datum);
         read.map_err(|error| DecodeError::Invalid { schema: id, reason: error.to_string() })
     }
 
@@ -210,32 +236,7 @@ impl Codec {
     /// As [`Codec::decode`]; what was appended is then of no use.
     pub fn decode_json(&self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
         let (id, body) = wire::split(bytes)?;
-        let schema = self.cached(id).ok_or_else(|| self.missing(id))?;
-        let mut reader = nubium_avro::Reader::new(body);
-        let put = nubium_avro::json::put(schema, schema.root(), &mut reader, out);
-        put.and_then(|()| reader.finish())
-            .map_err(|error| DecodeError::Invalid { schema: id, reason: error.to_string() })
-    }
-
-    /// Makes the encoder of an output topic: its value schema under the subject `{topic}-value` and
-    /// [`STRING_SCHEMA`] under `{topic}-key` are registered, or only looked up.
-    ///
-    /// # Errors
-    /// When the schema is not valid, the registry refuses it, it is not registered although it
-    /// should be, or the registry gives no usable answer until the start-up deadline.
-    pub async fn prepare_topic(
-        &self,
-        topic: &str,
-        value_schema: &str,
-        auto_register: bool,
-    ) -> Result<TopicEncoder, RegistryError> {
-        let what = || format!("the value schema of topic `{topic}`");
-        let bad = |error| RegistryError::Schema { what: what(), error };
-        let schema = Schema::parse(value_schema).map_err(bad)?;
-        let string = Schema::parse(STRING_SCHEMA).map_err(bad)?;
-        let value = self.subject_id(format!("{topic}-value"), schema, auto_register).await?;
-        let key = self.subject_id(format!("{topic}-key"), string, auto_register).await?;
-        Ok(TopicEncoder::new(topic, key, value, schema))
+        self.open_framed(id, body)?.put_json(out)
     }
 
     /// Registers a schema under a subject, or finds it there.
@@ -247,22 +248,25 @@ impl Codec {
         subject: &str,
         schema: &'static Schema,
     ) -> Result<SchemaId, RegistryError> {
-        self.subject_id(subject.into(), schema, true).await
+        self.subject_id(subject.into(), schema, &[], true).await
     }
 
     async fn subject_id(
         &self,
         subject: String,
         schema: &'static Schema,
+        references: &[SubjectReference],
         register: bool,
     ) -> Result<SchemaId, RegistryError> {
         let id = match &self.0.source {
             Source::Registry(registry) => {
-                let client = Arc::clone(registry);
+                let (client, references) = (Arc::clone(registry), references.to_vec());
                 let request = async move {
+                    let (text, kind) = (schema.text(), schema.kind());
+                    let body = SchemaBody { schema: text, kind, references: &references };
                     match register {
-                        true => client.register(&subject, schema.text()).await,
-                        false => client.lookup(&subject, schema.text()).await,
+                        true => client.register_as(&subject, body).await,
+                        false => client.lookup_as(&subject, body).await,
                     }
                 };
                 on_runtime(registry, request).await?

@@ -22,7 +22,7 @@ impl Unusable {
 
     /// Remembers an error if it lies in the schema itself.
     pub(super) fn note(&self, id: SchemaId, error: &RegistryError, now: Instant) {
-        if matches!(error, RegistryError::NotAvro { .. } | RegistryError::Unusable { .. }) {
+        if matches!(error, RegistryError::Unusable { .. }) {
             self.kept().insert(id, (now, error.clone()));
         }
     }
@@ -49,7 +49,7 @@ mod tests {
         let (unusable, now, id) = (Unusable::default(), Instant::now(), SchemaId(7));
         unusable.note(id, &RegistryError::Stopped, now);
         assert_eq!(unusable.last(id), None);
-        let error = RegistryError::NotAvro { id, kind: "JSON".into() };
+        let error = RegistryError::Unusable { id, why: "no schema".into() };
         unusable.note(id, &error, now);
         assert_eq!(unusable.fresh(id, now), Some(error.clone()));
         assert_eq!(unusable.fresh(SchemaId(8), now), None);

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use nubium_formats::Format;
+
 /// Length of magic byte and schema id.
 pub const HEADER_LEN: usize = 5;
 
@@ -13,9 +15,28 @@ const MAGIC: u8 = 0;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SchemaId(pub u32);
 
+impl SchemaId {
+    /// Lowest of those that stand for formats without schemas: registries count from 1.
+    const UNFRAMED: u32 = u32::MAX - 15;
+
+    /// Gives the id that stands for a format without schemas.
+    pub(crate) fn unframed(format: Format) -> Self {
+        Self(Self::UNFRAMED + format as u32)
+    }
+
+    /// Tells whether it stands for a format without schemas, whose bytes name none.
+    #[must_use]
+    pub fn is_unframed(self) -> bool {
+        self.0 >= Self::UNFRAMED
+    }
+}
+
 impl fmt::Display for SchemaId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        match Format::ALL.get((self.0.wrapping_sub(Self::UNFRAMED)) as usize) {
+            Some(format) => write!(f, "none ({})", format.name()),
+            None => self.0.fmt(f),
+        }
     }
 }
 

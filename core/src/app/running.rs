@@ -88,6 +88,7 @@ impl Running {
             .or_host()?;
         let registry = Registry::new((&config.registry).into(), runtime.handle().clone());
         let codec = Codec::new(registry.context("schema registry client").or_host()?);
+        codec.set_topics(config.topic_schemas());
         let metrics =
             app.metrics.unwrap_or_else(|| Metrics::new(&config.app.name, &config.app.hostname));
         let pulses =

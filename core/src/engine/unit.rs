@@ -10,7 +10,7 @@ use crate::pattern::Pattern;
 use crate::transaction::{Grown, Messages, Request, Transaction};
 use futures::FutureExt;
 use nubium_kafka::message::Message;
-use nubium_registry::{DecodeError, wire};
+use nubium_registry::DecodeError;
 use nubium_table_store::TableError;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -198,8 +198,12 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     /// the registry is waited out here; an id that the registry does not know is left to the
     /// decoder to report.
     pub(super) fn fetch_schemas(&mut self, unit: Messages<'_>) -> Result<Driven<()>, LoopError> {
-        for message in unit.iter() {
-            let Some(Ok((id, _))) = message.value_bytes().map(wire::split) else { continue };
+        let codec = &self.bench.codec;
+        let needed = unit.iter().flat_map(|message| {
+            let ids = codec.needed(message.topic(), message.key_bytes(), message.value_bytes());
+            ids.map(move |id| (message, id))
+        });
+        for (message, id) in needed {
             if self.last_schema == Some(id) || self.bench.codec.cached(id).is_some() {
                 self.last_schema = Some(id);
                 continue;

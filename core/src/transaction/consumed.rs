@@ -2,8 +2,9 @@
 
 use crate::error::MessageError;
 use nubium_kafka::message::Message;
-use nubium_registry::{Codec, DecodeError, Schema, SchemaId, wire};
+use nubium_registry::{Codec, DecodeError, Opened, Part, Schema, SchemaId, wire};
 use serde::Deserialize;
+use std::borrow::Cow;
 
 /// A consumed message together with what decodes it. Small and `Copy`; borrows from the unit of
 /// work, so decoded values may borrow text from it.
@@ -25,17 +26,17 @@ impl<'a> Consumed<'a> {
         self.index
     }
 
-    /// Decodes the Avro value by the schema it was written with. `T` may borrow text (`&'a str`),
-    /// name only some of the fields, and have `#[serde(default)]` fields that the writer did not
-    /// know.
+    /// Decodes the value by the schema it was written with, or by its topic's format. Of Avro, `T`
+    /// may borrow text (`&'a str`); it may name only some of the fields, and have
+    /// `#[serde(default)]` fields that the writer did not know.
     ///
     /// # Errors
     /// The value is null, not in the wire format, or does not fit `T`. Answer such an error from
     /// the app function and the message goes to the failure topic byte for byte, or stops the app
     /// where there is none.
     pub fn value<T: Deserialize<'a>>(self) -> anyhow::Result<T> {
-        let bytes = self.message.value_bytes().ok_or(MessageError::NullValue)?;
-        Ok(self.codec.decode(bytes)?)
+        let (id, schema, datum) = self.opened()?;
+        Ok(self.codec.decode_datum(id, schema, datum)?)
     }
 
     /// Decodes the value as JSON, in the one form that each Avro type has.
@@ -43,30 +44,55 @@ impl<'a> Consumed<'a> {
     /// # Errors
     /// The value is null, not in the wire format, or not of its schema.
     pub fn json(self) -> anyhow::Result<serde_json::Value> {
-        let bytes = self.message.value_bytes().ok_or(MessageError::NullValue)?;
+        let (id, schema, datum) = self.opened()?;
         let mut text = Vec::new();
-        self.codec.decode_json(bytes, &mut text)?;
+        Opened { id, schema, datum: datum.into() }.put_json(&mut text)?;
         Ok(serde_json::from_slice(&text)?)
     }
 
     /// Splits the value into the id of the schema it was written with and its Avro datum, for a
-    /// decoder of one's own.
+    /// decoder of one's own. A value of another format is one too: the text of a JSON document, a
+    /// string or bytes, with their length before them.
     ///
     /// # Errors
-    /// The value is null or not in the wire format.
+    /// The value is null, not in the wire format, not of its schema, or the registry does not know
+    /// the schema.
     pub fn datum(self) -> anyhow::Result<(SchemaId, &'a [u8])> {
-        let bytes = self.message.value_bytes().ok_or(MessageError::NullValue)?;
-        Ok(wire::split(bytes).map_err(DecodeError::from)?)
+        let (id, _, datum) = self.opened()?;
+        Ok((id, datum))
     }
 
     /// Finds the schema the value was written with; the engine has fetched it before the function
     /// is called.
     ///
     /// # Errors
-    /// As [`Self::datum`], or the registry does not know the schema.
+    /// As [`Self::datum`].
     pub fn schema(self) -> anyhow::Result<&'static Schema> {
-        let (id, _) = self.datum()?;
-        Ok(self.codec.cached(id).ok_or_else(|| self.codec.missing(id))?)
+        Ok(self.opened()?.1)
+    }
+
+    /// Opens the value; what is not Avro once, for it is kept with the message.
+    fn opened(self) -> anyhow::Result<(SchemaId, &'static Schema, &'a [u8])> {
+        let bytes = self.message.value_bytes().ok_or(MessageError::NullValue)?;
+        if self.codec.format(self.topic(), Part::Value).kind().is_some() {
+            let (id, body) = wire::split(bytes).map_err(DecodeError::from)?;
+            let schema = self.codec.cached(id).ok_or_else(|| self.codec.missing(id))?;
+            if !schema.is_document() {
+                return Ok((id, schema, body));
+            }
+        }
+        self.opened_foreign(bytes)
+    }
+
+    #[cold]
+    fn opened_foreign(
+        self,
+        bytes: &'a [u8],
+    ) -> anyhow::Result<(SchemaId, &'static Schema, &'a [u8])> {
+        let open = || self.codec.open(self.topic(), Part::Value, bytes);
+        let datum = self.message.opened_value(|| open().map(|opened| opened.datum.into_owned()))?;
+        let (id, schema) = self.codec.schema_of(self.topic(), Part::Value, bytes)?;
+        Ok((id, schema, datum))
     }
 
     /// Says whether the value is null.
@@ -75,16 +101,20 @@ impl<'a> Consumed<'a> {
         self.message.value_bytes().is_none()
     }
 
-    /// Reads an Avro `"string"` key as text; `None` where the key is null.
+    /// Reads the key as text; `None` where the key is null. Of an Avro key that is its string; of
+    /// other formats see [`Codec::key_text`].
     ///
     /// # Errors
-    /// The key is not an Avro string in the wire format; use [`Self::key_bytes`] then.
+    /// The key is not what the topic's keys are; use [`Self::key_bytes`] then.
     pub fn key(self) -> anyhow::Result<Option<&'a str>> {
         let Some(bytes) = self.message.key_bytes() else { return Ok(None) };
-        // The schema of a key in the wire format is a string by convention; looking it up would
-        // tell no more.
-        let (_, body) = wire::split(bytes).map_err(DecodeError::from)?;
-        Ok(Some(wire::read_string(body).map_err(DecodeError::from)?))
+        match self.codec.key_text(self.topic(), bytes)? {
+            Cow::Borrowed(text) => Ok(Some(text)),
+            Cow::Owned(text) => {
+                let kept = self.message.opened_key(|| Ok::<_, DecodeError>(text))?;
+                Ok(Some(kept))
+            }
+        }
     }
 
     /// The key as it is on the wire.

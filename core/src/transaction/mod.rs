@@ -20,10 +20,11 @@ use crate::record::{Key, Record, Value};
 use crate::retry::{self, RetryRoute, RetryRoutes};
 use nubium_kafka::headers::RETRY_COUNT;
 use nubium_kafka::message::Message;
-use nubium_registry::{Codec, Encode, TopicEncoder, wire};
+use nubium_registry::{Codec, Encode, TopicEncoder};
 use nubium_table_store::Shared;
 use nubium_topic::{Notes, Topic};
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
@@ -178,7 +179,9 @@ impl<'a> Transaction<'a> {
         };
         let message = self.at(index)?;
         let mut outbox = self.bench.outbox.borrow_mut();
-        let key = write_key(&mut outbox, message, record.key, &output.encoder)?;
+        let passed = self.foreign_key(message, &record.key, output.topic)?;
+        let key = passed.as_deref().map_or(record.key, Key::Text);
+        let key = write_key(&mut outbox, message, key, &output.encoder)?;
         let value = write_value(&mut outbox, message, &record.value, &mut output.encoder)?;
         let headers = self.headers_of(output.topic, index, message, &record.headers)?;
         self.check_size(output.topic, &key, &value, message)?;
@@ -299,6 +302,22 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
+    /// Reads as text the key that is to pass through to a topic whose keys are of another format.
+    fn foreign_key(
+        &self,
+        message: &'a Message,
+        key: &Key<'_>,
+        to: Topic,
+    ) -> anyhow::Result<Option<Cow<'a, str>>> {
+        let codec = &self.bench.codec;
+        let (from, to) = (message.topic(), to.name());
+        if !matches!(key, Key::PassThrough) || codec.same_keys(from, to) {
+            return Ok(None);
+        }
+        let bytes = message.key_bytes();
+        Ok(bytes.map(|bytes| codec.key_text(from, bytes)).transpose()?)
+    }
+
     fn check_size(
         &self,
         topic: Topic,
@@ -363,10 +382,8 @@ fn write_value<V: Encode + ?Sized>(
         Value::Bytes(bytes) => Some(append(outbox, bytes)),
         Value::Null => None,
         Value::Encode(value) => Some(outbox.write(|arena| encoder.encode_value(*value, arena))?),
-        Value::Datum(datum) => Some(outbox.write(|arena| {
-            wire::put_header(encoder.value_id(), arena);
-            arena.extend_from_slice(datum);
-            Ok::<(), std::convert::Infallible>(())
-        })?),
+        Value::Datum(datum) => {
+            Some(outbox.write(|arena| encoder.layout().put_datum(datum, arena))?)
+        }
     })
 }

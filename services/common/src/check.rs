@@ -169,12 +169,11 @@ impl<'a> Checks<'a> {
     pub fn outputs(&mut self, outputs: &[Output], codec: &Codec) {
         for output in outputs {
             let what = format!("schema of {}", output.topic);
-            let subject = format!("{}-value", output.topic);
-            let Some(registry) = codec.registry() else { continue };
             let name = &output.schema.name;
-            let found = registry.lookup(&subject, &output.schema.json);
-            let found = match self.runtime.block_on(found) {
-                Ok(id) => Ok(format!("{name}, registered as {id}")),
+            let said = codec.prepare_topic(&output.topic, &output.schema.json, false);
+            let found = match self.runtime.block_on(said) {
+                Ok(found) if found.value_id().is_unframed() => Ok(name.clone()),
+                Ok(found) => Ok(format!("{name}, registered as {}", found.value_id())),
                 Err(RegistryError::NotRegistered { .. }) if self.config.registry.auto_register => {
                     Ok(format!("{name}, will be registered"))
                 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub use serde_norway::{Mapping as Map, Value};
 
+use nubium_core::codec::formats;
 pub use nubium_core::config::Problem;
+use nubium_core::config::{Config, Topics};
 use nubium_host::text;
 use nubium_mapping::avro::Schema;
 use nubium_mapping::mapping::Source;
@@ -33,6 +35,25 @@ pub struct SchemaFile {
     pub json: String,
     /// The same, parsed.
     pub schema: &'static Schema,
+}
+
+impl SchemaFile {
+    /// Takes the text of a file, of whichever type of schema it is.
+    ///
+    /// # Errors
+    /// It is no schema; says why.
+    pub fn parse(name: impl Into<String>, text: String) -> Result<Self, String> {
+        let schema = formats::parse_own(&text).map_err(|error| error.to_string())?;
+        Ok(Self { name: name.into(), json: text, schema })
+    }
+
+    /// Gives what stands for the schema of a topic whose format has none, by the map of topics.
+    pub fn without(topic: &str) -> Option<Self> {
+        static TOPICS: OnceLock<Topics> = OnceLock::new();
+        let format = TOPICS.get_or_init(Config::topic_schemas_of_env).get(topic)?.value();
+        let (name, schema) = (format!("none, {}", format.name()), format.own_schema()?);
+        Some(Self { name, json: String::new(), schema })
+    }
 }
 
 /// Reads the file at `path`, which the setting `variable` names, and gives it to `parse` with its
@@ -195,16 +216,14 @@ impl<'a> Document<'a> {
         source
     }
 
-    /// Reads the Avro schema in `file`.
+    /// Reads the schema in `file`.
     pub fn schema(&mut self, place: &str, file: &str) -> Option<SchemaFile> {
         let json = self.file(place, file, "contact.avsc")?;
-        match Schema::parse_own(&json) {
-            Ok(schema) => Some(SchemaFile { name: file.to_owned(), json, schema }),
-            Err(error) => {
-                self.problem(place, file, &format!("an Avro schema, but: {error}"), "contact.avsc");
-                None
-            }
-        }
+        SchemaFile::parse(file, json)
+            .map_err(|why| {
+                self.problem(place, file, &format!("a schema, but: {why}"), "contact.avsc")
+            })
+            .ok()
     }
 
     /// Reads a file beside the settings.

@@ -1,7 +1,7 @@
 //! Schemas of the registry, as mapping programs see them.
 
 use anyhow::Context as _;
-use nubium_core::codec::{self, Codec, Registry, RegistryConfig};
+use nubium_core::codec::{Codec, Registry, RegistryConfig};
 use nubium_core::config::Config;
 use nubium_host::Failure;
 use nubium_mapping::avro::Schema;
@@ -21,7 +21,9 @@ pub fn codec(
     let mut registry = RegistryConfig::from(&config.registry);
     adjust(&mut registry);
     let registry = Registry::new(registry, runtime.handle().clone());
-    Ok(Codec::new(registry.context("schema registry client")?))
+    let codec = Codec::new(registry.context("schema registry client")?);
+    codec.set_topics(config.topic_schemas());
+    Ok(codec)
 }
 
 /// Makes the small runtime that asking a registry needs.
@@ -68,19 +70,10 @@ pub async fn of_inputs(
 }
 
 async fn latest(codec: &Codec, topic: &str) -> anyhow::Result<&'static Schema> {
-    let subject = format!("{topic}-value");
-    let (_, schema) = codec.latest(&subject).await.with_context(|| {
-        format!("input topic {topic} has no schema: name a file, or register one as {subject}")
+    let (_, schema) = codec.topic_schema(topic).await.with_context(|| {
+        format!("input topic {topic} has no schema: name a file, or register one as {topic}-value")
     })?;
-    parse(schema).with_context(|| format!("schema of subject {subject}"))
-}
-
-/// Parses a schema of the registry's, with those that it refers to, for the mapping.
-///
-/// # Errors
-/// When it is not Avro.
-pub fn parse(schema: &codec::Schema) -> anyhow::Result<&'static Schema> {
-    Ok(Schema::parse_with(schema.text(), schema.references())?)
+    Ok(schema)
 }
 
 /// Makes one failure of all that is wrong with programs.

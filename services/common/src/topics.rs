@@ -71,9 +71,11 @@ impl Document<'_> {
             self.names(&entry, &place, &["topic", "schema"]);
             let topic = self.topic(&entry, &place);
             let at = format!("{place}.schema");
+            let none = topic.as_deref().and_then(SchemaFile::without);
             let schema = match self.text(&entry, &place, "schema", "contact.avsc") {
                 Some(file) => self.schema(&at, &file),
                 None if entry.contains_key("schema") => None,
+                None if none.is_some() => none,
                 None => {
                     self.problem(&at, "nothing", "the file of the topic's schema", "contact.avsc");
                     None

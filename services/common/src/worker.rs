@@ -11,8 +11,6 @@ use nubium_mapping::mapping::{
     Envelope, Key, Made, Mapper, Mapping, MappingError, Plan, Previous, Stored, Verdict,
 };
 
-use crate::schemas;
-
 /// Maps messages, with a plan for each schema that they were written with.
 pub struct Worker {
     mapping: Arc<Mapping>,
@@ -99,7 +97,7 @@ impl Worker {
         let writer = message.schema()?;
         let plan = self
             .mapping
-            .plan(input, schemas::parse(writer)?)
+            .plan(input, writer)
             .with_context(|| format!("schema {schema} of {topic}"))?;
         self.plans.push(PlanFor { topic, schema, plan });
         Ok(self.plans.len() - 1)

@@ -3,7 +3,6 @@
 
 use std::ops::Range;
 
-use nubium_core::codec::wire;
 use nubium_mapping::mapping::{Envelope, Key, Mapper, MappingError, Verdict};
 use rdkafka::message::{Header, OwnedHeaders};
 use serde_json::Value as Json;
@@ -33,6 +32,7 @@ pub struct Prepared<'a> {
     now: i64,
     from_text: bool,
     bytes: Vec<u8>,
+    datum: Vec<u8>,
     records: Vec<Record>,
     /// Its items.
     pub items: Vec<Item>,
@@ -67,6 +67,7 @@ impl<'a> Prepared<'a> {
             now,
             from_text,
             bytes: Vec::new(),
+            datum: Vec::new(),
             records: Vec::new(),
             items: Vec::new(),
             problems: Vec::new(),
@@ -114,12 +115,15 @@ impl<'a> Prepared<'a> {
         let output = &self.route.outputs[0];
         let rules = self.route.rules(self.from_text);
         let key = key.map(|key| self.put_key(output, key));
-        let start = self.bytes.len();
-        wire::put_header(output.value_id, &mut self.bytes);
+        let mut datum = std::mem::take(&mut self.datum);
+        datum.clear();
         let problems = (base, &mut self.problems);
-        if fit::fit(output.schema, rules, item, problems, &mut self.bytes) {
-            self.push(0, key, start..self.bytes.len(), self.base_headers(guid));
+        if fit::fit(output.layout.schema(), rules, item, problems, &mut datum)
+            && let Some(value) = self.put_value(output, &datum, base)
+        {
+            self.push(0, key, value, self.base_headers(guid));
         }
+        self.datum = datum;
     }
 
     fn mapped(
@@ -151,7 +155,7 @@ impl<'a> Prepared<'a> {
             }
         };
         match verdict {
-            Ok(Verdict::Produce) => self.take(mapper, key, guid),
+            Ok(Verdict::Produce) => self.take(mapper, base, key, guid),
             Ok(Verdict::Drop(_)) => {}
             // Whatever the body, these are the program's: the client can do nothing.
             Err(error @ (MappingError::UnknownTopic(_) | MappingError::Unrouted)) => {
@@ -162,7 +166,7 @@ impl<'a> Prepared<'a> {
     }
 
     /// Takes over the records that a program made of one item.
-    fn take(&mut self, mapper: &Mapper, key: Option<&str>, guid: &str) {
+    fn take(&mut self, mapper: &Mapper, base: &str, key: Option<&str>, guid: &str) {
         for made in mapper.made() {
             let output = &self.route.outputs[made.output];
             let key = match &made.key {
@@ -170,19 +174,28 @@ impl<'a> Prepared<'a> {
                 Key::Text(text) => Some(self.put_key(output, text)),
                 Key::None => None,
             };
-            let start = self.bytes.len();
-            wire::put_header(output.value_id, &mut self.bytes);
-            self.bytes.extend_from_slice(mapper.value(made));
+            let Some(value) = self.put_value(output, mapper.value(made), base) else { return };
             let headers = self.changed_headers(guid, mapper.headers());
-            self.push(made.output, key, start..self.bytes.len(), headers);
+            self.push(made.output, key, value, headers);
         }
     }
 
     fn put_key(&mut self, output: &Output, key: &str) -> Range<usize> {
         let start = self.bytes.len();
-        wire::put_header(output.key_id, &mut self.bytes);
-        wire::put_string(key, &mut self.bytes);
+        output.layout.put_key(key, &mut self.bytes);
         start..self.bytes.len()
+    }
+
+    /// Appends a value in the format of its topic.
+    fn put_value(&mut self, output: &Output, datum: &[u8], base: &str) -> Option<Range<usize>> {
+        let start = self.bytes.len();
+        match output.layout.put_datum(datum, &mut self.bytes) {
+            Ok(()) => Some(start..self.bytes.len()),
+            Err(error) => {
+                self.misfit(base, error.reason);
+                None
+            }
+        }
     }
 
     fn push(

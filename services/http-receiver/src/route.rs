@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use nubium_avro::json::Exact;
-use nubium_core::codec::SchemaId;
+use nubium_core::codec::Layout;
 use nubium_core::metrics::TopicCounters;
 use nubium_mapping::avro::Schema;
 use nubium_mapping::mapping::{Mapper, Mapping, Plan};
@@ -18,12 +18,8 @@ use crate::settings;
 pub struct Output {
     /// Topic.
     pub topic: String,
-    /// Schema of the values.
-    pub schema: &'static Schema,
-    /// Its id in the registry.
-    pub value_id: SchemaId,
-    /// The id of the keys' schema.
-    pub key_id: SchemaId,
+    /// How keys and values are written.
+    pub layout: Layout,
     /// Its counters.
     pub counters: TopicCounters,
 }
@@ -76,7 +72,7 @@ impl Route {
     #[must_use]
     pub fn exact(&self) -> Exact<'static> {
         let schema = match &self.how {
-            How::Direct => Some(self.outputs[0].schema),
+            How::Direct => Some(self.outputs[0].layout.schema()),
             How::Mapped(mapped) => mapped.body.as_ref().map(|(schema, _)| *schema),
         };
         schema.map_or_else(Exact::default, |schema| Exact::of(schema, schema.root()))

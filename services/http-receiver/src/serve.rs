@@ -153,9 +153,7 @@ fn app(
             let encoder = encoders.get(&output.topic)?;
             Some(Output {
                 topic: output.topic.clone(),
-                schema: output.schema.schema,
-                value_id: encoder.value_id(),
-                key_id: encoder.key_id(),
+                layout: encoder.layout().clone(),
                 counters: metrics.topic(&output.topic),
             })
         });

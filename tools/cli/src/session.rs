@@ -179,7 +179,9 @@ impl Session {
         config.startup_deadline = self.timeout();
         config.not_found_grace = Duration::from_secs(1);
         let registry = Schemas::new(config, self.runtime.handle().clone());
-        Ok(Codec::new(registry.context("schema registry").or_settings()?))
+        let codec = Codec::new(registry.context("schema registry").or_settings()?);
+        codec.set_topics(self.topology.topic_schemas());
+        Ok(codec)
     }
 
     /// Makes the codec, or one without schemas where no registry is given.

@@ -10,12 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use nubium_admin::{Admin, ConfigChange, Mode, NewTopic, Outcome, Outcomes, Refusal};
-use nubium_registry::{Registry, RegistryError, SchemaId};
+use nubium_registry::{Registry, RegistryError, SchemaBody};
 
 use self::steps::{Kind, Step};
 use crate::ending::Error;
 use crate::observed::{self, State};
-use crate::plan::{Action, Plan, SchemaStep, Standing, standing};
+use crate::plan::{Action, Plan, Standing, standing};
 use crate::terminal::Progress;
 
 /// Topics in one request: few enough for progress and for a controller's limits.
@@ -134,7 +134,7 @@ impl<'a> Applier<'a> {
     }
 
     async fn batch(&self, batch: Vec<Step>, report: &mut Report) -> Result<(), Error> {
-        if let Kind::Register(_) = batch[0].kind {
+        if let Kind::Register(_) | Kind::Level(_) = batch[0].kind {
             return self.register(batch, report).await;
         }
         let cluster = batch[0].cluster.clone();
@@ -219,16 +219,15 @@ impl<'a> Applier<'a> {
 
     async fn register(&self, batch: Vec<Step>, report: &mut Report) -> Result<(), Error> {
         for step in batch {
-            let Kind::Register(schema) = &step.kind else { continue };
             let Some(registry) = self.registry else {
                 let why = "the plan has schemas, and NU_SCHEMA_REGISTRY_URL is not set";
                 return Err(Error::Failed(why.into()));
             };
             match report.failed.is_empty() {
                 false => report.left.push(step.text),
-                true => match put(registry, schema).await {
-                    Ok((id, true)) => report.done.push(format!("{} with id {id}", step.text)),
-                    Ok((_, false)) => report.already.push(step.text),
+                true => match put(registry, &step.kind).await {
+                    Ok(Some(how)) => report.done.push(format!("{}{how}", step.text)),
+                    Ok(None) => report.already.push(step.text),
                     Err(error) => report.failed.push(format!("{}: {error}", step.text)),
                 },
             }
@@ -237,14 +236,30 @@ impl<'a> Applier<'a> {
     }
 }
 
-/// Registers a schema, and tells whether that was still to be done.
-async fn put(registry: &Registry, step: &SchemaStep) -> Result<(SchemaId, bool), RegistryError> {
-    match registry.lookup(&step.subject, &step.schema).await {
-        Ok(id) => Ok((id, false)),
-        Err(RegistryError::NotRegistered { .. }) => {
-            Ok((registry.register(&step.subject, &step.schema).await?, true))
+/// Does a step of the registry's, and tells what came of it; `None`: it was done already.
+async fn put(registry: &Registry, step: &Kind) -> Result<Option<String>, RegistryError> {
+    match step {
+        Kind::Level(step) if registry.level(&step.subject).await?.as_ref() == Some(&step.level) => {
+            Ok(None)
         }
-        Err(error) => Err(error),
+        Kind::Level(step) => {
+            registry.set_level(&step.subject, &step.level).await?;
+            Ok(Some(String::new()))
+        }
+        Kind::Register(step) => {
+            let (schema, kind) = (&*step.schema, &*step.kind);
+            let body = SchemaBody { schema, kind, references: &step.references };
+            match registry.lookup_as(&step.subject, body).await {
+                Ok(_) => Ok(None),
+                Err(RegistryError::NotRegistered { .. }) => {
+                    let id = registry.register_as(&step.subject, body).await?;
+                    Ok(Some(format!(" with id {id}")))
+                }
+                Err(error) => Err(error),
+            }
+        }
+        // Not the registry's.
+        _ => Ok(None),
     }
 }
 
@@ -287,6 +302,6 @@ async fn ask(admin: &Admin, batch: &[Step]) -> Result<Outcomes, nubium_admin::Ad
             admin.delete_topics(&names).await
         }
         // Not a cluster's.
-        Kind::Register(_) => Ok(Vec::new()),
+        Kind::Register(_) | Kind::Level(_) => Ok(Vec::new()),
     }
 }

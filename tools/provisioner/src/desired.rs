@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::manifest::{Chain, Manifest, SchemaText};
 use crate::observed::Observed;
+use crate::subjects;
 
 /// What shall be, on all clusters.
 #[derive(Debug, Default)]
@@ -20,6 +21,8 @@ pub struct Desired {
     pub rights: BTreeMap<String, BTreeSet<Acl>>,
     /// The schemas, by subject, with the app that needs each.
     pub schemas: BTreeMap<String, (String, SchemaText)>,
+    /// The compatibility levels that subjects shall have.
+    pub levels: BTreeMap<String, String>,
     /// What contradicts itself, so that nothing can be planned.
     pub conflicts: Vec<String>,
     /// What is worth knowing.
@@ -144,6 +147,7 @@ pub fn desired(
             Ok(cluster) => {
                 if let Some(observed) = observed.get(cluster) {
                     desired.add_app(cluster, manifest, observed);
+                    desired.add_schemas(topology, manifest);
                 }
             }
         }
@@ -152,10 +156,21 @@ pub fn desired(
 }
 
 impl Desired {
-    fn add_app(&mut self, cluster: &str, manifest: &Manifest, observed: &Observed) {
-        self.derive(cluster, manifest, observed);
-        self.look_for(cluster, manifest, observed);
-        for (subject, schema) in manifest.subjects() {
+    fn add_schemas(&mut self, topology: &Topology, manifest: &Manifest) {
+        let subjects = match subjects::of(topology, manifest) {
+            Ok(subjects) => subjects,
+            Err(problems) => return self.conflicts.extend(problems),
+        };
+        for (topic, said) in &topology.topics {
+            let Some(level) = &said.schemas.compatibility else { continue };
+            let wanted = subjects.keys().find(|subject| {
+                subjects::is_value_of(topic, &said.schemas, subject, subjects.get(*subject))
+            });
+            if let Some(subject) = wanted {
+                self.levels.insert(subject.clone(), level.clone());
+            }
+        }
+        for (subject, schema) in subjects {
             let (app, text) = (manifest.app.clone(), schema.text.clone());
             match self.schemas.get(&subject) {
                 Some((other, known)) if known.text != text => self.conflicts.push(format!(
@@ -167,6 +182,11 @@ impl Desired {
                 None => drop(self.schemas.insert(subject, (app, schema))),
             }
         }
+    }
+
+    fn add_app(&mut self, cluster: &str, manifest: &Manifest, observed: &Observed) {
+        self.derive(cluster, manifest, observed);
+        self.look_for(cluster, manifest, observed);
         if let Some(principal) = &manifest.principal {
             let rights = rights(manifest, principal);
             self.rights.entry(cluster.to_owned()).or_default().extend(rights);

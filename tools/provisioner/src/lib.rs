@@ -16,5 +16,6 @@ pub mod page;
 pub mod plan;
 pub mod schemas;
 pub mod start;
+pub mod subjects;
 pub mod terminal;
 pub mod trial;

@@ -7,7 +7,7 @@ use nubium_registry::{Compatibility, Registry, RegistryError};
 
 use crate::ending::Error;
 use crate::manifest::SchemaText;
-use crate::plan::{Plan, SchemaStep};
+use crate::plan::{LevelStep, Plan, SchemaStep};
 
 /// How many subjects are asked about at the same time.
 const AT_ONCE: usize = 8;
@@ -40,6 +40,25 @@ pub async fn plan(
     Ok(())
 }
 
+/// Adds the compatibility levels that are not as they shall be.
+///
+/// # Errors
+/// The registry does not answer, or refuses to be asked.
+pub async fn plan_levels(
+    registry: &Registry,
+    wanted: &BTreeMap<String, String>,
+    plan: &mut Plan,
+) -> Result<(), Error> {
+    for (subject, level) in wanted {
+        let before = registry.level(subject).await?;
+        if before.as_ref() != Some(level) {
+            let (subject, level) = (subject.clone(), level.clone());
+            plan.levels.push(LevelStep { subject, before, level });
+        }
+    }
+    Ok(())
+}
+
 async fn find(
     registry: &Registry,
     subject: &str,
@@ -50,12 +69,14 @@ async fn find(
         Found::Missing(Box::new(SchemaStep {
             subject: subject.to_owned(),
             schema: schema.text.clone(),
+            kind: schema.kind.clone(),
+            references: schema.references.clone(),
             app: app.to_owned(),
             file: schema.file.clone(),
             first,
         }))
     };
-    match registry.lookup(subject, &schema.text).await {
+    match registry.lookup_as(subject, schema.body()).await {
         Ok(_) => return Ok(Found::Registered),
         Err(RegistryError::NotRegistered { .. }) => {}
         Err(error) => return Err(error.into()),
@@ -64,7 +85,7 @@ async fn find(
     if !registry.has_subject(subject).await? {
         return Ok(step(true));
     }
-    Ok(match registry.compatible(subject, &schema.text).await? {
+    Ok(match registry.compatible_as(subject, schema.body()).await? {
         Compatibility::First => step(true),
         Compatibility::Compatible => step(false),
         Compatibility::Incompatible(reasons) => {

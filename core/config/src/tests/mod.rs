@@ -4,6 +4,7 @@ mod bad;
 mod good;
 mod identity;
 mod page;
+mod schemas;
 mod secrets;
 mod warnings;
 

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::http::{Call, SchemaBody};
-use super::{Registry, RegistryError};
+use super::http::{Body, Call};
+use super::{Registry, RegistryError, SchemaBody};
 
 /// Says whether the registry would take a schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +41,18 @@ impl Registry {
         subject: &str,
         schema: &str,
     ) -> Result<Compatibility, RegistryError> {
+        self.compatible_as(subject, SchemaBody::of(schema)).await
+    }
+
+    /// Does so with a schema of any type, which may refer to others.
+    ///
+    /// # Errors
+    /// As [`Self::compatible`].
+    pub async fn compatible_as(
+        &self,
+        subject: &str,
+        schema: SchemaBody<'_>,
+    ) -> Result<Compatibility, RegistryError> {
         if !self.is_transitive(subject).await? {
             // Not all versions: Apicurio then looks at each, whatever the level.
             return match self.compatible_with(subject, schema, Some("latest")).await {
@@ -67,7 +79,7 @@ impl Registry {
     async fn compatible_with(
         &self,
         subject: &str,
-        schema: &str,
+        schema: SchemaBody<'_>,
         version: Option<&str>,
     ) -> Result<Compatibility, RegistryError> {
         let path = ["compatibility", "subjects", subject, "versions", version.unwrap_or_default()];
@@ -80,13 +92,37 @@ impl Registry {
             endpoint,
             segments,
             query: Some("verbose=true"),
-            body: Some(&SchemaBody { schema }),
+            body: Some(Body::Schema(schema)),
         };
         let answer: Answer = self.patiently(&call, self.startup(), || true).await?;
         Ok(match answer.is_compatible {
             true => Compatibility::Compatible,
             false => Compatibility::Incompatible(answer.messages.unwrap_or_default()),
         })
+    }
+
+    /// Gives the level that a subject has of its own; `None` where the registry's is its.
+    ///
+    /// # Errors
+    /// After the start-up deadline, or permanent ones.
+    pub async fn level(&self, subject: &str) -> Result<Option<String>, RegistryError> {
+        let own: Option<Level> = self.read(subject, "/config/{subject}").await?;
+        Ok(own.map(|own| own.level))
+    }
+
+    /// Sets the level of a subject.
+    ///
+    /// # Errors
+    /// After the start-up deadline, or permanent ones.
+    pub async fn set_level(&self, subject: &str, level: &str) -> Result<(), RegistryError> {
+        let call = Call {
+            what: format!("set the compatibility level of subject `{subject}`"),
+            endpoint: "/config/{subject}",
+            segments: &["config", subject],
+            query: None,
+            body: Some(Body::Level(level)),
+        };
+        self.patiently::<serde::de::IgnoredAny>(&call, self.startup(), || true).await.map(drop)
     }
 
     /// Tells whether the subject's level, or the registry's own, is about every version.

@@ -41,14 +41,6 @@ pub enum RegistryError {
         /// The registry's own words.
         message: String,
     },
-    /// The registry has the schema, and it is none of Avro.
-    #[error("schema {id} is of type {kind}, not AVRO: its producer must write Avro")]
-    NotAvro {
-        /// The schema id.
-        id: SchemaId,
-        /// The registry's name of its type, such as `PROTOBUF`.
-        kind: String,
-    },
     /// The registry has the schema, and nothing can be decoded with it.
     #[error("schema {id}: {why}")]
     Unusable {
@@ -87,7 +79,7 @@ impl RegistryError {
     #[must_use]
     pub fn is_of_schema(&self) -> bool {
         match self {
-            Self::UnknownSchema { .. } | Self::NotAvro { .. } | Self::Unusable { .. } => true,
+            Self::UnknownSchema { .. } | Self::Unusable { .. } => true,
             Self::Settings(_) | Self::Unreachable { .. } | Self::Refused { .. } => false,
             Self::NotRegistered { .. } | Self::Schema { .. } | Self::Stopped => false,
         }

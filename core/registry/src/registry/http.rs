@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use nubium_host::text;
 use reqwest::{Client, Method, Response, StatusCode, header};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use super::config::Server;
 use super::policy::{Failure, Verdict, retriable};
-use super::{RegistryConfig, RegistryError};
+use super::{RegistryConfig, RegistryError, SchemaBody};
 
 /// The API's media type.
 const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
@@ -26,12 +26,16 @@ pub(super) struct Call<'c> {
     pub(super) endpoint: &'static str,
     pub(super) segments: &'c [&'c str],
     pub(super) query: Option<&'c str>,
-    pub(super) body: Option<&'c SchemaBody<'c>>,
+    pub(super) body: Option<Body<'c>>,
 }
 
-#[derive(Serialize)]
-pub(super) struct SchemaBody<'s> {
-    pub(super) schema: &'s str,
+/// What a request brings.
+#[derive(Clone, Copy)]
+pub(super) enum Body<'c> {
+    /// A schema.
+    Schema(SchemaBody<'c>),
+    /// The compatibility level that a subject shall have.
+    Level(&'c str),
 }
 
 /// Says why one attempt failed.
@@ -48,14 +52,22 @@ pub(super) async fn ask<T: DeserializeOwned>(
     server: &Server,
     call: &Call<'_>,
 ) -> (u16, Result<T, Attempt>) {
-    let method = if call.body.is_some() { Method::POST } else { Method::GET };
+    let method = match call.body {
+        None => Method::GET,
+        Some(Body::Schema(_)) => Method::POST,
+        Some(Body::Level(_)) => Method::PUT,
+    };
     let mut request = client.request(method, server.route(call.segments, call.query));
     request = request.header(header::ACCEPT, MEDIA_TYPE);
     if let Some((username, password)) = &server.login {
         request = request.basic_auth(username, Some(password));
     }
     if let Some(body) = call.body {
-        request = request.header(header::CONTENT_TYPE, MEDIA_TYPE).json(body);
+        request = request.header(header::CONTENT_TYPE, MEDIA_TYPE);
+        request = match body {
+            Body::Schema(schema) => request.json(&schema),
+            Body::Level(level) => request.json(&serde_json::json!({ "compatibility": level })),
+        };
     }
     match request.send().await {
         Ok(answer) => (answer.status().as_u16(), read(&server.base, answer).await),
@@ -65,7 +77,11 @@ pub(super) async fn ask<T: DeserializeOwned>(
 
 impl Call<'_> {
     pub(super) fn method(&self) -> &'static str {
-        if self.body.is_some() { "POST" } else { "GET" }
+        match self.body {
+            None => "GET",
+            Some(Body::Schema(_)) => "POST",
+            Some(Body::Level(_)) => "PUT",
+        }
     }
 
     pub(super) fn error(&self, attempt: Attempt, waited: Duration) -> RegistryError {

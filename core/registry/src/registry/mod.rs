@@ -4,8 +4,9 @@
 //! permanent error until the cache is cleared, clones schemas and subject strategies for every
 //! message, copies the payload twice, cannot look up a schema without registering it, and decodes
 //! to apache-avro's slow values only. What would be left of it, four requests and their JSON, is
-//! this module.
+//! this module. For JSON Schema and Protobuf too: `nubium-formats` uses the crates that it would.
 
+mod body;
 mod compatibility;
 mod config;
 mod error;
@@ -24,16 +25,18 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 
+pub use body::SchemaBody;
 pub use compatibility::Compatibility;
 pub use config::RegistryConfig;
 pub use error::RegistryError;
 pub use health::{Health, RequestCount};
 pub use policy::{Backoff, Failure, Verdict, retriable};
 
+use super::Schema;
 use super::wire::SchemaId;
-use super::{Schema, SchemaError};
+use body::{SchemaAnswer, VersionAnswer};
 use config::Server;
-use http::{Attempt, Call, SchemaBody};
+use http::{Attempt, Body, Call};
 
 /// Asks a schema registry, trying its URLs in order and again.
 pub struct Registry {
@@ -49,28 +52,6 @@ pub struct Registry {
 #[derive(Deserialize)]
 struct IdAnswer {
     id: u32,
-}
-
-#[derive(Deserialize)]
-struct SchemaAnswer {
-    schema: String,
-    #[serde(rename = "schemaType", default)]
-    kind: Option<String>,
-    #[serde(default)]
-    references: Vec<Reference>,
-}
-
-#[derive(Deserialize)]
-struct VersionAnswer {
-    id: u32,
-    #[serde(flatten)]
-    version: SchemaAnswer,
-}
-
-#[derive(Deserialize)]
-struct Reference {
-    subject: String,
-    version: u32,
 }
 
 impl Registry {
@@ -165,9 +146,6 @@ impl Registry {
             }
             answer => answer?,
         };
-        if let Some(kind) = answer.foreign_kind() {
-            return Err(RegistryError::NotAvro { id, kind: kind.into() });
-        }
         match self.parse(&format!("schema {id}"), &answer).await {
             Err(RegistryError::Schema { error, .. }) => {
                 Err(RegistryError::Unusable { id, why: error.to_string() })
@@ -186,12 +164,24 @@ impl Registry {
     /// # Errors
     /// After the start-up deadline, or permanent ones.
     pub async fn register(&self, subject: &str, schema: &str) -> Result<SchemaId, RegistryError> {
+        self.register_as(subject, SchemaBody::of(schema)).await
+    }
+
+    /// Does so with a schema of any type, which may refer to others.
+    ///
+    /// # Errors
+    /// As [`Self::register`].
+    pub async fn register_as(
+        &self,
+        subject: &str,
+        schema: SchemaBody<'_>,
+    ) -> Result<SchemaId, RegistryError> {
         let call = Call {
             what: format!("register the schema of subject `{subject}`"),
             endpoint: "/subjects/{subject}/versions",
             segments: &["subjects", subject, "versions"],
             query: None,
-            body: Some(&SchemaBody { schema }),
+            body: Some(Body::Schema(schema)),
         };
         let answer: IdAnswer = self.patiently(&call, self.startup(), || true).await?;
         Ok(SchemaId(answer.id))
@@ -202,12 +192,24 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::NotRegistered`]; after the start-up deadline; permanent ones.
     pub async fn lookup(&self, subject: &str, schema: &str) -> Result<SchemaId, RegistryError> {
+        self.lookup_as(subject, SchemaBody::of(schema)).await
+    }
+
+    /// Does so with a schema of any type, which may refer to others.
+    ///
+    /// # Errors
+    /// As [`Self::lookup`].
+    pub async fn lookup_as(
+        &self,
+        subject: &str,
+        schema: SchemaBody<'_>,
+    ) -> Result<SchemaId, RegistryError> {
         let call = Call {
             what: format!("look up the schema of subject `{subject}`"),
             endpoint: "/subjects/{subject}",
             segments: &["subjects", subject],
             query: None,
-            body: Some(&SchemaBody { schema }),
+            body: Some(Body::Schema(schema)),
         };
         match self.patiently::<IdAnswer>(&call, self.startup(), || true).await {
             Err(RegistryError::Refused { status: 404, message, .. }) => {
@@ -225,8 +227,20 @@ impl Registry {
         &self,
         subject: &str,
     ) -> Result<(SchemaId, &'static Schema), RegistryError> {
-        let answer: VersionAnswer = self.version(subject, "latest").await?;
-        let what = format!("the newest schema of subject `{subject}`");
+        self.numbered(subject, "latest").await
+    }
+
+    /// Fetches one version of a subject, by its number or as `latest`.
+    ///
+    /// # Errors
+    /// As [`Self::latest`].
+    pub async fn numbered(
+        &self,
+        subject: &str,
+        version: &str,
+    ) -> Result<(SchemaId, &'static Schema), RegistryError> {
+        let answer: VersionAnswer = self.version(subject, version).await?;
+        let what = format!("version {version} of subject `{subject}`");
         let schema = self.parse(&what, &answer.version).await?;
         Ok((SchemaId(answer.id), schema))
     }
@@ -244,33 +258,6 @@ impl Registry {
             body: None,
         };
         self.patiently(&call, self.startup(), || true).await
-    }
-
-    /// Parses a schema together with those it refers to, however deep.
-    async fn parse(
-        &self,
-        what: &str,
-        answer: &SchemaAnswer,
-    ) -> Result<&'static Schema, RegistryError> {
-        let bad = |error| RegistryError::Schema { what: what.into(), error };
-        if let Some(kind) = answer.foreign_kind() {
-            let error = SchemaError::new(format!("its type is {kind}, not AVRO"));
-            return Err(bad(error));
-        }
-        let mut texts = Vec::new();
-        let mut wanted: Vec<(String, u32)> = answer.references.iter().map(Reference::key).collect();
-        let mut seen = wanted.clone();
-        while let Some((subject, version)) = wanted.pop() {
-            let found: SchemaAnswer = self.version(&subject, &version.to_string()).await?;
-            for key in found.references.iter().map(Reference::key) {
-                if !seen.contains(&key) {
-                    seen.push(key.clone());
-                    wanted.push(key);
-                }
-            }
-            texts.push(found.schema);
-        }
-        Schema::parse_with(&answer.schema, &texts).map_err(bad)
     }
 
     fn startup(&self) -> Patience {
@@ -362,17 +349,4 @@ impl fmt::Debug for Registry {
 struct Patience {
     deadline: Option<Duration>,
     not_found: Duration,
-}
-
-impl SchemaAnswer {
-    /// The type of a schema that is none of Avro.
-    fn foreign_kind(&self) -> Option<&str> {
-        self.kind.as_deref().filter(|kind| *kind != "AVRO")
-    }
-}
-
-impl Reference {
-    fn key(&self) -> (String, u32) {
-        (self.subject.clone(), self.version)
-    }
 }

@@ -1,6 +1,6 @@
 //! From YAML to templates: what items and answers are made into.
 
-use nubium_core::codec::Schema;
+use nubium_service::document::SchemaFile;
 use nubium_service::document::Value as Yaml;
 use serde_json::Value;
 
@@ -96,8 +96,13 @@ impl Document<'_> {
         let part = self.reader.part(root, "produce", example)?;
         self.reader.names(&part, &["topic", "schema", "value"]);
         let topic = self.reader.required(&part, "topic", "answers");
-        let file = self.reader.required(&part, "schema", "answer.avsc");
-        let schema = self.schema(&part, &file);
+        let schema = match SchemaFile::without(&topic).filter(|_| !part.has("schema")) {
+            Some(none) => Some(none.json),
+            None => {
+                let file = self.reader.required(&part, "schema", "answer.avsc");
+                self.schema(&part, &file)
+            }
+        };
         if !part.has("value") {
             let expected = "what a record is made of";
             self.reader.refuse(&part, "value", "nothing", expected, example);
@@ -113,12 +118,9 @@ impl Document<'_> {
     /// Reads the schema in a file.
     fn schema(&mut self, part: &Part, file: &str) -> Option<String> {
         let read = nubium_host::text::read(self.directory.join(file)).map_err(|e| e.to_string());
-        let read = read.and_then(|text| match Schema::parse(&text) {
-            Ok(_) => Ok(text),
-            Err(error) => Err(error.to_string()),
-        });
+        let read = read.and_then(|text| SchemaFile::parse(file, text).map(|file| file.json));
         read.map_err(|why| {
-            let expected = format!("a file with the Avro schema of the topic, but: {why}");
+            let expected = format!("a file with the schema of the topic, but: {why}");
             self.reader.refuse(part, "schema", file, &expected, "schema: answer.avsc");
         })
         .ok()

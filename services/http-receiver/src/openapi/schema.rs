@@ -39,6 +39,7 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn node(&mut self, node: NodeId) -> Json {
         match self.schema.node(node) {
+            Node::Json(form) => form.map_or_else(|| json!({}), |form| form.shape().clone()),
             Node::Null => json!({ "type": "null" }),
             Node::Boolean => json!({ "type": "boolean" }),
             Node::Int => json!({ "type": "integer", "format": "int32",
@@ -122,6 +123,7 @@ pub fn example(schema: &Graph) -> Json {
 fn of_node(schema: &Graph, node: NodeId, depth: usize) -> Json {
     match schema.node(node) {
         Node::Null => Json::Null,
+        Node::Json(_) => json!({}),
         Node::Boolean => json!(true),
         Node::Int | Node::Long => json!(1),
         Node::Float | Node::Double => json!(1.5),

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use nubium_core::config::Problem;
-use nubium_mapping::avro::Schema;
 use nubium_mapping::mapping::Source;
 use nubium_service::document::{ReadFile, Value, show};
 
@@ -41,14 +40,11 @@ impl Files<'_> {
 
     pub(super) fn schema(&self, fields: &Fields<'_>, name: &'static str) -> Option<SchemaFile> {
         let (file, json) = self.text(fields, name, "form.avsc")?;
-        match Schema::parse_own(&json) {
-            Ok(schema) => Some(SchemaFile { name: file, json, schema }),
-            Err(error) => {
-                let expected = format!("an Avro schema, but: {error}");
-                fields.problem(name, &file, &expected, "form.avsc");
-                None
-            }
-        }
+        SchemaFile::parse(&file, json)
+            .map_err(|why| {
+                fields.problem(name, &file, &format!("a schema, but: {why}"), "form.avsc")
+            })
+            .ok()
     }
 
     pub(super) fn program(&self, fields: &Fields<'_>) -> Option<Arc<Source>> {

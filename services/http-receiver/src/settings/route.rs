@@ -2,7 +2,7 @@
 
 use super::document::Files;
 use super::fields::Fields;
-use super::{Output, Route, limits};
+use super::{Output, Route, SchemaFile, limits};
 
 /// Names that the receiver serves itself.
 const RESERVED: [&str; 3] = ["/openapi.json", "/page.js", "/page.css"];
@@ -90,10 +90,11 @@ fn outputs(fields: &Fields<'_>, files: &Files<'_>) -> Vec<Output> {
 
 fn output(fields: &Fields<'_>, files: &Files<'_>) -> Option<Output> {
     let topic = fields.needed("topic", "the topic's name", "forms");
-    if !fields.has("schema") {
+    let none = topic.as_deref().and_then(SchemaFile::without);
+    if !fields.has("schema") && none.is_none() {
         fields.problem("schema", "nothing", "the file of the topic's schema", "form.avsc");
     }
-    let schema = files.schema(fields, "schema");
+    let schema = files.schema(fields, "schema").or(none);
     let topic = topic.filter(|topic| {
         // What Kafka allows: org.apache.kafka.common.internals.Topic.
         let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');

@@ -36,6 +36,7 @@ impl Build for Values {
             Scalar::Date(days) => instant(i64::from(days) * 86_400_000, Unit::Millis)?,
             Scalar::Timestamp(count, unit) => instant(count, unit)?,
             Scalar::Decimal(unscaled, scale) => Value::from(decimal::text(unscaled, scale)),
+            Scalar::Document(text) => document(text)?,
             Scalar::Duration(parts) => {
                 let names = ["months", "days", "milliseconds"];
                 let entries = names.into_iter().zip(parts);
@@ -69,4 +70,23 @@ fn float(number: f64) -> Result<Value, String> {
 fn instant(count: i64, unit: Unit) -> Result<Value, String> {
     let instant = time::instant(count, unit).map(Value::Timestamp);
     instant.ok_or_else(|| format!("a time of {count}, out of range"))
+}
+
+/// Reads a JSON document. The language has whole numbers of 64 bits with a sign: one beyond would
+/// become another number.
+fn document(text: &str) -> Result<Value, String> {
+    let json: serde_json::Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    check_numbers(&json)?;
+    Ok(Value::from(json))
+}
+
+fn check_numbers(json: &serde_json::Value) -> Result<(), String> {
+    match json {
+        serde_json::Value::Number(number) if number.is_u64() && !number.is_i64() => {
+            Err(format!("the number {number}, which is beyond 64 bits with a sign"))
+        }
+        serde_json::Value::Array(items) => items.iter().try_for_each(check_numbers),
+        serde_json::Value::Object(entries) => entries.values().try_for_each(check_numbers),
+        _ => Ok(()),
+    }
 }

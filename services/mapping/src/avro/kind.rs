@@ -5,6 +5,8 @@ use vrl::value::kind::{Collection, Field as KindField, Index};
 
 use nubium_avro::{Graph, Node, NodeId};
 
+use super::document;
+
 /// Gives the type that a decoded value of `node` has.
 pub fn of(schema: &Graph, node: NodeId) -> Kind {
     kind(schema, node, Side::Decoded, &mut Vec::new())
@@ -27,6 +29,9 @@ pub fn conflict(schema: &Graph, node: NodeId, given: &Kind) -> Option<String> {
     if !accepted(schema, node).intersects(given) {
         let wanted = schema.describe(node);
         return Some(format!("the schema wants {wanted}, the program gives {given}"));
+    }
+    if let Node::Json(Some(form)) = schema.node(node) {
+        return document::missing(form.shape(), given);
     }
     let Node::Record(record) = schema.node(node) else {
         return None;
@@ -55,6 +60,7 @@ enum Side {
 fn kind(schema: &Graph, node: NodeId, side: Side, open: &mut Vec<NodeId>) -> Kind {
     let accepts = side == Side::Accepted;
     match schema.node(node) {
+        Node::Json(form) => form.map_or_else(Kind::any, |form| document::of(form.shape(), accepts)),
         Node::Null => Kind::null(),
         Node::Boolean => Kind::boolean(),
         Node::Int | Node::Long | Node::Time(_) | Node::LocalTimestamp(_) => Kind::integer(),

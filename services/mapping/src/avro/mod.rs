@@ -7,6 +7,7 @@
 //! [`nubium_avro`].
 
 pub mod decode;
+mod document;
 pub mod encode;
 pub mod json;
 pub mod kind;

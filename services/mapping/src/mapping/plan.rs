@@ -80,8 +80,9 @@ impl Plan {
         writer: &'static Schema,
         outputs: &[Output],
     ) -> Result<Self, PlanError> {
-        // A reader's schema that is the writer's changes nothing.
+        // A reader's schema that is the writer's changes nothing, and only Avro's resolve.
         let reader = reader.filter(|reader| !reader.same(reader.root(), writer, writer.root()));
+        let reader = reader.filter(|reader| !reader.is_document() && !writer.is_document());
         let (read, write) = match writer.record() {
             Some(record) if reader.as_ref().is_none_or(|reader| reader.record().is_some()) => {
                 let fields = InputFields { writer, record, reader };

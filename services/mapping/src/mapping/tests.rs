@@ -7,6 +7,7 @@ use crate::avro::{Encoder, Reader, decode, json};
 
 mod check;
 mod docs;
+mod foreign;
 mod run;
 mod table;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
-use nubium_registry::{STRING_SCHEMA, Schema, TopicEncoder};
+use nubium_registry::{Part, RegistryError, STRING_SCHEMA, TopicEncoder};
 
 use crate::data::encode::{Encoder, KeyFrom, Outgoing};
 use crate::data::input::{self, Format, Input, Item};
@@ -147,39 +147,38 @@ fn encoder(session: &Session, options: &Options, format: Format) -> Outcome<Enco
         Values::Text => None,
         Values::Avro => Some(topic_encoder(session, options, format)?),
     };
-    let key_schema = match &avro {
-        _ if options.text_keys => None,
-        Some(avro) => Some(avro.key_id()),
-        None => None,
-    };
     let headers = options.header.clone();
     let (whole, stamp) = (format == Format::Messages, !options.bare);
-    Ok(Encoder { avro, key_schema, key, whole, headers, stamp })
+    Ok(Encoder { avro, text_keys: options.text_keys, key, whole, headers, stamp })
 }
 
 fn topic_encoder(session: &Session, options: &Options, format: Format) -> Outcome<TopicEncoder> {
     let codec = session.codec()?;
     let topic = &options.topic;
-    let text = match (&options.schema, &options.file) {
-        (Some(file), _) => Schema::read(file).or_settings()?.text().to_owned(),
-        (None, file) => {
-            match (session.schemas()?.version(&format!("{topic}-value"), "latest")?, file) {
-                (Some(latest), _) => latest.schema,
-                (None, Some(file)) if format == Format::Avro => {
-                    input::schema_of(file).map_err(Failure::no)?
-                }
-                (None, _) => {
-                    return Err(Failure::settings(format!(
-                        "topic {topic} has no schema: name one with --schema FILE, or produce \
-                         lines as they are with --values text"
-                    )));
-                }
-            }
-        }
-    };
     let register = session.registry()?.auto_register;
-    let prepared = session.runtime.block_on(codec.prepare_topic(topic, &text, register));
-    Ok(prepared.with_context(|| format!("schemas of {topic} (keys: {STRING_SCHEMA})"))?)
+    let what = || format!("schemas of {topic} (keys: {STRING_SCHEMA})");
+    let prepared = |text: &str| {
+        let prepared = session.runtime.block_on(codec.prepare_topic(topic, text, register));
+        prepared.with_context(what).map_err(Failure::from)
+    };
+    if codec.format(topic, Part::Value).own_schema().is_some() {
+        return prepared("");
+    }
+    if let Some(file) = &options.schema {
+        let text = nubium_host::text::read(file).with_context(|| file.display().to_string());
+        return prepared(&text.or_settings()?);
+    }
+    match (session.runtime.block_on(codec.prepare_latest(topic, register)), &options.file) {
+        (Ok(latest), _) => Ok(latest),
+        (Err(RegistryError::Refused { status: 404, .. }), Some(file)) if format == Format::Avro => {
+            prepared(&input::schema_of(file).map_err(Failure::no)?)
+        }
+        (Err(RegistryError::Refused { status: 404, .. }), _) => Err(Failure::settings(format!(
+            "topic {topic} has no schema: name one with --schema FILE, or produce lines as they \
+             are with --values text"
+        ))),
+        (Err(error), _) => Err(anyhow::Error::from(error).context(what()).into()),
+    }
 }
 
 /// One file on its way.

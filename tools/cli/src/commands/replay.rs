@@ -116,6 +116,7 @@ pub fn run(session: &Session, options: &Options) -> Outcome {
     }
     let codec = session.codec_or_none()?;
     let decoder = Decoder::new(codec, session.runtime.handle().clone(), Encoding::Auto);
+    let decoder = decoder.of_topic(&options.from);
     let reader = Reader::new(consumer, context, &options.from, &ranges, false, limit)?;
     let replay = Replay { session, options, to, producer, reader, decoder, done: 0, skipped: 0 };
     replay.run(u64::try_from(left).unwrap_or_default())

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use nubium_avro::json;
-use nubium_registry::{Codec, DecodeError, RegistryError, STRING_SCHEMA, SchemaId, wire};
+use nubium_registry::{
+    Codec, DecodeError, Format, Part, RegistryError, STRING_SCHEMA, SchemaId, wire,
+};
+use serde_json::Value;
 use tokio::runtime::Handle;
 
 /// What the bytes of a key or value are taken for.
@@ -27,6 +30,8 @@ pub struct Decoder {
     codec: Option<Codec>,
     runtime: Handle,
     encoding: Encoding,
+    /// The topic that messages come from: its settings may say what its keys and values are.
+    topic: String,
     /// What was wrong with schemas that could not be had, so that each is asked for once.
     missing: HashMap<SchemaId, String>,
 }
@@ -35,14 +40,26 @@ impl Decoder {
     /// Makes a decoder; without a codec nothing is decoded as Avro.
     #[must_use]
     pub fn new(codec: Option<Codec>, runtime: Handle, encoding: Encoding) -> Self {
-        Self { codec, runtime, encoding, missing: HashMap::new() }
+        Self { codec, runtime, encoding, topic: String::new(), missing: HashMap::new() }
+    }
+
+    /// Takes messages for those of a topic.
+    #[must_use]
+    pub fn of_topic(mut self, topic: &str) -> Self {
+        topic.clone_into(&mut self.topic);
+        self
     }
 
     /// Appends a key or value as JSON; a null one is `null`.
     ///
     /// # Errors
     /// The bytes are not what they are to be taken for; `out` is then as it was.
-    pub fn put(&mut self, bytes: Option<&[u8]>, out: &mut Vec<u8>) -> Result<(), String> {
+    pub fn put(
+        &mut self,
+        part: Part,
+        bytes: Option<&[u8]>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), String> {
         let Some(bytes) = bytes else {
             out.extend_from_slice(b"null");
             return Ok(());
@@ -55,9 +72,8 @@ impl Decoder {
                 put_base64(bytes, out);
                 Ok(())
             }
-            Encoding::Auto if self.codec.is_some() && wire::split(bytes).is_ok() => {
-                self.put_avro(bytes, out)
-            }
+            Encoding::Auto if self.is_json(part) && is_json(bytes) => self.put_json(bytes, out),
+            Encoding::Auto if self.is_framed(part, bytes) => self.put_avro(bytes, out),
             Encoding::Auto => {
                 if put_text(bytes, out).is_err() {
                     put_base64(bytes, out);
@@ -79,13 +95,27 @@ impl Decoder {
         is_key: bool,
         out: &mut Vec<u8>,
     ) -> Result<(), String> {
+        let part = if is_key { Part::Key } else { Part::Value };
         let Some(bytes) = bytes.filter(|_| self.codec.is_some() && self.encoding == Encoding::Auto)
         else {
-            return self.put(bytes, out);
+            return self.put(part, bytes, out);
         };
         let start = out.len();
-        if let Ok((id, _)) = wire::split(bytes) {
-            self.put(Some(bytes), out)?;
+        if !is_key && self.is_json(part) && is_json(bytes) {
+            self.put_json(bytes, out)?;
+            // What is written again has no white space and its names in order.
+            let same: Result<Value, _> = serde_json::from_slice(bytes);
+            if same.is_ok_and(|json| json.to_string().as_bytes() == bytes) {
+                return Ok(());
+            }
+            let shown = out.split_off(start);
+            put_base64_and(bytes, &shown, out);
+            return Ok(());
+        }
+        if let Ok((id, _)) = wire::split(bytes)
+            && self.is_framed(part, bytes)
+        {
+            self.put(part, Some(bytes), out)?;
             // Keys are written with one schema; any other is kept as its bytes, and shown.
             let schema = self.codec.as_ref().and_then(|codec| codec.cached(id));
             if is_key && schema.is_none_or(|schema| schema.text() != STRING_SCHEMA) {
@@ -103,6 +133,30 @@ impl Decoder {
             Err(_) => put_base64(bytes, out),
         }
         Ok(())
+    }
+
+    /// Tells whether the topic's settings say that these are JSON without framing.
+    fn is_json(&self, part: Part) -> bool {
+        let json = |codec: &Codec| codec.format(&self.topic, part) == Format::Json;
+        self.codec.as_ref().is_some_and(json)
+    }
+
+    fn put_json(&self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
+        let opened = self.codec.as_ref().map(|codec| codec.open(&self.topic, Part::Value, bytes));
+        match opened {
+            Some(Ok(opened)) => opened.put_json(out).map_err(|error| error.to_string()),
+            // The key of a topic whose values are of another format.
+            _ => {
+                out.extend_from_slice(bytes.trim_ascii());
+                Ok(())
+            }
+        }
+    }
+
+    /// Tells whether bytes name a schema of the registry.
+    fn is_framed(&self, part: Part, bytes: &[u8]) -> bool {
+        let named = |codec: &Codec| codec.named(&self.topic, part, bytes).is_some();
+        self.codec.as_ref().is_some_and(named)
     }
 
     fn put_avro(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
@@ -132,6 +186,10 @@ impl Decoder {
             why
         })
     }
+}
+
+fn is_json(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(bytes).is_ok()
 }
 
 fn put_text(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
@@ -169,7 +227,7 @@ mod tests {
     fn put(encoding: Encoding, bytes: Option<&[u8]>) -> Result<String, String> {
         let (mut decoder, _runtime) = decoder(encoding);
         let mut out = b"x".to_vec();
-        let put = decoder.put(bytes, &mut out);
+        let put = decoder.put(Part::Value, bytes, &mut out);
         if put.is_err() {
             assert_eq!(out, b"x", "an error leaves nothing behind");
         }

@@ -1,6 +1,6 @@
 //! What a line holds as the record to produce.
 
-use nubium_registry::{Dynamic, SchemaId, TopicEncoder, wire};
+use nubium_registry::{Dynamic, TopicEncoder};
 use rand::Rng as _;
 use serde_json::Value;
 
@@ -34,10 +34,10 @@ pub enum KeyFrom {
 /// How lines become records.
 #[derive(Debug)]
 pub struct Encoder {
-    /// Encodes values as Avro; without it, values are text.
+    /// Encodes values in the format of the topic; without it, values are text.
     pub avro: Option<TopicEncoder>,
-    /// The schema of keys; without it, keys are text.
-    pub key_schema: Option<SchemaId>,
+    /// Whether keys are text, whatever the topic's keys are.
+    pub text_keys: bool,
     /// Where keys come from.
     pub key: KeyFrom,
     /// Whether a line is a whole message, as `consume` prints it.
@@ -172,11 +172,8 @@ impl Encoder {
                 },
             },
         };
-        match self.key_schema {
-            Some(id) => {
-                wire::put_header(id, out);
-                wire::put_string(&text, out);
-            }
+        match self.avro.as_ref().filter(|_| !self.text_keys) {
+            Some(encoder) => encoder.encode_key(&text, out),
             None => out.extend_from_slice(text.as_bytes()),
         }
         Ok(true)
@@ -240,8 +237,8 @@ mod tests {
     use super::*;
 
     fn plain() -> Encoder {
-        let (avro, key_schema, key) = (None, None, KeyFrom::Nothing);
-        Encoder { avro, key_schema, key, whole: false, headers: Vec::new(), stamp: false }
+        let (avro, text_keys, key) = (None, false, KeyFrom::Nothing);
+        Encoder { avro, text_keys, key, whole: false, headers: Vec::new(), stamp: false }
     }
 
     fn encode(encoder: &mut Encoder, line: &str) -> Result<Outgoing, String> {
@@ -259,13 +256,11 @@ mod tests {
     fn the_key_is_a_field_or_the_same_for_all() {
         let mut encoder = plain();
         encoder.key = KeyFrom::Field(vec!["who".into(), "id".into()]);
-        encoder.key_schema = Some(SchemaId(1));
         let record = encode(&mut encoder, r#"{"who": {"id": 7}}"#).unwrap();
-        assert_eq!(record.key, Some(vec![0, 0, 0, 0, 1, 2, b'7']));
+        assert_eq!(record.key, Some(b"7".to_vec()));
         assert!(encode(&mut encoder, "{}").unwrap_err().contains("who.id"));
         assert!(encode(&mut encoder, "nope").unwrap_err().starts_with("not JSON: "));
         encoder.key = KeyFrom::Text("same".into());
-        encoder.key_schema = None;
         assert_eq!(encode(&mut encoder, "x").unwrap().key, Some(b"same".to_vec()));
     }
 

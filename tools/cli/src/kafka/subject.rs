@@ -1,6 +1,7 @@
 //! A message as filters look at it.
 
 use nubium_kafka::raw::NativeMessage;
+use nubium_registry::Part;
 use serde_json::Value;
 
 use crate::data::decode::Decoder;
@@ -53,14 +54,14 @@ pub fn wanted(
     if filters.is_empty() {
         return Ok(true);
     }
-    let mut json = |bytes: Option<&[u8]>| -> Result<Value, String> {
+    let mut json = |part, bytes: Option<&[u8]>| -> Result<Value, String> {
         let mut text = Vec::new();
-        decoder.put(bytes, &mut text)?;
+        decoder.put(part, bytes, &mut text)?;
         serde_json::from_slice(&text).map_err(|error| error.to_string())
     };
-    let key = json(message.key()).unwrap_or_default();
+    let key = json(Part::Key, message.key()).unwrap_or_default();
     let value = match filters.iter().any(Filter::needs_value) {
-        true => json(message.value())?,
+        true => json(Part::Value, message.value())?,
         false => Value::Null,
     };
     let looked = Looked { message, key, value };

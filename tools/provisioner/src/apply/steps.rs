@@ -6,7 +6,7 @@ use nubium_admin::{Acl, NewTopic, Refusal, ResponseError};
 
 use crate::desired::Origin;
 use crate::observed::State;
-use crate::plan::{Action, Plan, SchemaStep, Standing, TopicPlan, is_same, standing};
+use crate::plan::{Action, LevelStep, Plan, SchemaStep, Standing, TopicPlan, is_same, standing};
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,7 @@ pub(super) enum Kind {
     Grow { partitions: u32, changelog: bool },
     Configure { config: BTreeMap<String, String> },
     Grant(Acl),
+    Level(LevelStep),
     Register(Box<SchemaStep>),
     Delete,
 }
@@ -52,8 +53,9 @@ impl Step {
             Kind::Grow { changelog: false, .. } => 2,
             Kind::Configure { .. } => 3,
             Kind::Grant(_) => 4,
-            Kind::Register(_) => 5,
-            Kind::Delete => 6,
+            Kind::Level(_) => 5,
+            Kind::Register(_) => 6,
+            Kind::Delete => 7,
         }
     }
 
@@ -63,6 +65,7 @@ impl Step {
             Kind::Grow { .. } => "partitions added",
             Kind::Configure { .. } => "configurations changed",
             Kind::Grant(_) => "rights added",
+            Kind::Level(_) => "compatibility levels set",
             Kind::Register(_) => "schemas registered",
             Kind::Delete => "topics deleted",
         }
@@ -164,6 +167,11 @@ pub(super) fn steps(
             all.push(Step::on(cluster, &name, text, Kind::Grant(acl.clone())));
         }
     }
+    let levels = plan.levels.iter().map(|step| {
+        let text = format!("set the compatibility of subject {} to {}", step.subject, step.level);
+        Step::on("", &step.subject, text, Kind::Level(step.clone()))
+    });
+    all.extend(levels);
     let schemas = plan.schemas.iter().map(|schema| {
         let text = format!("register the schema of subject {}", schema.subject);
         Step::on("", &schema.subject, text, Kind::Register(Box::new(schema.clone())))

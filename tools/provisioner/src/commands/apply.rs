@@ -20,7 +20,8 @@ pub(super) async fn run(options: &ApplyOptions) -> Result<Ending, Error> {
     }
     let clusters: Vec<String> = plan.clusters.keys().cloned().collect();
     let admins = start.connect(&clusters).await?;
-    let registry = if plan.schemas.is_empty() { None } else { Some(start.registry()?) };
+    let asked = !plan.schemas.is_empty() || !plan.levels.is_empty();
+    let registry = if asked { Some(start.registry()?) } else { None };
     let report = Applier::new(&plan, &admins, registry.as_ref(), &delete).run().await?;
     tell(&report);
     let kept = deletions(&plan).filter(|name| !delete.contains(*name)).count();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use nubium_admin::{AclOperation, Admin, AdminError, GroupDescription, TopicDescription};
-use nubium_config::Instance;
+use nubium_config::{Instance, Topology};
 use nubium_registry::{Registry, RegistryError};
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ use crate::desired::cluster_of;
 use crate::ending::{Ending, Error};
 use crate::manifest::Manifest;
 use crate::start::Start;
-use crate::terminal;
+use crate::{subjects, terminal};
 
 mod rejoin;
 mod routing;
@@ -110,7 +110,8 @@ async fn check(start: &Start, apps: &[&Manifest]) -> Result<Vec<Finding>, Error>
         let auto = start.topology.registry.as_ref().is_some_and(|settings| settings.auto_register);
         let registry = start.registry()?;
         for app in apps {
-            Check { app, findings: &mut findings }.schemas(&registry, auto).await?;
+            let mut one = Check { app, findings: &mut findings };
+            one.schemas(&start.topology, &registry, auto).await?;
         }
     }
     Ok(findings)
@@ -214,9 +215,21 @@ impl Check<'_> {
         Ok(())
     }
 
-    async fn schemas(&mut self, registry: &Registry, auto: bool) -> Result<(), Error> {
-        for (subject, schema) in self.app.subjects() {
-            let found = match registry.lookup(&subject, &schema.text).await {
+    async fn schemas(
+        &mut self,
+        topology: &Topology,
+        registry: &Registry,
+        auto: bool,
+    ) -> Result<(), Error> {
+        let subjects = match subjects::of(topology, self.app) {
+            Ok(subjects) => subjects,
+            Err(problems) => {
+                self.note("schemas".into(), Err(problems.join("; ")));
+                return Ok(());
+            }
+        };
+        for (subject, schema) in subjects {
+            let found = match registry.lookup_as(&subject, schema.body()).await {
                 Ok(id) => Ok(format!("registered as {id}")),
                 Err(RegistryError::NotRegistered { .. }) if auto => {
                     Ok("not registered; the app registers it".into())

@@ -49,6 +49,9 @@ async fn make(start: &Start, options: &PlanOptions) -> Result<Plan, Error> {
     let prune = if options.prune { Prune::Yes } else { Prune::No };
     let mut plan = plan::plan(&desired, &found, &names, prune);
     trial::run(&admins, &mut plan).await?;
+    if !desired.levels.is_empty() {
+        schemas::plan_levels(&start.registry()?, &desired.levels, &mut plan).await?;
+    }
     if !desired.schemas.is_empty() {
         schemas::plan(&start.registry()?, &desired.schemas, &mut plan).await?;
     }

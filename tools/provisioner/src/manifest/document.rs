@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use nubium_config::Problem;
-use nubium_registry::Schema;
+use nubium_registry::formats;
 use serde_norway::{Mapping as Map, Value};
 
 use super::{Chain, Kind, Manifest, SchemaText};
@@ -287,13 +287,13 @@ impl<'a> Document<'a> {
                 return None;
             }
         };
-        match Schema::parse_own(&text) {
+        match formats::parse_own(&text) {
             // Apps register this spelling, and a registry may tell spellings apart.
-            Ok(schema) => {
-                Some(SchemaText { file: file.to_owned(), text: schema.text().to_owned() })
-            }
+            Ok(schema) => Some(SchemaText::new(file, schema.text())),
+            // The map of topics may say what it refers to.
+            Err(error) if error.is_missing() => Some(SchemaText::new(file, &text)),
             Err(error) => {
-                self.problem(place, file, &format!("an Avro schema, but: {error}"), example);
+                self.problem(place, file, &format!("a schema, but: {error}"), example);
                 None
             }
         }

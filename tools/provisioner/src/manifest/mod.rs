@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use nubium_config::Problem;
 use nubium_host::text;
-use nubium_registry::STRING_SCHEMA;
+use nubium_registry::{STRING_SCHEMA, SchemaBody, SubjectReference, formats};
 use nubium_topic::changelog_of;
 
 pub use self::chain::Chain;
@@ -63,6 +63,37 @@ pub struct SchemaText {
     pub file: String,
     /// The schema.
     pub text: String,
+    /// The registry's name of its type.
+    pub kind: String,
+    /// The schemas that it refers to.
+    pub references: Vec<SubjectReference>,
+    /// Whether the manifest names it; else it is one that apps register by themselves.
+    pub is_given: bool,
+}
+
+impl SchemaText {
+    /// Takes the text of a file.
+    #[must_use]
+    pub fn new(file: &str, text: &str) -> Self {
+        let kind = formats::kind_of(text).to_owned();
+        let (file, text) = (file.to_owned(), text.to_owned());
+        Self { file, text, kind, references: Vec::new(), is_given: true }
+    }
+
+    /// Checks a schema that refers to no other.
+    ///
+    /// # Errors
+    /// It is not valid: says why.
+    pub fn check(&self) -> Result<(), String> {
+        let parsed = formats::parse(&self.kind, &self.text, &[]);
+        parsed.and_then(|schema| schema.check_defaults()).map_err(|error| error.to_string())
+    }
+
+    /// Gives it as the registry is sent it.
+    #[must_use]
+    pub fn body(&self) -> SchemaBody<'_> {
+        SchemaBody { schema: &self.text, kind: &self.kind, references: &self.references }
+    }
 }
 
 impl Kind {
@@ -126,7 +157,8 @@ impl Manifest {
     /// keys, and of the changelog.
     #[must_use]
     pub fn subjects(&self) -> BTreeMap<String, SchemaText> {
-        let string = || SchemaText { file: "built in".to_owned(), text: STRING_SCHEMA.to_owned() };
+        let string =
+            || SchemaText { is_given: false, ..SchemaText::new("built in", STRING_SCHEMA) };
         let mut subjects = self.schemas.clone();
         for subject in self.schemas.keys() {
             if let Some(topic) = subject.strip_suffix("-value") {

@@ -8,6 +8,7 @@ mod show;
 use std::collections::BTreeMap;
 
 use nubium_admin::{Acl, NewTopic};
+use nubium_registry::SubjectReference;
 use serde::{Deserialize, Serialize};
 
 pub use self::diff::{Prune, plan};
@@ -24,6 +25,9 @@ use crate::observed::State;
 pub struct Plan {
     /// By cluster.
     pub clusters: BTreeMap<String, ClusterPlan>,
+    /// Compatibility levels to set, before schemas are registered.
+    #[serde(default)]
+    pub levels: Vec<LevelStep>,
     /// Schemas to register.
     pub schemas: Vec<SchemaStep>,
     /// What is in the way; a plan that has any is not saved and cannot be applied.
@@ -87,12 +91,33 @@ pub struct SchemaStep {
     pub subject: String,
     /// The schema.
     pub schema: String,
+    /// The registry's name of its type.
+    #[serde(default = "avro")]
+    pub kind: String,
+    /// The schemas that it refers to.
+    #[serde(default)]
+    pub references: Vec<SubjectReference>,
     /// The app that needs it.
     pub app: String,
     /// The file that it is from.
     pub file: String,
     /// Whether the subject is new.
     pub first: bool,
+}
+
+fn avro() -> String {
+    "AVRO".into()
+}
+
+/// The compatibility level of a subject that is to be another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LevelStep {
+    /// The subject.
+    pub subject: String,
+    /// The level of its own that it had; none means the registry's.
+    pub before: Option<String>,
+    /// The level that it shall have.
+    pub level: String,
 }
 
 impl ClusterPlan {
@@ -117,7 +142,7 @@ impl Plan {
             let topics = cluster.topics.values();
             topics.filter(|topic| topic.action != Action::Keep).count() + cluster.rights.len()
         });
-        clusters.sum::<usize>() + self.schemas.len()
+        clusters.sum::<usize>() + self.levels.len() + self.schemas.len()
     }
 }
 

@@ -32,6 +32,16 @@ pub fn show(plan: &Plan) -> String {
             let _ = writeln!(text, "{rows}");
         }
     }
+    if !plan.levels.is_empty() {
+        let mut rows = table(&["", "Subject", "Compatibility"]);
+        for step in &plan.levels {
+            let was = step.before.as_deref().unwrap_or("the registry's");
+            let what = format!("{was} → {}", step.level);
+            let sign = Cell::new("~").fg(Color::Yellow);
+            rows.add_row([sign, Cell::new(&step.subject), Cell::new(what)]);
+        }
+        let _ = writeln!(text, "Compatibility levels:\n{rows}");
+    }
     if !plan.schemas.is_empty() {
         let mut rows = table(&["", "Subject", "Schema", "Verdict of the registry", "App"]);
         for step in &plan.schemas {

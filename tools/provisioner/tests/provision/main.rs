@@ -9,5 +9,6 @@ mod refusals;
 mod rejoining;
 mod retries;
 mod rights;
+mod schemas;
 mod secure;
 mod tokens;

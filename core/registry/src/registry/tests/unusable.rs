@@ -4,7 +4,7 @@ use super::*;
 use crate::DecodeError;
 
 const PROTOBUF: &str = r#"{"schema": "syntax = 1", "schemaType": "PROTOBUF"}"#;
-const JSON: &str = r#"{"schema": "{}", "schemaType": "JSON"}"#;
+const XML: &str = r#"{"schema": "{}", "schemaType": "XML"}"#;
 const NONSENSE: &str = r#"{"schema": "{nonsense"}"#;
 /// A key or value that names schema 1.
 const BYTES: &[u8] = &[0, 0, 0, 0, 1, 2];
@@ -12,7 +12,7 @@ const BYTES: &[u8] = &[0, 0, 0, 0, 1, 2];
 #[tokio::test]
 async fn is_told_by_ensure_and_decode_and_asked_for_once() {
     for (answer, word) in
-        [(PROTOBUF, "PROTOBUF"), (JSON, "JSON"), (NONSENSE, "not a valid Avro schema")]
+        [(PROTOBUF, "Protobuf"), (XML, "XML"), (NONSENSE, "not a valid Avro schema")]
     {
         let local = Local::start().unwrap();
         local.register("t-value", V1).unwrap();

@@ -88,6 +88,7 @@ pub fn run(session: &Session, options: &Options) -> Outcome {
         Encoding::Text | Encoding::Base64 => None,
     };
     let decoder = Decoder::new(codec, session.runtime.handle().clone(), options.encoding);
+    let decoder = decoder.of_topic(&options.topic);
     let plan = Plan::make(session, options)?;
     let mut output = Output::open(options.output.as_ref(), options.format, decoder)?;
     let shown = match options.last {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use nubium_kafka::raw::NativeMessage;
+use nubium_registry::Part;
 
 use crate::data::decode::{Decoder, put_base64};
 use crate::data::envelope;
@@ -127,7 +128,7 @@ impl Output {
                 out.extend_from_slice(message.value().unwrap_or_default());
                 Ok(())
             }
-            Form::Values => self.decoder.put(message.value(), out).inspect_err(|_| {
+            Form::Values => self.decoder.put(Part::Value, message.value(), out).inspect_err(|_| {
                 put_base64(message.value().unwrap_or_default(), out);
             }),
         };
