@@ -9,7 +9,7 @@ use url::Url;
 use super::certificate::Certificates;
 use super::choice::{
     AssignmentStrategy, AutoOffsetReset, Compression, DeleteMarker, ErrorPolicy, GroupProtocol,
-    LogFormat, LogLevel, MissingHeaders,
+    LogFormat, LogLevel, MissingHeaders, Ordering,
 };
 use super::secret::Secret;
 
@@ -24,6 +24,12 @@ pub struct App {
     pub project: Option<String>,
     /// `NU_APP_THREADS`: independent loops in this process.
     pub threads: u32,
+    /// `NU_APP_CONCURRENCY`: messages of one loop in the function at once.
+    pub concurrency: u32,
+    /// `NU_APP_ORDERING`: what waits for what then.
+    pub ordering: Ordering,
+    /// `NU_APP_CONCURRENCY_WINDOW`: messages of one loop in hand at most.
+    pub concurrency_window: u32,
 }
 
 /// Says how log lines look.

@@ -3,8 +3,8 @@
 use super::table::Started;
 use super::{App, Failed, host};
 use crate::engine::{
-    Bounds, ClientReporter, CommitThread, Engine, ErrorPolicy, LoopSettings, Observer, Steps,
-    millis_since,
+    Bounds, ClientReporter, CommitThread, Concurrency, Engine, ErrorPolicy, LoopSettings, Observer,
+    Ordering, Steps, millis_since,
 };
 use crate::error::LoopError;
 use crate::kafka::settings::{consumer_properties, instance_name, producer_properties};
@@ -92,6 +92,7 @@ impl Running {
 
     /// Runs to the end, and pushes the metrics meanwhile and for a last time after it.
     pub(super) fn run<P: Pattern>(self, pattern: P) -> Result<(), Failed> {
+        self.check_concurrency(P::CONCURRENT)?;
         let tables = self.tables.clone();
         let exposition =
             Exposition::new(&self.metrics, Some(&self.codec)).measuring(move || tables.0.measure());
@@ -104,6 +105,25 @@ impl Running {
             pushing.finish_within(end, left.saturating_sub(Duration::from_secs(1)));
         }
         ended
+    }
+
+    /// Refuses a concurrency that the pattern or the table cannot have.
+    fn check_concurrency(&self, concurrent: bool) -> Result<(), Failed> {
+        let app = &self.config.app;
+        let unordered = app.ordering == nubium_config::Ordering::None;
+        let most = app.concurrency;
+        let error = match (most > 1, concurrent, self.table.is_some() && unordered) {
+            (true, false, _) => anyhow::anyhow!(
+                "NU_APP_CONCURRENCY={most} is for apps that handle one message a call, and this \
+                 one takes batches or a pattern of its own: set it to 1"
+            ),
+            (true, true, true) => anyhow::anyhow!(
+                "NU_APP_ORDERING=none lets two messages change one table entry at once: set it to \
+                 key or partition, or NU_APP_CONCURRENCY to 1"
+            ),
+            _ => return Ok(()),
+        };
+        Err(Failed { exit: Exit::BadSettings, error })
     }
 
     fn run_loops<P: Pattern>(&self, exposition: &Exposition, pattern: &P) -> Result<(), Failed> {
@@ -244,7 +264,7 @@ impl Running {
     }
 
     fn loop_settings(&self, number: u32) -> LoopSettings {
-        let Config { outbox, errors, consumer, routes, .. } = &self.config;
+        let Config { app, outbox, errors, consumer, routes, .. } = &self.config;
         let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         LoopSettings {
             bounds: Bounds {
@@ -265,6 +285,16 @@ impl Running {
                 .zip(&routes.retry)
                 .map(|(delay, topic)| (Topic::named(topic), *delay))
                 .collect(),
+            concurrency: Concurrency {
+                most: app.concurrency as usize,
+                ordering: match app.ordering {
+                    nubium_config::Ordering::Key => Ordering::Key,
+                    nubium_config::Ordering::Partition => Ordering::Partition,
+                    nubium_config::Ordering::None => Ordering::None,
+                },
+                window: app.concurrency_window as usize,
+                shuffle: None,
+            },
             aborts_max: ABORTS_MAX,
             transactional_id: instance_name(&self.config, number),
         }

@@ -188,6 +188,11 @@ impl Outbox {
         &mut self.table
     }
 
+    /// How many bytes it holds.
+    pub(crate) fn size(&self) -> usize {
+        self.batch.size() + self.table.filling().bytes()
+    }
+
     /// Lets `write` append to the arena and answers what it wrote; nothing stays there when it
     /// fails.
     pub(crate) fn write<E>(
@@ -243,6 +248,27 @@ impl Outbox {
         self.batch.since.get_or_insert_with(Instant::now);
         self.savepoint =
             Savepoint { arena: self.batch.arena.len(), records: self.batch.records.len() };
+    }
+
+    /// Takes in what another one holds that is complete, and empties that.
+    pub(crate) fn absorb(&mut self, part: &mut Self) {
+        let shift = self.batch.arena.len();
+        let Batch { arena, records, next, first, messages, .. } = &mut part.batch;
+        self.batch.arena.append(arena);
+        for mut record in records.drain(..) {
+            for range in [&mut record.key, &mut record.value].into_iter().flatten() {
+                *range = range.start + shift..range.end + shift;
+            }
+            self.batch.records.push(record);
+        }
+        next.iter().for_each(|(at, offset)| self.batch.next.set(at, offset));
+        first.iter().for_each(|(at, offset)| self.batch.first.lower(at, offset));
+        self.batch.messages += *messages;
+        self.table.absorb(&mut part.table);
+        self.batch.since.get_or_insert_with(Instant::now);
+        self.savepoint =
+            Savepoint { arena: self.batch.arena.len(), records: self.batch.records.len() };
+        part.clear();
     }
 
     /// Adds an offset without a message: the start of a partition that has no committed offset yet.
