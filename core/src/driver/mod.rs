@@ -34,8 +34,7 @@ pub use crate::engine::{Concurrency, Ordering};
 pub use fault::{Fault, Step};
 
 use crate::engine::{
-    Bounds, Engine, ErrorPolicy, InlineCommitter, LoopSettings, Observer, Steps,
-    Tables,
+    Bounds, Engine, ErrorPolicy, InlineCommitter, LoopSettings, Observer, Steps, Tables,
 };
 use crate::error::LoopError;
 use crate::liveness::Pulse;

@@ -19,8 +19,9 @@ impl Hand<'_> {
         match self.try_align(source) {
             Ok(()) => {
                 (self.refused, self.again) = (0, None);
-                self.unsettled =
-                    !self.paused.is_empty() || !self.partitions.iter().all(Partition::is_plain);
+                // One that is not ours any more is woken when it is ours again.
+                let paused = |p: &Partition| self.paused.contains(&p.at);
+                self.unsettled = !self.partitions.iter().all(|p| p.is_plain() && !paused(p));
                 Ok(())
             }
             Err(error) => {
