@@ -151,7 +151,7 @@ impl<P: Pattern> Model<P> {
     fn shuffle(&mut self, seed: u64) {
         let settings = &mut self.driver.settings;
         if self.most > 1 {
-            settings.bounds.age = Duration::from_millis(100 * (seed % 2));
+            settings.bounds.age = Duration::from_millis(5 * (seed % 2));
             settings.concurrency.window = [3, 10_000][(seed / 2 % 2) as usize];
             settings.concurrency.ordering =
                 [Ordering::Key, Ordering::Key, Ordering::Partition][(seed / 4 % 3) as usize];
@@ -385,13 +385,13 @@ fn tables_count_once_in_any_order_of_events() {
 
 #[test]
 fn many_at_once_count_once_and_in_order_in_any_order_of_events() {
-    Model::new(waiting(), 1, false).abreast(2).hold("two at once", runs(2));
-    Model::new(waiting(), 1, false).abreast(16).hold("many at once", runs(2));
-    Model::new(waiting(), 3, false).abreast(4).hold("three members", runs(4));
-    Model::new(waiting(), 2, false).abreast(8).refusing().hold("refused", runs(4));
-    Model::new(waiting(), 2, false).abreast(8).lossy().hold("retention", runs(4));
-    Model::new(counting(), 1, true).abreast(6).hold("a table", runs(16));
-    Model::new(counting(), 2, true).abreast(6).hold("a table of two members", runs(32));
+    Model::new(waiting(), 1, false).abreast(2).hold("two at once", runs(8));
+    Model::new(waiting(), 1, false).abreast(16).hold("many at once", runs(8));
+    Model::new(waiting(), 3, false).abreast(4).hold("three members", runs(16));
+    Model::new(waiting(), 2, false).abreast(8).refusing().hold("refused", runs(16));
+    Model::new(waiting(), 2, false).abreast(8).lossy().hold("retention", runs(16));
+    Model::new(counting(), 1, true).abreast(6).hold("a table", runs(32));
+    Model::new(counting(), 2, true).abreast(6).hold("a table of two members", runs(64));
 }
 
 /// The transaction that holds a first position is aborted just when its partition is given up.
