@@ -32,7 +32,7 @@ mod web;
 use std::process::ExitCode;
 
 use clap::Parser;
-use nubium_host::{Exit, Stop, logging, signals};
+use nubium_host::{Failure, Stop, daemon};
 
 /// Metrics are many small allocations that come and go: worth half of the memory.
 #[global_allocator]
@@ -41,25 +41,17 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     // Wrong flags end here, with code 2.
     let cli = cli::Cli::parse();
-    if let Err(error) = logging::init(&cli.log_level, cli.log_format) {
-        eprint(&error);
-        return Exit::HostFailed.into();
-    }
     let stop = Stop::new();
-    if let Err(error) = signals::install(&stop) {
-        tracing::error!(%error, "Cannot install the signal handlers.");
-        return Exit::HostFailed.into();
-    }
-    match run::run(cli, &stop) {
-        Ok(()) => Exit::Ok.into(),
-        Err(run::Failure { exit, error }) => {
-            tracing::error!(error = format!("{error:#}"), code = exit.code(), "Cannot run.");
+    match daemon::begin(&cli.log_level, cli.log_format, &stop) {
+        Ok(()) => daemon::end(run::run(cli, &stop)),
+        Err(Failure { exit, error }) => {
+            eprint(&error);
             exit.into()
         }
     }
 }
 
-#[expect(clippy::print_stderr, reason = "logging did not start")]
+#[expect(clippy::print_stderr, reason = "logging may not have started")]
 fn eprint(error: &anyhow::Error) {
     eprintln!("{error:#}");
 }

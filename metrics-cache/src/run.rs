@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 use nubium_host::http::{Limits, serve, serve_with};
-use nubium_host::{Exit, Stop};
+use nubium_host::{Or as _, Outcome, Stop};
 use serde_json::Value as Json;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -24,28 +24,15 @@ use crate::web::Web;
 
 const LARGE_AT_A_TIME: usize = 2;
 
-/// Why the program cannot run, and the code it ends with.
-pub(crate) struct Failure {
-    pub(crate) exit: Exit,
-    pub(crate) error: anyhow::Error,
-}
-
-impl From<anyhow::Error> for Failure {
-    fn from(error: anyhow::Error) -> Self {
-        Self { exit: Exit::HostFailed, error }
-    }
-}
-
 /// Runs until a stop is asked for, then writes the file and returns.
-pub(crate) fn run(cli: Cli, stop: &Stop) -> Result<(), Failure> {
-    let settings = |error| Failure { exit: Exit::BadSettings, error };
-    let web = cli.web_config.path().map(Web::load).transpose().map_err(settings)?;
+pub(crate) fn run(cli: Cli, stop: &Stop) -> Outcome {
+    let web = cli.web_config.path().map(Web::load).transpose().or_settings()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("metrics-cache")
         .build()
         .context("cannot start the threads")?;
-    let peers = runtime.block_on(async { Peers::from_flags(&cli) }).map_err(settings)?;
+    let peers = runtime.block_on(async { Peers::from_flags(&cli) }).or_settings()?;
     let app = app(&cli, web, stop);
     runtime.block_on(serve_all(&cli, &app, peers, stop))?;
     if let Some(file) = cli.file.path() {

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
+use super::Config;
 use super::choice::{ErrorPolicy, GroupProtocol};
 use super::parse;
 use super::reader::{Reader, known};
 use super::secret::Secret;
-use super::{Config, topic};
 
 const TRANSACTION_TIMEOUT: &str = "NU_PRODUCER_TRANSACTION_TIMEOUT_SECONDS";
 const SESSION_TIMEOUT: &str = "NU_CONSUMER_HEARTBEAT_TIMEOUT_SECONDS";
@@ -31,6 +31,26 @@ pub(super) fn check(config: &Config, reader: &mut Reader) {
     rules.pushing();
 }
 
+/// Checks that the registry's login is whole.
+pub(super) fn registry_login(reader: &mut Reader) {
+    login(reader, "NU_SCHEMA_REGISTRY_USERNAME", "NU_SCHEMA_REGISTRY_PASSWORD");
+}
+
+fn login(reader: &mut Reader, username: &str, password: &str) {
+    let (has_username, has_password) = (reader.is_given(username), reader.is_given(password));
+    let expected = "username and password together, or neither";
+    demand(reader, &[password, username], has_password || !has_username, expected);
+    demand(reader, &[username, password], has_username || !has_password, expected);
+}
+
+fn demand(reader: &mut Reader, names: &[&str], kept: bool, expected: &str) {
+    if kept || reader.is_wrong(names) {
+        return;
+    }
+    let read = reader.shown(names);
+    reader.problem(known(names[0]), String::new(), read, expected.into());
+}
+
 struct Rules<'a> {
     config: &'a Config,
     reader: &'a mut Reader,
@@ -39,11 +59,7 @@ struct Rules<'a> {
 impl Rules<'_> {
     /// Notes a problem when the rule between `names` is broken; the first is the one to change.
     fn demand(&mut self, names: &[&str], kept: bool, expected: &str) {
-        if kept || self.reader.is_wrong(names) {
-            return;
-        }
-        let read = self.reader.shown(names);
-        self.reader.problem(known(names[0]), String::new(), read, expected.into());
+        demand(self.reader, names, kept, expected);
     }
 
     /// Warns when the advice about `names` is not followed.
@@ -55,12 +71,7 @@ impl Rules<'_> {
     }
 
     fn registry(&mut self) {
-        let (username, password) = ("NU_SCHEMA_REGISTRY_USERNAME", "NU_SCHEMA_REGISTRY_PASSWORD");
-        let has_username = self.reader.is_given(username);
-        let has_password = self.reader.is_given(password);
-        let expected = "username and password together, or neither";
-        self.demand(&[password, username], has_password || !has_username, expected);
-        self.demand(&[username, password], has_username || !has_password, expected);
+        registry_login(self.reader);
     }
 
     fn group(&mut self) {
@@ -196,7 +207,7 @@ impl Rules<'_> {
         if self.reader.is_wrong(&maps) || names.is_empty() {
             return;
         }
-        if let Err(problem) = topic::cluster_for(self.config, &names) {
+        if let Err(problem) = self.config.places().cluster_for(&names) {
             self.reader.problems.push(problem);
         }
         self.reader.warnings.extend(self.config.unmapped(names.into_iter()));
@@ -235,9 +246,7 @@ impl Rules<'_> {
         let names = ["NU_METRICS_USERNAME", "NU_METRICS_PASSWORD", "NU_METRICS_BEARER_TOKEN"];
         let [username, password, token] = names.map(|name| self.reader.is_given(name));
         let [name, password_name, token_name] = names;
-        let expected = "username and password together, or neither";
-        self.demand(&[password_name, name], password || !username, expected);
-        self.demand(&[name, password_name], username || !password, expected);
+        login(self.reader, name, password_name);
         let expected = "either a bearer token or a username, not both";
         self.demand(&[token_name, name], !(token && username && password), expected);
         let (ca, tls) = ("NU_METRICS_CA_FILE", "NU_METRICS_TLS");

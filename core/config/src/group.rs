@@ -7,9 +7,11 @@ use std::time::Duration;
 use url::Url;
 
 use super::certificate::Certificates;
+use nubium_host::logging::{LogFormat as HostFormat, LogLevel as HostLevel};
+
 use super::choice::{
-    AssignmentStrategy, AutoOffsetReset, Compression, DeleteMarker, ErrorPolicy, GroupProtocol,
-    LogFormat, LogLevel, MissingHeaders, Ordering,
+    AssignmentStrategy, AutoOffsetReset, Choice as _, Compression, DeleteMarker, ErrorPolicy,
+    GroupProtocol, LogFormat, LogLevel, MissingHeaders, Ordering,
 };
 use super::secret::Secret;
 
@@ -39,6 +41,16 @@ pub struct Log {
     pub level: LogLevel,
     /// `NU_LOG_FORMAT`.
     pub format: LogFormat,
+}
+
+impl Log {
+    /// Gives what [`nubium_host::daemon::begin`] takes.
+    ///
+    /// # Errors
+    /// A name that one knows and the other does not.
+    pub fn for_host(&self) -> Result<(HostLevel, HostFormat), String> {
+        Ok((self.level.name().parse()?, self.format.name().parse()?))
+    }
 }
 
 /// Says where the schema registry is.

@@ -50,7 +50,7 @@ pub use self::setting::{
     Kind, Origin, SECTIONS, SERVICES, Section, Setting, Unit, WhenUnset, nearest, setting, settings,
 };
 pub use self::topic::Topic;
-pub use self::topology::Topology;
+pub use self::topology::{Clusters, Topology};
 
 use self::raw::Raw;
 
@@ -128,7 +128,12 @@ impl Config {
         topics: impl Iterator<Item = &'t str>,
     ) -> Result<(&str, &Cluster), Problems> {
         let names: Vec<&str> = topics.collect();
-        topic::cluster_for(self, &names).map_err(|problem| Problems(vec![problem]))
+        self.places().cluster_for(&names).map_err(|problem| Problems(vec![problem]))
+    }
+
+    fn places(&self) -> topic::Places<'_> {
+        let Self { clusters, topics, topic_setting: setting, .. } = self;
+        topic::Places { clusters, topics, setting }
     }
 
     /// Warns of each of these topics that the map of topics does not hold.

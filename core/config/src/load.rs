@@ -36,11 +36,7 @@ fn read_config(reader: &mut Reader) -> Config {
         registry: read_registry(reader),
         routes: read_routes(reader),
         consumer: read_consumer(reader, &app.hostname),
-        producer: Producer {
-            transaction_timeout: reader.time("NU_PRODUCER_TRANSACTION_TIMEOUT_SECONDS"),
-            compression: reader.choice("NU_PRODUCER_COMPRESSION_TYPE"),
-            message_max_bytes: reader.bytes("NU_PRODUCER_MESSAGE_MAX_MB"),
-        },
+        producer: read_producer(reader),
         outbox: Outbox {
             max_count: reader.whole("NU_OUTBOX_MAX_COUNT"),
             max_bytes: reader.bytes("NU_OUTBOX_MAX_MB"),
@@ -88,6 +84,14 @@ pub(super) fn read_registry(reader: &mut Reader) -> Registry {
         ca: reader.certificates("NU_SCHEMA_REGISTRY_CA_FILE"),
         auto_register: reader.flag("NU_SCHEMA_REGISTRY_AUTO_REGISTER"),
         timeout: reader.time("NU_SCHEMA_REGISTRY_TIMEOUT_SECONDS"),
+    }
+}
+
+pub(super) fn read_producer(reader: &mut Reader) -> Producer {
+    Producer {
+        transaction_timeout: reader.time("NU_PRODUCER_TRANSACTION_TIMEOUT_SECONDS"),
+        compression: reader.choice("NU_PRODUCER_COMPRESSION_TYPE"),
+        message_max_bytes: reader.bytes("NU_PRODUCER_MESSAGE_MAX_MB"),
     }
 }
 

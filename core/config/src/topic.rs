@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::Config;
 use super::cluster::Cluster;
 use super::document::{self, Fields, kind_of};
 use super::parse;
@@ -140,32 +139,38 @@ fn whole(number: &serde_json::Number) -> Option<i64> {
     number.as_i64().or_else(|| float().map(|n| n as i64))
 }
 
-/// Finds the one cluster that all of `names` are on.
-///
-/// Topics that are not mapped go along with the others; when none is mapped, the only cluster
-/// is taken.
-///
-/// # Errors
-/// The topics are on several clusters, on one that is not known, or cannot be placed at all.
-pub(super) fn cluster_for<'c>(
-    config: &'c Config,
-    names: &[&str],
-) -> Result<(&'c str, &'c Cluster), Problem> {
-    let Config { clusters, topics, topic_setting, .. } = config;
-    let mapped: Vec<(&str, &'c str)> = names
-        .iter()
-        .filter_map(|name| topics.get(*name).map(|topic| (*name, topic.cluster.as_str())))
-        .collect();
-    let used: BTreeSet<&'c str> = mapped.iter().map(|(_, cluster)| *cluster).collect();
-    let name = match (used.len(), clusters.len()) {
-        (0, 1) => clusters.keys().next().map_or("", String::as_str),
-        (0, _) => return Err(unplaced(topic_setting, clusters, names)),
-        (1, _) => used.first().copied().unwrap_or_default(),
-        _ => return Err(spread(topic_setting, &mapped)),
-    };
-    match clusters.get_key_value(name) {
-        Some((name, cluster)) => Ok((name, cluster)),
-        None => Err(unknown(topic_setting, clusters, name, &mapped)),
+/// Says where topics are: the two maps, and the setting that the map of topics came from.
+pub(super) struct Places<'c> {
+    pub(super) clusters: &'c BTreeMap<String, Cluster>,
+    pub(super) topics: &'c BTreeMap<String, Topic>,
+    pub(super) setting: &'static str,
+}
+
+impl<'c> Places<'c> {
+    /// Finds the one cluster that all of `names` are on.
+    ///
+    /// Topics that are not mapped go along with the others; when none is mapped, the only cluster
+    /// is taken.
+    ///
+    /// # Errors
+    /// The topics are on several clusters, on one that is not known, or cannot be placed at all.
+    pub(super) fn cluster_for(&self, names: &[&str]) -> Result<(&'c str, &'c Cluster), Problem> {
+        let Self { clusters, topics, setting } = *self;
+        let mapped: Vec<(&str, &'c str)> = names
+            .iter()
+            .filter_map(|name| topics.get(*name).map(|topic| (*name, topic.cluster.as_str())))
+            .collect();
+        let used: BTreeSet<&'c str> = mapped.iter().map(|(_, cluster)| *cluster).collect();
+        let name = match (used.len(), clusters.len()) {
+            (0, 1) => clusters.keys().next().map_or("", String::as_str),
+            (0, _) => return Err(unplaced(setting, clusters, names)),
+            (1, _) => used.first().copied().unwrap_or_default(),
+            _ => return Err(spread(setting, &mapped)),
+        };
+        match clusters.get_key_value(name) {
+            Some((name, cluster)) => Ok((name, cluster)),
+            None => Err(unknown(setting, clusters, name, &mapped)),
+        }
     }
 }
 

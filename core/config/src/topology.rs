@@ -1,23 +1,45 @@
-//! What the tools read: the maps of clusters and topics and the registry, without an app.
+//! What leads to clusters, topics and the registry: all that tools read, without an app.
 
 use std::collections::BTreeMap;
 
 use super::cluster::{self, Cluster};
-use super::group::Registry;
+use super::cross;
+use super::group::{Producer, Registry};
 use super::instance::{Instance, group_instance_id};
 use super::load;
 use super::problem::{Problem, Problems, Warning};
+use super::properties::{self, Properties};
 use super::raw::Raw;
 use super::reader::{Reader, known};
 use super::setting::nearest_of;
-use super::topic::{self, Topic};
+use super::topic::{self, Places, Topic};
 
 const REGISTRY: &str = "NU_SCHEMA_REGISTRY_URL";
+const CLUSTERS: [&str; 2] = ["NU_KAFKA_CLUSTERS_CONFIGS_JSON", "NU_KAFKA_CLUSTERS_CONFIGS_YAML"];
+/// How the settings begin that are read here: of the others a tool does not warn.
+const READ: [&str; 6] = [
+    "NU_KAFKA",
+    "NU_TOPIC",
+    "NU_SCHEMA",
+    "NU_PRODUCER",
+    "NU_CONSUMER_MESSAGE",
+    "NU_CONSUMER_PROPERTIES",
+];
 
-/// Holds where clusters, topics and the registry are. Printing it shows no secret.
+/// Says whether a command can do without the map of clusters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clusters {
+    /// There must be one.
+    Needed,
+    /// If there is none, the command works without.
+    Optional,
+}
+
+/// Holds where clusters, topics and the registry are, and how clients speak to them. Printing it
+/// shows no secret.
 #[derive(Debug, Clone)]
 pub struct Topology {
-    /// The clusters, by name; at least one.
+    /// The clusters, by name; at least one where they are needed.
     pub clusters: BTreeMap<String, Cluster>,
     /// The topics that are mapped to a cluster, by name; empty when no map is given.
     pub topics: BTreeMap<String, Topic>,
@@ -25,6 +47,12 @@ pub struct Topology {
     pub topic_setting: Option<&'static str>,
     /// Where the schema registry is; none when that is not set.
     pub registry: Option<Registry>,
+    /// Further librdkafka properties.
+    pub properties: Properties,
+    /// How records are produced.
+    pub producer: Producer,
+    /// `NU_CONSUMER_MESSAGE_BATCH_MAX_MB`, in bytes.
+    pub message_max_bytes: u64,
     /// Which instance the settings are of; none when they name neither an app nor an instance.
     pub instance: Option<Instance>,
     /// What looks wrong but does not prevent the start.
@@ -39,41 +67,74 @@ impl Topology {
     /// # Errors
     /// Every problem there is, a topic on an unknown cluster too.
     pub fn from_env() -> Result<Self, Problems> {
-        Self::load(Raw::from_process(std::env::vars_os()))
+        Self::load(Raw::from_process(std::env::vars_os()), Clusters::Needed)
     }
 
     /// Reads given names and values as [`Topology::from_env`] reads the environment.
     ///
     /// # Errors
     /// As [`Topology::from_env`].
-    pub fn from_vars(vars: impl IntoIterator<Item = (String, String)>) -> Result<Self, Problems> {
-        Self::load(Raw::from_vars(vars))
+    pub fn from_vars(
+        vars: impl IntoIterator<Item = (String, String)>,
+        clusters: Clusters,
+    ) -> Result<Self, Problems> {
+        Self::load(Raw::from_vars(vars), clusters)
     }
 
-    fn load(raw: Raw) -> Result<Self, Problems> {
+    fn load(raw: Raw, clusters: Clusters) -> Result<Self, Problems> {
         let given = |name: &str| raw.texts.get(name).is_some_and(|text| !text.trim().is_empty());
+        let has_clusters = clusters == Clusters::Needed || CLUSTERS.into_iter().any(given);
         let has_topics = [topic::JSON, topic::YAML].into_iter().any(given);
         let has_registry = given(REGISTRY);
         // Every shell has a HOSTNAME, so that alone says nothing.
         let has_instance = ["NU_HOSTNAME", "NU_APP_NAME"].into_iter().any(given);
         let mut reader = Reader::new(raw);
-        let clusters = cluster::read(&mut reader);
+        let clusters = if has_clusters { cluster::read(&mut reader) } else { BTreeMap::new() };
         let topics = if has_topics { topic::read(&mut reader) } else { BTreeMap::new() };
         let topic_setting = has_topics.then(|| topic::setting_in_use(&reader));
         let registry = has_registry.then(|| load::read_registry(&mut reader));
+        if has_registry {
+            cross::registry_login(&mut reader);
+        }
         let instance = if has_instance { read_instance(&mut reader) } else { None };
+        let properties = properties::read(&mut reader);
+        let producer = load::read_producer(&mut reader);
+        let message_max_bytes = reader.bytes("NU_CONSUMER_MESSAGE_BATCH_MAX_MB");
         if let Some(setting) = topic_setting
             && !clusters.is_empty()
         {
             check_clusters(&mut reader, setting, &clusters, &topics);
         }
-        match reader.problems.is_empty() {
-            true => {
-                let warnings = reader.warnings;
-                Ok(Self { clusters, topics, topic_setting, registry, instance, warnings })
-            }
-            false => Err(Problems(reader.problems)),
+        if !reader.problems.is_empty() {
+            return Err(Problems(reader.problems));
         }
+        let mut warnings = reader.warnings;
+        warnings.retain(|warning| READ.iter().any(|start| warning.setting.starts_with(start)));
+        Ok(Self {
+            clusters,
+            topics,
+            topic_setting,
+            registry,
+            properties,
+            producer,
+            message_max_bytes,
+            instance,
+            warnings,
+        })
+    }
+
+    /// Finds the one cluster, with its name, that all these topics are on; see
+    /// [`Config::cluster_for`](super::Config::cluster_for).
+    ///
+    /// # Errors
+    /// The topics are on several clusters, on one that is not known, or cannot be placed.
+    pub fn cluster_for(&self, topics: &[&str]) -> Result<(&str, &Cluster), Problem> {
+        Places {
+            clusters: &self.clusters,
+            topics: &self.topics,
+            setting: self.topic_setting.unwrap_or(topic::JSON),
+        }
+        .cluster_for(topics)
     }
 
     /// Finds one cluster by name; without a name, the only one.
@@ -124,14 +185,14 @@ fn check_clusters(
 
 #[cfg(test)]
 mod tests {
-    use super::Topology;
+    use super::{Clusters, Topology};
 
     const CLUSTERS: (&str, &str) =
         ("NU_KAFKA_CLUSTERS_CONFIGS_JSON", r#"{"main": {"url": "broker:9092"}}"#);
 
     fn load(vars: &[(&str, &str)]) -> Result<Topology, String> {
         let vars = vars.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
-        Topology::from_vars(vars).map_err(|problems| problems.to_string())
+        Topology::from_vars(vars, Clusters::Needed).map_err(|problems| problems.to_string())
     }
 
     #[test]
@@ -168,6 +229,16 @@ mod tests {
         let own = of(&[("NU_HOSTNAME", "ns.a-0"), ("NU_APP_THREADS", "2"), member]).unwrap();
         assert_eq!(own.transactional_ids(), ["ns.a-0", "ns.a-0-1"]);
         assert_eq!(own.members(), own.transactional_ids());
+    }
+
+    #[test]
+    fn half_a_login_is_a_problem_and_clusters_can_be_left_out() {
+        let registry = ("NU_SCHEMA_REGISTRY_URL", "https://registry");
+        let error = load(&[CLUSTERS, registry, ("NU_SCHEMA_REGISTRY_USERNAME", "u")]).unwrap_err();
+        assert!(error.contains("NU_SCHEMA_REGISTRY_PASSWORD"), "{error}");
+        let vars = [(registry.0.to_owned(), registry.1.to_owned())];
+        let topology = Topology::from_vars(vars, Clusters::Optional).unwrap();
+        assert!(topology.clusters.is_empty() && topology.registry.is_some());
     }
 
     #[test]

@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 
-use nubium_config::{Choice, Cluster, Config, GroupProtocol, REDACTED, Secret, numbered};
+use nubium_config::{
+    Choice, Cluster, Config, GroupProtocol, Producer, Properties, REDACTED, Secret, Topology,
+    numbered,
+};
 
 #[cfg(test)]
 mod tests;
@@ -78,7 +81,7 @@ pub fn consumer_properties(config: &Config, cluster: &Cluster, thread: u32) -> C
     properties.set("enable.auto.commit", false);
     // The loop follows the setting itself: librdkafka would do so without a word of what is lost.
     properties.set("auto.offset.reset", "error");
-    pass_through(&mut properties, config, &config.properties.consumer);
+    pass_through(&mut properties, &config.properties, &config.properties.consumer);
     properties
 }
 
@@ -94,13 +97,13 @@ pub fn plain_consumer_properties(
     let mut properties = consumer(config, cluster, thread);
     properties.set("enable.auto.commit", true);
     properties.set_time("auto.commit.interval.ms", config.consumer.auto_commit_interval);
-    pass_through(&mut properties, config, &config.properties.consumer);
+    pass_through(&mut properties, &config.properties, &config.properties.consumer);
     properties
 }
 
 /// Gives the properties of the producer of one exactly-once loop.
 pub fn producer_properties(config: &Config, cluster: &Cluster, thread: u32) -> ClientProperties {
-    let mut properties = producer(config, cluster, thread);
+    let mut properties = app_producer(config, cluster, thread);
     properties.set("transactional.id", instance_name(config, thread));
     properties.set_time("transaction.timeout.ms", config.producer.transaction_timeout);
     // The outbox is a batch already; waiting for more only delays the commit.
@@ -112,7 +115,7 @@ pub fn producer_properties(config: &Config, cluster: &Cluster, thread: u32) -> C
     properties.set("message.max.bytes", largest);
     // Commit reports what was delivered; only failures need a report of their own.
     properties.set("delivery.report.only.error", true);
-    pass_through(&mut properties, config, &config.properties.producer);
+    pass_through(&mut properties, &config.properties, &config.properties.producer);
     properties
 }
 
@@ -131,9 +134,9 @@ pub fn plain_producer_properties(
     cluster: &Cluster,
     thread: u32,
 ) -> ClientProperties {
-    let mut properties = producer(config, cluster, thread);
+    let mut properties = app_producer(config, cluster, thread);
     properties.set("linger.ms", 5);
-    pass_through(&mut properties, config, &config.properties.producer);
+    pass_through(&mut properties, &config.properties, &config.properties.producer);
     properties
 }
 
@@ -145,8 +148,8 @@ pub fn changelog_properties(
     thread: u32,
     isolation: &str,
 ) -> ClientProperties {
-    let mut properties = client(config, cluster, thread);
-    pass_through(&mut properties, config, &config.properties.consumer);
+    let mut properties = client(cluster, &instance_name(config, thread));
+    pass_through(&mut properties, &config.properties, &config.properties.consumer);
     for name in ["group.instance.id", "group.protocol", "partition.assignment.strategy"] {
         properties.map.remove(name);
     }
@@ -167,10 +170,44 @@ pub fn changelog_properties(
     properties
 }
 
-fn client(config: &Config, cluster: &Cluster, thread: u32) -> ClientProperties {
+/// Gives the properties of a tool's consumer, which is assigned by hand and commits nothing.
+/// `name` is its client.id and the group that it must name.
+pub fn tool_consumer_properties(
+    topology: &Topology,
+    cluster: &Cluster,
+    name: &str,
+) -> ClientProperties {
+    let mut properties = client(cluster, name);
+    properties.set("isolation.level", "read_committed");
+    properties.set("message.max.bytes", topology.message_max_bytes);
+    pass_through(&mut properties, &topology.properties, &topology.properties.consumer);
+    properties.map.remove("group.instance.id");
+    properties.set("group.id", name);
+    properties.set("enable.auto.commit", false);
+    properties.set("enable.auto.offset.store", false);
+    // An end that is no message (a control record) is told by this event alone.
+    properties.set("enable.partition.eof", true);
+    properties.set("auto.offset.reset", "error");
+    properties.set("statistics.interval.ms", 0);
+    properties
+}
+
+/// Gives the properties of a tool's producer; `name` is its client.id.
+pub fn tool_producer_properties(
+    topology: &Topology,
+    cluster: &Cluster,
+    name: &str,
+) -> ClientProperties {
+    let mut properties = producer(client(cluster, name), &topology.producer);
+    pass_through(&mut properties, &topology.properties, &topology.properties.producer);
+    properties.set("statistics.interval.ms", 0);
+    properties
+}
+
+fn client(cluster: &Cluster, name: &str) -> ClientProperties {
     let mut properties = ClientProperties::default();
     properties.set("bootstrap.servers", &cluster.url);
-    properties.set("client.id", instance_name(config, thread));
+    properties.set("client.id", name);
     properties.set("statistics.interval.ms", 5_000);
     properties.set("security.protocol", cluster.protocol.name().to_ascii_lowercase());
     if let Some(sasl) = &cluster.sasl {
@@ -198,7 +235,7 @@ fn client(config: &Config, cluster: &Cluster, thread: u32) -> ClientProperties {
 
 fn consumer(config: &Config, cluster: &Cluster, thread: u32) -> ClientProperties {
     let settings = &config.consumer;
-    let mut properties = client(config, cluster, thread);
+    let mut properties = client(cluster, &instance_name(config, thread));
     properties.set("group.id", &config.app.name);
     properties.set("group.protocol", settings.group_protocol.name());
     if let Some(id) = &settings.group_instance_id {
@@ -224,25 +261,31 @@ fn consumer(config: &Config, cluster: &Cluster, thread: u32) -> ClientProperties
     properties
 }
 
-fn producer(config: &Config, cluster: &Cluster, thread: u32) -> ClientProperties {
-    let mut properties = client(config, cluster, thread);
-    properties.set("enable.idempotence", true);
-    properties.set("acks", "all");
-    // Keys land on the partition that Java clients compute.
-    properties.set("partitioner", "murmur2_random");
-    properties.set("compression.type", config.producer.compression.name());
-    properties.set("message.max.bytes", config.producer.message_max_bytes);
+fn app_producer(config: &Config, cluster: &Cluster, thread: u32) -> ClientProperties {
+    let client = client(cluster, &instance_name(config, thread));
+    let mut properties = producer(client, &config.producer);
     // Far above one outbox, so that producing never finds the queue full.
     properties.set("queue.buffering.max.messages", (config.outbox.max_count * 10).max(100_000));
     properties
 }
 
+fn producer(client: ClientProperties, settings: &Producer) -> ClientProperties {
+    let mut properties = client;
+    properties.set("enable.idempotence", true);
+    properties.set("acks", "all");
+    // Keys land on the partition that Java clients compute.
+    properties.set("partitioner", "murmur2_random");
+    properties.set("compression.type", settings.compression.name());
+    properties.set("message.max.bytes", settings.message_max_bytes);
+    properties
+}
+
 fn pass_through(
     properties: &mut ClientProperties,
-    config: &Config,
+    given: &Properties,
     own: &BTreeMap<String, Secret>,
 ) {
-    for (name, value) in config.properties.both.iter().chain(own) {
+    for (name, value) in given.both.iter().chain(own) {
         properties.set_secret(name, value);
     }
 }

@@ -5,9 +5,8 @@ mod table;
 
 use crate::pattern::{Batch, BatchTransaction, Pattern, Single};
 use crate::transaction::Transaction;
-use anyhow::Context as _;
-use nubium_config::{Choice as _, Config};
-use nubium_host::{Exit, Stop, logging, signals};
+use nubium_config::Config;
+use nubium_host::{Exit, Failure, Outcome, Stop, daemon};
 use nubium_metrics::Metrics;
 use nubium_table_store::{Table, TableReader};
 use running::Running;
@@ -158,15 +157,15 @@ impl App {
         pattern.configure(&loaded.config);
         match self.start(loaded, pattern) {
             Ok(()) => Ended { exit: Exit::Ok, error: None },
-            Err(Failed { exit, error }) => Ended { exit, error: Some(error) },
+            Err(Failure { exit, error }) => Ended { exit, error: Some(error) },
         }
     }
 
-    fn start<P: Pattern>(self, loaded: nubium_config::Loaded, pattern: P) -> Result<(), Failed> {
+    fn start<P: Pattern>(self, loaded: nubium_config::Loaded, pattern: P) -> Outcome {
         let config = loaded.config;
         if self.install_process {
-            start_logging(&config).map_err(host)?;
-            signals::install(&self.stop).context("signal handlers").map_err(host)?;
+            let (level, format) = config.log.for_host().map_err(Failure::host)?;
+            daemon::begin(&level, format, &self.stop)?;
         }
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
@@ -176,23 +175,7 @@ impl App {
     }
 }
 
-/// Why an app ended early, with its exit code.
-struct Failed {
-    exit: Exit,
-    error: anyhow::Error,
-}
-
-fn host(error: anyhow::Error) -> Failed {
-    Failed { exit: Exit::HostFailed, error }
-}
-
 #[expect(clippy::print_stderr, reason = "settings are read before logging can start")]
 fn print_problems(error: &anyhow::Error) {
     eprintln!("{error}");
-}
-
-fn start_logging(config: &Config) -> anyhow::Result<()> {
-    let level = config.log.level.name().parse().map_err(anyhow::Error::msg)?;
-    let format = config.log.format.name().parse().map_err(anyhow::Error::msg)?;
-    logging::init(&level, format)
 }

@@ -1,7 +1,7 @@
 //! A running app: what its loops share, and their life from clients to end.
 
+use super::App;
 use super::table::Started;
-use super::{App, Failed, host};
 use crate::engine::{
     Bounds, ClientReporter, CommitThread, Concurrency, Engine, ErrorPolicy, LoopSettings, Observer,
     Ordering, Steps, millis_since,
@@ -15,8 +15,9 @@ use crate::retry::RetryRoutes;
 use crate::transaction::{Output, Workbench};
 use anyhow::Context as _;
 use nubium_config::Config;
+use nubium_host::daemon::Shift;
 use nubium_host::http::{ProbeServer, Probes};
-use nubium_host::{Exit, HealthFile, Stop, StopHook, Watchdog};
+use nubium_host::{Exit, Failure, Or as _, Outcome, Stop, Watchdog};
 use nubium_metrics::Metrics;
 use nubium_metrics::pusher::{End, Exposition, start_pushing};
 use nubium_registry::{Codec, Registry, TopicEncoder};
@@ -48,26 +49,26 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub(super) fn prepare(app: App, config: Config) -> Result<Self, Failed> {
+    pub(super) fn prepare(app: App, config: Config) -> Outcome<Self> {
         let consume =
             if app.consume.is_empty() { config.routes.consume.clone() } else { app.consume };
         if consume.is_empty() {
             let error = anyhow::anyhow!(
                 "nothing to consume: set NU_CONSUME_TOPICS or name topics with .consume(…)"
             );
-            return Err(Failed { exit: Exit::BadSettings, error });
+            return Err(Failure { exit: Exit::BadSettings, error });
         }
         let clock = Instant::now();
-        let watchdog = Watchdog::exiting().context("watchdog thread").map_err(host)?;
+        let watchdog = Watchdog::exiting().context("watchdog thread").or_host()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("nubium-async")
             .enable_all()
             .build()
             .context("async runtime")
-            .map_err(host)?;
+            .or_host()?;
         let registry = Registry::new((&config.registry).into(), runtime.handle().clone());
-        let codec = Codec::new(registry.context("schema registry client").map_err(host)?);
+        let codec = Codec::new(registry.context("schema registry client").or_host()?);
         let metrics =
             app.metrics.unwrap_or_else(|| Metrics::new(&config.app.name, &config.app.hostname));
         let pulses =
@@ -91,54 +92,54 @@ impl Running {
     }
 
     /// Runs to the end, and pushes the metrics meanwhile and for a last time after it.
-    pub(super) fn run<P: Pattern>(self, pattern: P) -> Result<(), Failed> {
+    pub(super) fn run<P: Pattern>(self, pattern: P) -> Outcome {
         self.check_concurrency(P::CONCURRENT)?;
         let tables = self.tables.clone();
         let exposition =
             Exposition::new(&self.metrics, Some(&self.codec)).measuring(move || tables.0.measure());
-        let pushing = start_pushing(&self.config, &exposition).map_err(host)?;
+        let operation = &self.config.operation;
+        let last_words = "what is not committed is handled after the restart";
+        let shift = Shift::start(
+            &self.stop,
+            operation.shutdown_timeout,
+            operation.health_file.clone(),
+            self.install_process.then_some(last_words),
+        )?;
+        let pushing = start_pushing(&self.config, &exposition).or_host()?;
         let ended = self.run_loops(&exposition, &pattern);
         if let Some(pushing) = pushing {
             let end = if ended.is_ok() { End::Clean } else { End::Failed };
-            // The end must come before the limit, or an orderly stop would look like a hang.
-            let left = self.stop.left(self.config.operation.shutdown_timeout);
-            pushing.finish_within(end, left.saturating_sub(Duration::from_secs(1)));
+            pushing.finish_within(end, shift.left());
         }
         ended
     }
 
     /// Refuses a concurrency that the pattern or the table cannot have.
-    fn check_concurrency(&self, concurrent: bool) -> Result<(), Failed> {
+    fn check_concurrency(&self, concurrent: bool) -> Outcome {
         let app = &self.config.app;
-        let unordered = app.ordering == nubium_config::Ordering::None;
-        let most = app.concurrency;
-        let error = match (most > 1, concurrent, self.table.is_some() && unordered) {
-            (true, false, _) => anyhow::anyhow!(
+        let (most, unordered) = (app.concurrency, app.ordering == nubium_config::Ordering::None);
+        match (most > 1, concurrent) {
+            (true, false) => Err(Failure::settings(format_args!(
                 "NU_APP_CONCURRENCY={most} is for apps that handle one message a call, and this \
                  one takes batches or a pattern of its own: set it to 1"
-            ),
-            (true, true, true) => anyhow::anyhow!(
+            ))),
+            (true, true) if self.table.is_some() && unordered => Err(Failure::settings(
                 "NU_APP_ORDERING=none lets two messages change one table entry at once: set it to \
-                 key or partition, or NU_APP_CONCURRENCY to 1"
-            ),
-            _ => return Ok(()),
-        };
-        Err(Failed { exit: Exit::BadSettings, error })
+                 key or partition, or NU_APP_CONCURRENCY to 1",
+            )),
+            _ => Ok(()),
+        }
     }
 
-    fn run_loops<P: Pattern>(&self, exposition: &Exposition, pattern: &P) -> Result<(), Failed> {
-        let health = self.config.operation.health_file.clone();
-        let _health =
-            health.map(HealthFile::create).transpose().context("health file").map_err(host)?;
-        let _probes = self.serve_probes(exposition).map_err(host)?;
-        let _bound = self.bound_the_stop();
+    fn run_loops<P: Pattern>(&self, exposition: &Exposition, pattern: &P) -> Outcome {
+        let _probes = self.serve_probes(exposition).or_host()?;
         let names = self.consume.iter().chain(self.produce.iter().map(|(topic, _)| topic));
         let names: Vec<&str> = names.map(String::as_str).chain(self.config.routes.all()).collect();
         for warning in self.config.unmapped(names.iter().copied()) {
             tracing::warn!("{warning}");
         }
         let cluster = self.config.cluster_for(names.iter().copied());
-        let (name, cluster) = cluster.map_err(|problems| Failed {
+        let (name, cluster) = cluster.map_err(|problems| Failure {
             exit: Exit::BadSettings,
             error: anyhow::anyhow!("{problems}"),
         })?;
@@ -160,8 +161,8 @@ impl Running {
                 })
                 .collect();
             let join = |thread: std::io::Result<std::thread::ScopedJoinHandle<'_, _>>| {
-                let thread = thread.context("loop thread").map_err(host)?;
-                thread.join().unwrap_or_else(|_| Err(host(anyhow::anyhow!("a loop panicked"))))
+                let thread = thread.context("loop thread").or_host()?;
+                thread.join().unwrap_or_else(|_| Err(Failure::host("a loop panicked")))
             };
             threads.into_iter().map(join).collect::<Vec<_>>()
         });
@@ -176,7 +177,7 @@ impl Running {
         encoders: Vec<TopicEncoder>,
         started: Option<&Started>,
         pattern: &P,
-    ) -> Result<(), Failed> {
+    ) -> Outcome {
         let ended = self.make_and_run(number, cluster, encoders, started, pattern);
         if ended.is_err() {
             self.stop.request("a loop failed");
@@ -191,8 +192,7 @@ impl Running {
         encoders: Vec<TopicEncoder>,
         started: Option<&Started>,
         pattern: &P,
-    ) -> Result<(), Failed> {
-        let refused = |error: anyhow::Error| Failed { exit: Exit::KafkaRefused, error };
+    ) -> Outcome {
         let pulse = Arc::clone(&self.pulses[number as usize]);
         let reporter = Arc::new(ClientReporter::new(&self.metrics, Arc::clone(&pulse), self.clock));
         let topics: Vec<&str> = self.consume.iter().map(String::as_str).collect();
@@ -204,7 +204,7 @@ impl Running {
         let properties = consumer_properties(&self.config, cluster, number);
         let source = KafkaSource::new(properties.expose(), &topics, reset, reporter.clone())
             .context("Kafka consumer")
-            .map_err(refused)?;
+            .or_refused()?;
         let properties = producer_properties(&self.config, cluster, number);
         let limit = self.config.producer.transaction_timeout;
         let sink = KafkaSink::new(
@@ -228,7 +228,7 @@ impl Running {
             source.waker(),
         )
         .context("commit thread")
-        .map_err(host)?;
+        .or_host()?;
         let mut bench = Workbench::new(
             self.codec.clone(),
             outputs(encoders),
@@ -244,12 +244,12 @@ impl Running {
         let engine =
             Engine::new(source, committer, pattern, &bench, settings, observer, self.stop.clone());
         engine.with_tables(tables).start().map_err(|error| match error {
-            LoopError::App { .. } => Failed { exit: Exit::AppFailed, error: error.into() },
-            LoopError::Table { .. } => Failed { exit: Exit::HostFailed, error: error.into() },
+            LoopError::App { .. } => Failure { exit: Exit::AppFailed, error: error.into() },
+            LoopError::Table { .. } => Failure { exit: Exit::HostFailed, error: error.into() },
             LoopError::Fenced { .. } | LoopError::Kafka { .. } | LoopError::Stopped(_) => {
                 // Errors of the app function were counted with their message.
                 self.metrics.inc_message_errors(error.name());
-                refused(error.into())
+                Failure { exit: Exit::KafkaRefused, error: error.into() }
             }
         })
     }
@@ -302,7 +302,7 @@ impl Running {
 
     /// Registers or looks up the schemas of the outputs. While the registry is away the app waits:
     /// it has consumed nothing yet. `None`: it was stopped meanwhile.
-    fn prepare_outputs(&self) -> Result<Option<Vec<TopicEncoder>>, Failed> {
+    fn prepare_outputs(&self) -> Outcome<Option<Vec<TopicEncoder>>> {
         let mut encoders = Vec::new();
         for (topic, schema) in &self.produce {
             match self.prepare_output(topic, schema)? {
@@ -318,7 +318,7 @@ impl Running {
         &self,
         topic: &str,
         schema: &str,
-    ) -> Result<Option<TopicEncoder>, Failed> {
+    ) -> Outcome<Option<TopicEncoder>> {
         let register = self.config.registry.auto_register;
         let prepared = self.runtime.block_on(async {
             tokio::select! {
@@ -331,7 +331,7 @@ impl Running {
             Some(Ok(encoder)) => Ok(Some(encoder)),
             Some(Err(error)) => {
                 let error = anyhow::Error::from(error).context(format!("schemas of {topic}"));
-                Err(Failed { exit: Exit::KafkaRefused, error })
+                Err(Failure { exit: Exit::KafkaRefused, error })
             }
         }
     }
@@ -371,21 +371,6 @@ impl Running {
             move || exposition.text(),
         );
         Ok(Some(ProbeServer::start(address, &probes, nubium_host::http::Limits::probes())?))
-    }
-
-    /// Ends the process if a stop takes longer than `NU_SHUTDOWN_TIMEOUT_SECONDS`.
-    fn bound_the_stop(&self) -> Option<StopHook> {
-        if !self.install_process {
-            return None;
-        }
-        let limit = self.config.operation.shutdown_timeout;
-        Some(self.stop.bound(limit, move || {
-            tracing::error!(
-                ?limit,
-                "the stop took too long (NU_SHUTDOWN_TIMEOUT_SECONDS); \
-                what is not committed is handled after the restart"
-            );
-        }))
     }
 }
 

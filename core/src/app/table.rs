@@ -1,8 +1,8 @@
 //! The table of an app: what the builder says, what is checked at the start, and what each loop
 //! gets.
 
+use super::App;
 use super::running::Running;
-use super::{App, Failed, host};
 use crate::engine::Tables;
 use crate::kafka::settings::{changelog_properties, instance_name};
 use crate::kafka::topics::{TopicFacts, create_compacted, facts, partition_count};
@@ -10,7 +10,7 @@ use crate::kafka::{EndsClient, KafkaChangelog, Waker};
 use crate::transaction::TableDesk;
 use anyhow::Context as _;
 use nubium_config::Config;
-use nubium_host::Exit;
+use nubium_host::{Exit, Failure, Or as _, Outcome};
 use nubium_registry::TopicEncoder;
 use nubium_table_store::{
     Applier, Framing, Keeper, KeeperHandle, KeeperSettings, Spelling, Table, TableReader, Terms,
@@ -71,12 +71,12 @@ impl Running {
     pub(super) fn start_tables(
         &self,
         cluster: &nubium_config::Cluster,
-    ) -> Result<Option<Started>, Failed> {
+    ) -> Outcome<Option<Started>> {
         if self.table.is_none() && self.lookups.is_empty() {
             return Ok(None);
         }
         let properties = changelog_properties(&self.config, cluster, 0, "read_uncommitted");
-        let ends = EndsClient::new(properties.expose()).context("Kafka client").map_err(refused)?;
+        let ends = EndsClient::new(properties.expose()).context("Kafka client").or_refused()?;
         let mut settings = KeeperSettings {
             key_id: 0,
             changelog: None,
@@ -90,7 +90,7 @@ impl Running {
             let found = self
                 .ask(topic, || self.runtime.block_on(facts(&ends, properties.expose(), topic)))?;
             if found.partitions == 0 {
-                return Err(refused(anyhow::anyhow!(
+                return Err(Failure::from(anyhow::anyhow!(
                     "the changelog {topic} to look up is missing"
                 )));
             }
@@ -131,7 +131,7 @@ impl Running {
     }
 
     /// Asks the brokers until they answer or the app is to stop.
-    fn ask<T>(&self, topic: &str, question: impl Fn() -> Result<T, String>) -> Result<T, Failed> {
+    fn ask<T>(&self, topic: &str, question: impl Fn() -> Result<T, String>) -> Outcome<T> {
         let mut attempt = 0;
         loop {
             match question() {
@@ -143,7 +143,7 @@ impl Running {
                 }
                 Err(error) => {
                     let error = anyhow::anyhow!("{topic} cannot be looked at: {error}");
-                    return Err(refused(error));
+                    return Err(error.into());
                 }
             }
         }
@@ -154,14 +154,14 @@ impl Running {
         ends: &EndsClient,
         properties: &std::collections::BTreeMap<String, String>,
         name: &str,
-    ) -> Result<TopicFacts, Failed> {
+    ) -> Outcome<TopicFacts> {
         let [input] = self.consume.as_slice() else {
             let topics = self.consume.join(", ");
             let error = anyhow::anyhow!(
                 "a table app consumes one topic, for its entries live beside the partitions of \
                  that topic; it is given {topics}"
             );
-            return Err(Failed { exit: Exit::BadSettings, error });
+            return Err(Failure { exit: Exit::BadSettings, error });
         };
         let of_input = self.ask(input, || partition_count(ends, input))?;
         let look = || self.runtime.block_on(facts(ends, properties, name));
@@ -179,11 +179,11 @@ impl Running {
                 warning.into_iter().for_each(|warning| tracing::warn!("{warning}"));
                 Ok(found)
             }
-            Err(error) => Err(refused(anyhow::anyhow!(error))),
+            Err(error) => Err(Failure::refused(error)),
         }
     }
 
-    fn changelog_encoder(&self, name: &str) -> Result<Option<TopicEncoder>, Failed> {
+    fn changelog_encoder(&self, name: &str) -> Outcome<Option<TopicEncoder>> {
         let schema = nubium_registry::STRING_SCHEMA;
         self.prepare_output(name, schema)
     }
@@ -227,10 +227,6 @@ fn judge(
     }
 }
 
-fn refused(error: anyhow::Error) -> Failed {
-    Failed { exit: Exit::KafkaRefused, error }
-}
-
 impl Started {
     /// Makes what a loop needs; only the first one keeps copies of other tables.
     pub(super) fn for_loop(
@@ -240,12 +236,12 @@ impl Started {
         input: &str,
         number: u32,
         waker: Waker,
-    ) -> Result<LoopTable, Failed> {
+    ) -> Outcome<LoopTable> {
         let properties = changelog_properties(config, cluster, number, "read_committed");
         let group = &config.app.name;
         let source = KafkaChangelog::new(properties.expose(), self.ends.clone(), group, input)
             .context("changelog reader")
-            .map_err(refused)?;
+            .or_refused()?;
         let mut settings = self.settings.clone();
         if number > 0 {
             settings.lookups.clear();
@@ -254,7 +250,7 @@ impl Started {
         let shared = Arc::clone(&self.reader.0);
         let parts = Keeper::new(source, Arc::clone(&shared), settings, waker);
         let keeper = KeeperHandle::start(&format!("nubium-table-{number}"), parts);
-        let keeper = keeper.context("table thread").map_err(host)?;
+        let keeper = keeper.context("table thread").or_host()?;
         let (topic, framing) = self.changelog.unzip();
         let lookups = !self.settings.lookups.is_empty();
         let tables = Tables::new(Arc::clone(&shared), keeper, topic, lookups);

@@ -1,9 +1,9 @@
 //! The binary `batch-uploader`: see `batch-uploader --help`.
 
-/// Serves librdkafka's allocations too.
+/// Serves librdkafka's allocations too, which is worth a tenth of the throughput.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    nubium_batch_uploader::commands::main()
+    nubium_service::service::main::<nubium_batch_uploader::service::BatchUploader>()
 }

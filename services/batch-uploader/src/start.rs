@@ -1,8 +1,5 @@
 //! What every command needs first: both halves of the settings, and the rules between them.
 
-use std::path::Path;
-use std::process::ExitCode;
-
 use nubium_core::config::{Config, Problem};
 
 use crate::settings::Settings;
@@ -12,18 +9,6 @@ const TRIES: u32 = 5;
 
 /// Holds settings without problems.
 pub type Start = nubium_service::start::Start<Settings>;
-
-/// Begins a command with the environment and the uploader's file; warnings and problems are told.
-///
-/// # Errors
-/// The exit code of bad settings.
-pub fn begin(file: &Path) -> Result<Start, ExitCode> {
-    Start::begin_with(Settings::load(file), |start| {
-        let advice = advice(start);
-        start.warnings.extend(advice);
-        rules(start)
-    })
-}
 
 /// Gives the topics that are consumed.
 pub fn topics(start: &Start) -> Vec<&str> {
@@ -50,7 +35,14 @@ fn has_place_for_retries(config: &Config) -> bool {
     config.routes.retry_count_max > 0 || !config.routes.retry.is_empty()
 }
 
-fn rules(start: &Start) -> Vec<Problem> {
+/// Answers which rules between both halves are broken, and adds advice to the warnings.
+pub fn rules(start: &mut Start) -> Vec<Problem> {
+    let advice = advice(start);
+    start.warnings.extend(advice);
+    broken(start)
+}
+
+fn broken(start: &Start) -> Vec<Problem> {
     let Start { config, settings, .. } = start;
     let own = |place: &str, read: String, expected: &str, example: &str| Problem {
         setting: settings.name.clone(),

@@ -72,6 +72,12 @@ impl<'a> Checks<'a> {
         Self { config, runtime, findings }
     }
 
+    /// Gives what runs the checks that wait.
+    #[must_use]
+    pub fn runtime(&self) -> &'a Runtime {
+        self.runtime
+    }
+
     /// Adds a finding.
     pub fn add(&mut self, finding: Finding) {
         self.findings.push(finding);

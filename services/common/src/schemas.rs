@@ -3,7 +3,9 @@
 use anyhow::Context as _;
 use nubium_core::codec::{self, Codec, Registry, RegistryConfig};
 use nubium_core::config::Config;
+use nubium_host::Failure;
 use nubium_mapping::avro::Schema;
+use nubium_mapping::mapping::ProgramError;
 
 use crate::topics::Input;
 
@@ -79,4 +81,10 @@ async fn latest(codec: &Codec, topic: &str) -> anyhow::Result<&'static Schema> {
 /// When it is not Avro.
 pub fn parse(schema: &codec::Schema) -> anyhow::Result<&'static Schema> {
     Ok(Schema::parse_with(schema.text(), schema.references())?)
+}
+
+/// Makes one failure of all that is wrong with programs.
+pub fn wrong(problems: Vec<ProgramError>) -> Failure {
+    let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    Failure::settings(problems.join("\n\n"))
 }

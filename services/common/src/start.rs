@@ -69,11 +69,3 @@ impl<S> Start<S> {
         Ok(start)
     }
 }
-
-/// Ends a command: an error is told, and becomes its exit code.
-pub fn end(outcome: Result<ExitCode, (Exit, String)>) -> ExitCode {
-    outcome.unwrap_or_else(|(exit, text)| {
-        terminal::tell(text);
-        exit.into()
-    })
-}

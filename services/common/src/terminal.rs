@@ -1,7 +1,5 @@
 //! What the commands print: results on standard output, problems on standard error.
 
-use std::process::ExitCode;
-
 use nubium_core::config::Config;
 pub use nubium_host::terminal::{show, table, tell};
 
@@ -13,12 +11,4 @@ pub fn show_settings(config: &Config) {
         table.add_row([setting.name, setting.value.as_str(), source.as_str()]);
     }
     show(table);
-}
-
-/// Prints the completions of a shell for the command line `C`.
-pub fn completions<C: clap::CommandFactory>(shell: clap_complete::Shell) -> ExitCode {
-    let mut command = C::command();
-    let name = command.get_name().to_owned();
-    clap_complete::generate(shell, &mut command, name, &mut std::io::stdout());
-    ExitCode::SUCCESS
 }

@@ -2,10 +2,10 @@
 //!
 //! The language is crate `nubium-mapping`, what services have in common crate `nubium-service`;
 //! [`funnel`] is the app function, [`settings`] its file. [`commands`] has what the binary does,
-//! one file each.
+//! one file each, [`service`] what it is.
 
-pub mod cli;
 pub mod commands;
 pub mod demo;
 pub mod funnel;
+pub mod service;
 pub mod settings;

@@ -1,11 +1,9 @@
 //! The binary `http-receiver`: see `http-receiver --help`.
 
-use std::process::ExitCode;
-
 /// Serves librdkafka's allocations too, which is worth a tenth of the throughput.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> ExitCode {
-    nubium_http_receiver::main()
+fn main() -> std::process::ExitCode {
+    nubium_service::service::main::<nubium_http_receiver::service::HttpReceiver>()
 }

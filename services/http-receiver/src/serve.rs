@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use nubium_core::codec::{Codec, TopicEncoder};
 use nubium_core::config::Config;
 use nubium_core::metrics::Metrics;
 use nubium_core::pusher::{End, Exposition, start_pushing};
+use nubium_host::daemon::Shift;
 use nubium_host::http::{self, ProbeServer, Probes, Report};
-use nubium_host::{Exit, HealthFile, Stop};
+use nubium_host::{Failure, Or as _, Outcome, Stop};
 use nubium_mapping::mapping::Mapping;
 use nubium_service::schemas;
 use nubium_service::start::Start;
@@ -32,51 +33,29 @@ use crate::{openapi, page};
 /// What an answer may take beyond the time for its body and that for Kafka.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// Why the receiver cannot run, and the code it ends with.
-pub struct Failed {
-    /// The code.
-    pub exit: Exit,
-    /// Why.
-    pub error: anyhow::Error,
-}
-
-fn host(error: anyhow::Error) -> Failed {
-    Failed { exit: Exit::HostFailed, error }
-}
-
-fn refused(error: anyhow::Error) -> Failed {
-    Failed { exit: Exit::KafkaRefused, error }
-}
-
 /// Serves until `stop`, then lets requests finish. Metrics are pushed meanwhile, and at the end.
 ///
 /// # Errors
 /// It cannot start, or Kafka refused for good.
-pub fn run(
-    start: &Start<Settings>,
-    mappings: Vec<Option<Mapping>>,
-    stop: &Stop,
-) -> Result<(), Failed> {
+pub fn run(start: &Start<Settings>, mappings: Vec<Option<Mapping>>, stop: &Stop) -> Outcome {
     let config = &start.config;
-    let health = config.operation.health_file.clone();
-    let _health =
-        health.map(HealthFile::create).transpose().context("health file").map_err(host)?;
+    let (limit, health) = (config.operation.shutdown_timeout, config.operation.health_file.clone());
+    let last_words = "requests in hand were cut off without an answer";
+    let shift = Shift::start(stop, limit, health, Some(last_words))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("http-receiver")
         .enable_all()
         .build()
         .context("async runtime")
-        .map_err(host)?;
-    let codec = schemas::codec(config, &runtime, |_| {}).map_err(host)?;
+        .or_host()?;
+    let codec = schemas::codec(config, &runtime, |_| {}).or_host()?;
     let metrics = Metrics::new(&config.app.name, &config.app.hostname);
     let exposition = Exposition::new(&metrics, Some(&codec));
-    let pushing = start_pushing(config, &exposition).map_err(host)?;
+    let pushing = start_pushing(config, &exposition).or_host()?;
     let ended = runtime.block_on(serve(start, mappings, &codec, &exposition, stop));
     if let Some(pushing) = pushing {
         let end = if ended.is_ok() { End::Clean } else { End::Failed };
-        // The end must come before the limit, or an orderly stop would look like a hang.
-        let left = stop.left(config.operation.shutdown_timeout);
-        pushing.finish_within(end, left.saturating_sub(Duration::from_secs(1)));
+        pushing.finish_within(end, shift.left());
     }
     ended
 }
@@ -87,17 +66,17 @@ async fn serve(
     codec: &Codec,
     exposition: &Exposition,
     stop: &Stop,
-) -> Result<(), Failed> {
+) -> Outcome {
     let (config, settings) = (&start.config, &start.settings);
     let taking = Arc::new(OnceLock::<Arc<App>>::new());
     let asked = Asked { taking: Arc::clone(&taking), stop: stop.clone() };
-    let _probes = serve_probes(config, exposition, asked).map_err(host)?;
-    let listener = bind(settings).await.map_err(host)?;
-    let Some(encoders) = encoders(start, codec, stop).await.map_err(refused)? else {
+    let _probes = serve_probes(config, exposition, asked).or_host()?;
+    let listener = bind(settings).await.or_host()?;
+    let Some(encoders) = encoders(start, codec, stop).await.or_refused()? else {
         return Ok(());
     };
     let app = app(start, mappings, encoders, exposition.metrics(), stop)?;
-    let router = router(Arc::clone(&app), settings.cors.as_ref()).map_err(host)?;
+    let router = router(Arc::clone(&app), settings.cors.as_ref()).or_host()?;
     let closed = Stop::new();
     let server = tokio::spawn(http::serve(listener, router, limits(start), closed.clone()));
     let _ = taking.set(Arc::clone(&app));
@@ -110,11 +89,11 @@ async fn serve(
     let steps = stopping(start);
     drain(steps.delay, stop).await;
     closed.request("drained");
-    server.await.context("the server").map_err(host)?;
+    server.await.context("the server").or_host()?;
     let left = stop.left(config.operation.shutdown_timeout).saturating_sub(steps.last);
     app.delivery.finish(settings.limits.delivery.min(left));
     match stop.why() {
-        Some(FATAL) => Err(refused(anyhow!("{FATAL}; the log says why"))),
+        Some(FATAL) => Err(Failure::refused(format!("{FATAL}; the log says why"))),
         _ => Ok(()),
     }
 }
@@ -166,9 +145,8 @@ fn app(
     encoders: BTreeMap<String, TopicEncoder>,
     metrics: &Metrics,
     stop: &Stop,
-) -> Result<Arc<App>, Failed> {
+) -> Outcome<Arc<App>> {
     let (config, settings) = (&start.config, &start.settings);
-    let bad = |error: anyhow::Error| Failed { exit: Exit::BadSettings, error };
     let mut routes = Vec::new();
     for (route, mapping) in settings.routes.iter().zip(mappings) {
         let outputs = route.outputs.iter().filter_map(|output| {
@@ -181,11 +159,9 @@ fn app(
                 counters: metrics.topic(&output.topic),
             })
         });
-        routes.push(Route::new(route, mapping, outputs.collect()).map_err(bad)?);
+        routes.push(Route::new(route, mapping, outputs.collect()).or_settings()?);
     }
-    let (name, cluster) = config
-        .cluster_for(settings.topics().into_iter())
-        .map_err(|problems| bad(anyhow!("{problems}")))?;
+    let (name, cluster) = config.cluster_for(settings.topics().into_iter()).or_settings()?;
     tracing::info!(cluster = name, brokers = %cluster.url, "Producing.");
     let limit = settings.limits.delivery;
     let brokers = Arc::new(Gate::default());
@@ -205,9 +181,9 @@ fn app(
         most_items: settings.limits.items,
         largest_record: usize::try_from(config.producer.message_max_bytes).unwrap_or(usize::MAX),
         last_updated_by: settings.last_updated_by.clone().unwrap_or(config.app.name.clone()),
-        delivery: delivery.map_err(refused)?,
+        delivery: delivery.or_refused()?,
         brokers,
-        telemetry: Telemetry::new(metrics).map_err(host)?,
+        telemetry: Telemetry::new(metrics).or_host()?,
         stop: stop.clone(),
         openapi: openapi::describe(&config.app.name, settings).to_string(),
         page: settings.page.then(|| page::html(&config.app.name, settings, &examples(start))),

@@ -8,11 +8,11 @@
 //! off-line.
 
 pub mod changelog;
-pub mod cli;
 pub mod commands;
 pub mod entry;
 pub mod lookups;
 pub mod modes;
+pub mod service;
 pub mod settings;
 pub mod stores;
 pub mod table;

@@ -5,5 +5,5 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    nubium_table::commands::main()
+    nubium_service::service::main::<nubium_table::service::TableService>()
 }

@@ -1,5 +1,5 @@
 //! The table service as its binary runs it, so that the tests of this package have it built.
 
 fn main() -> std::process::ExitCode {
-    nubium_table::commands::main()
+    nubium_service::service::main::<nubium_table::service::TableService>()
 }

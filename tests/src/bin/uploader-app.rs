@@ -1,17 +1,6 @@
-//! The service `batch-uploader run`, as a program of this package so that tests find it.
+//! `batch-uploader run`, as a program of this package so that tests find it.
 
-use std::process::ExitCode;
-
-use clap::Parser;
-use nubium_batch_uploader::cli::ConfigFile;
-use nubium_batch_uploader::commands;
-
-#[derive(Parser)]
-struct Options {
-    #[command(flatten)]
-    file: ConfigFile,
-}
-
-fn main() -> ExitCode {
-    commands::with(&Options::parse().file, commands::run::run)
+fn main() -> std::process::ExitCode {
+    let run = ["batch-uploader", "run"].map(Into::into);
+    nubium_service::service::main_of::<nubium_batch_uploader::service::BatchUploader>(run)
 }

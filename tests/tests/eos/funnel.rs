@@ -125,7 +125,7 @@ impl Funnel {
             names.map(|topic| (topic.clone(), serde_json::json!({ "cluster": "test" }))).into();
         let mut command = Command::new(FUNNEL);
         command
-            .arg("--config")
+            .args(["run", "--config"])
             .arg(self.directory.path().join("funnel.yaml"))
             .env("NU_KAFKA_CLUSTERS_CONFIGS_JSON", clusters.to_string())
             .env("NU_TOPIC_CONFIGS_JSON", serde_json::to_string(&topics)?)

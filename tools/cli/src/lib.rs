@@ -7,7 +7,6 @@
 pub mod cli;
 pub mod commands;
 pub mod data;
-pub mod failure;
 pub mod kafka;
 pub mod registry;
 pub mod session;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::failure::{Or as _, Outcome};
+use nubium_host::failure::{Or as _, Outcome};
 
 const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
 /// Answers above this are not read: no schema is that large.

@@ -7,14 +7,14 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use nubium_admin::{Admin, Limits};
-use nubium_config::{Cluster, Config};
+use nubium_config::{Cluster, Clusters, Registry as RegistrySettings, Topology};
 use nubium_host::Stop;
 use nubium_registry::{Codec, Registry as Schemas, RegistryConfig};
 use tokio::runtime::Runtime;
 
-use crate::failure::{Failure, Or as _, Outcome};
 use crate::registry::Registry;
 use crate::terminal;
+use nubium_host::failure::{Failure, Or as _, Outcome};
 
 /// The options that every command has.
 #[derive(Debug, Clone, Args)]
@@ -49,29 +49,14 @@ pub struct Global {
 
 /// Names the cluster that `--bootstrap` makes.
 const AD_HOC: &str = "bootstrap";
-/// Stands where no registry is given; a command that needs one says so first.
-const NO_REGISTRY: &str = "http://no-registry.invalid";
-/// Stands where no cluster is given and none is needed.
-const NO_CLUSTER: &str = r#"{"none": {"url": "no-cluster.invalid:9092"}}"#;
-/// How the settings begin that a tool follows. Those of an app whose environment is at hand must
-/// not get in its way, nor be warned of.
-const OURS: [&str; 7] = [
-    "NU_KAFKA",
-    "NU_TOPIC",
-    "NU_SCHEMA",
-    "NU_PRODUCER",
-    "NU_CONSUMER_MESSAGE",
-    "NU_CONSUMER_PROPERTIES",
-    "NU_LOG",
-];
 /// Settings whose value is a path, which a file of settings gives from its own directory.
 const PATHS: [&str; 3] = ["_YAML", "_FILE", "_LOCATION"];
 
 /// Holds the settings of one run and what they lead to.
 #[derive(Debug)]
 pub struct Session {
-    /// The settings.
-    pub config: Config,
+    /// Clusters, topics and registry.
+    pub topology: Topology,
     /// The options of the command line.
     pub options: Global,
     /// Runs what is asked of the registry and the admin client.
@@ -80,7 +65,6 @@ pub struct Session {
     pub stop: Stop,
     /// What the app whose environment is at hand consumes.
     pub consumed: Vec<String>,
-    has_registry: bool,
 }
 
 /// Where a command works.
@@ -104,35 +88,16 @@ impl Session {
         nubium_host::logging::init(&level, nubium_host::logging::LogFormat::Text).or_host()?;
         let (mut vars, options) = variables(options)?;
         let consumed = vars.remove("NU_CONSUME_TOPICS").map(|text| names(&text));
-        vars.retain(|name, _| {
-            !name.to_uppercase().starts_with("NU_") || OURS.iter().any(|our| name.starts_with(our))
-        });
-        let stand_ins =
-            [("NU_APP_NAME", "dude"), ("NU_HOSTNAME", "dude"), ("NU_DO_METRICS_PUSHING", "false")];
-        vars.extend(stand_ins.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        vars.insert("NU_HEALTH_FILE".into(), "off".into());
-        let has_registry = vars.contains_key("NU_SCHEMA_REGISTRY_URL");
-        vars.entry("NU_SCHEMA_REGISTRY_URL".into()).or_insert_with(|| NO_REGISTRY.into());
-        let mut stands_in = false;
-        if !needs_cluster && !vars.contains_key("NU_KAFKA_CLUSTERS_CONFIGS_YAML") {
-            vars.entry("NU_KAFKA_CLUSTERS_CONFIGS_JSON".into()).or_insert_with(|| {
-                stands_in = true;
-                NO_CLUSTER.into()
-            });
-        }
-        let mut loaded = Config::from_vars(vars).map_err(Failure::settings)?;
-        if stands_in {
-            loaded.config.clusters.clear();
-        }
-        for warning in &loaded.warnings {
+        let clusters = if needs_cluster { Clusters::Needed } else { Clusters::Optional };
+        let topology = Topology::from_vars(vars, clusters).map_err(Failure::settings)?;
+        for warning in &topology.warnings {
             terminal::tell(format!("warning: {warning}"));
         }
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = runtime.worker_threads(1).enable_all().build();
         let runtime = runtime.context("async runtime").or_host()?;
-        let (config, stop) = (loaded.config, Stop::new());
-        let consumed = consumed.unwrap_or_default();
-        Ok(Self { config, options, runtime, stop, consumed, has_registry })
+        let (stop, consumed) = (Stop::new(), consumed.unwrap_or_default());
+        Ok(Self { topology, options, runtime, stop, consumed })
     }
 
     /// How long an answer may take.
@@ -158,12 +123,12 @@ impl Session {
         let ad_hoc = self.options.bootstrap.as_ref().map(|_| AD_HOC);
         let named = ad_hoc.or(self.options.cluster.as_deref());
         let (name, cluster) = match named {
-            Some(name) => match self.config.clusters.get_key_value(name) {
+            Some(name) => match self.topology.clusters.get_key_value(name) {
                 Some((name, cluster)) => (name.as_str(), cluster),
                 None => return Err(Failure::settings(self.unknown_cluster(name))),
             },
-            None => self.config.cluster_for(topics.iter().copied()).map_err(|problems| {
-                Failure::settings(format!("{problems}\nor name a cluster: {}", self.clusters()))
+            None => self.topology.cluster_for(topics).map_err(|problem| {
+                Failure::settings(format!("{problem}\nor name a cluster: {}", self.clusters()))
             })?,
         };
         Ok(Target { name: name.to_owned(), cluster: cluster.clone() })
@@ -181,7 +146,7 @@ impl Session {
             name: name.clone(),
             cluster: cluster.clone(),
         };
-        Ok(self.config.clusters.iter().map(target).collect())
+        Ok(self.topology.clusters.iter().map(target).collect())
     }
 
     fn unknown_cluster(&self, name: &str) -> String {
@@ -189,7 +154,8 @@ impl Session {
     }
 
     fn clusters(&self) -> String {
-        let names: Vec<_> = self.config.clusters.keys().map(|n| format!("--cluster {n}")).collect();
+        let names: Vec<_> =
+            self.topology.clusters.keys().map(|n| format!("--cluster {n}")).collect();
         names.join(", ")
     }
 
@@ -209,8 +175,7 @@ impl Session {
     /// # Errors
     /// No registry is given, or its URL is wrong.
     pub fn codec(&self) -> Outcome<Codec> {
-        self.need_registry()?;
-        let mut config = RegistryConfig::from(&self.config.registry);
+        let mut config = RegistryConfig::from(self.registry()?);
         config.startup_deadline = self.timeout();
         config.not_found_grace = Duration::from_secs(1);
         let registry = Schemas::new(config, self.runtime.handle().clone());
@@ -222,7 +187,7 @@ impl Session {
     /// # Errors
     /// The registry's URL is wrong.
     pub fn codec_or_none(&self) -> Outcome<Option<Codec>> {
-        if self.has_registry { self.codec().map(Some) } else { Ok(None) }
+        self.topology.registry.as_ref().map(|_| self.codec()).transpose()
     }
 
     /// Makes the client of the registry's whole API.
@@ -230,17 +195,16 @@ impl Session {
     /// # Errors
     /// No registry is given.
     pub fn schemas(&self) -> Outcome<Registry<'_>> {
-        self.need_registry()?;
-        Registry::new(&self.config.registry, self.timeout(), &self.runtime)
+        Registry::new(self.registry()?, self.timeout(), &self.runtime)
     }
 
-    fn need_registry(&self) -> Outcome {
-        match self.has_registry {
-            true => Ok(()),
-            false => Err(Failure::settings(
-                "no schema registry is given: set NU_SCHEMA_REGISTRY_URL or --registry URL",
-            )),
-        }
+    /// Finds the registry's settings.
+    ///
+    /// # Errors
+    /// No registry is given.
+    pub fn registry(&self) -> Outcome<&RegistrySettings> {
+        let what = "no schema registry is given: set NU_SCHEMA_REGISTRY_URL or --registry URL";
+        self.topology.registry.as_ref().ok_or_else(|| Failure::settings(what))
     }
 }
 
@@ -297,9 +261,6 @@ fn variables(options: &Global) -> Outcome<(BTreeMap<String, String>, Global)> {
     }
     if let Some(registry) = &options.registry {
         vars.insert("NU_SCHEMA_REGISTRY_URL".into(), registry.clone());
-    }
-    if !vars.contains_key("NU_TOPIC_CONFIGS_YAML") {
-        vars.entry("NU_TOPIC_CONFIGS_JSON".into()).or_insert_with(|| "{}".into());
     }
     Ok((vars, options))
 }

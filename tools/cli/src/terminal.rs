@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 pub use nubium_host::terminal::{table, tell};
 use serde::Serialize;
 
-use crate::failure::{Failure, Outcome};
+use nubium_host::failure::{Failure, Outcome};
 
 /// Prints a result. A reader that has closed the pipe has seen enough: that is no error.
 ///

@@ -149,7 +149,7 @@ mod tests {
             ),
         ];
         let vars = vars.map(|(name, text)| (name.to_owned(), text.to_owned()));
-        let topology = Topology::from_vars(vars).unwrap();
+        let topology = Topology::from_vars(vars, nubium_config::Clusters::Needed).unwrap();
         let manifest = "{app: t, kind: table, input: in, output: out}";
         let manifest = parse("t.yaml", manifest, &|_| unreachable!("no schema")).unwrap();
         let page = page(&topology, &[manifest]);

@@ -1,34 +1,25 @@
 //! `batch-uploader check`: would `batch-uploader run` work? Sends no message and changes nothing.
 
 use std::collections::BTreeSet;
-use std::process::ExitCode;
 
 use anyhow::Context as _;
-use nubium_host::Exit;
 use nubium_service::check::{Checks, Finding};
-use nubium_service::{schemas, start::end};
 
 use crate::auth::Authorizer;
 use crate::client;
 use crate::settings::Settings;
 use crate::start::{self, Start};
 
-/// Checks and prints a table; answers 1 if anything failed.
-pub fn run(start: &Start) -> ExitCode {
-    let runtime = match schemas::runtime() {
-        Ok(runtime) => runtime,
-        Err(error) => return end(Err((Exit::HostFailed, format!("{error:#}")))),
-    };
+/// Adds the uploader's own findings.
+pub fn add(start: &Start, checks: &mut Checks<'_>) {
     let Start { config, settings, .. } = start;
-    let mut checks = Checks::new(config, &runtime, &format!("and those of {}", settings.name));
     checks.registry();
-    runtime.block_on(api(settings)).into_iter().for_each(|finding| checks.add(finding));
+    checks.runtime().block_on(api(settings)).into_iter().for_each(|finding| checks.add(finding));
     let mut topics: BTreeSet<_> = start::topics(start).into_iter().collect();
     topics.extend(config.routes.retry.iter().map(String::as_str));
     topics.extend(settings.produce.as_ref().map(|produce| produce.topic.as_str()));
     topics.extend(config.routes.failure.iter().map(String::as_str));
     checks.topics(&topics);
-    checks.report()
 }
 
 /// Whether credentials can be had, and whether anything answers at the URL: what it answers to

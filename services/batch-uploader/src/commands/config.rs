@@ -1,23 +1,18 @@
 //! `batch-uploader config`: what is in force.
 
-use std::process::ExitCode;
-
-use nubium_host::Exit;
 use nubium_service::terminal;
 
 use crate::settings::{Auth, Proof, Settings};
 use crate::start::{self, Start};
 
-/// Prints every setting with where its value comes from, secrets redacted, then the uploader's own.
-pub fn run(start: &Start) -> ExitCode {
-    terminal::show_settings(&start.config);
+/// Prints the uploader's own settings.
+pub fn show(start: &Start) {
     let mut table = terminal::table(&["Setting", "Value"]);
     table.add_row(["topics", start::topics(start).join(", ").as_str()]);
     for (name, value) in own(&start.settings, start::tries(start)) {
         table.add_row([name, value.as_str()]);
     }
     terminal::show(table);
-    Exit::Ok.into()
 }
 
 fn own(settings: &Settings, tries: u32) -> Vec<(&'static str, String)> {

@@ -1,16 +1,12 @@
 //! `funnel config`: the settings in force.
 
-use std::process::ExitCode;
-
-use nubium_host::Exit;
 use nubium_service::start::Start;
 use nubium_service::terminal;
 
 use crate::settings::Settings;
 
-/// Prints every setting with where its value comes from, secrets redacted, then the funnel's own.
-pub fn run(start: &Start<Settings>) -> ExitCode {
-    terminal::show_settings(&start.config);
+/// Prints the funnel's own settings.
+pub fn show(start: &Start<Settings>) {
     let mut table = terminal::table(&["Topic", "Direction", "Schema", "Program"]);
     for input in &start.settings.inputs {
         let schema = input.schema.as_ref().map_or("latest of the registry", |file| &file.name);
@@ -24,5 +20,4 @@ pub fn run(start: &Start<Settings>) -> ExitCode {
         table.add_row([output.topic.as_str(), out, output.schema.name.as_str(), ""]);
     }
     terminal::show(table);
-    Exit::Ok.into()
 }

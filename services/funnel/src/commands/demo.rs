@@ -10,15 +10,15 @@ use anyhow::{Context as _, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use nubium_core::metrics::Metrics;
 use nubium_core::{App, Config, Single, Transaction};
-use nubium_host::{Exit, Stop};
+use nubium_host::{Exit, Or as _, Outcome, Stop};
 
-use crate::cli::DemoOptions;
 use crate::demo::counts::Counts;
 use crate::demo::feeder::Feeder;
 use crate::demo::place::Place;
 use crate::demo::reader::{self, Shelves};
 use crate::demo::{BROKEN, FAILURES, data};
 use crate::funnel::Funnel;
+use crate::service::DemoOptions;
 use crate::settings::Settings;
 use nubium_mapping::avro::{Reader, Schema, decode};
 use nubium_service::{schemas, terminal};
@@ -37,14 +37,11 @@ commit, and loses all with the process. For that, run it on a cluster:
   funnel demo --bootstrap host:9092 --registry http://host:8081";
 
 /// Runs the demo and prints what became of the records.
-pub fn run(options: &DemoOptions) -> ExitCode {
-    match demo(options) {
-        Ok(exit) => exit.into(),
-        Err(error) => {
-            terminal::tell(format!("demo: {error:#}"));
-            Exit::HostFailed.into()
-        }
-    }
+///
+/// # Errors
+/// The machine, or the cluster, is in the way.
+pub fn run(options: &DemoOptions) -> Outcome<ExitCode> {
+    Ok(demo(options).context("demo").or_host()?.into())
 }
 
 fn demo(options: &DemoOptions) -> Result<Exit> {

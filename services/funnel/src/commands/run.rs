@@ -5,34 +5,31 @@ use std::sync::Arc;
 
 use nubium_core::metrics::Metrics;
 use nubium_core::{App, Transaction};
-use nubium_host::Exit;
+use nubium_host::{Or as _, Outcome};
 use nubium_mapping::mapping::Mapping;
-use nubium_service::start::{self, Start};
+use nubium_service::start::Start;
 use nubium_service::{schemas, terminal};
 
 use crate::funnel::Funnel;
 use crate::settings::Settings;
 
 /// Runs the funnel until it is told to stop; answers the process's exit code.
-pub fn run(start: &Start<Settings>) -> ExitCode {
-    start::end(assemble(start).map(|(app, funnel)| {
-        app.run(async move |transaction: &Transaction<'_>| funnel.handle(transaction))
-    }))
+///
+/// # Errors
+/// It cannot start.
+pub fn run(start: &Start<Settings>) -> Outcome<ExitCode> {
+    let (app, funnel) = assemble(start)?;
+    Ok(app.run(async move |transaction: &Transaction<'_>| funnel.handle(transaction)))
 }
 
 /// Compiles the programs, with the registry's schemas for inputs that name no file, and puts the
 /// app together.
-fn assemble(start: &Start<Settings>) -> Result<(App, Funnel), (Exit, String)> {
-    let schemas = schemas::fetch(&start.config, &start.settings.inputs)
-        .map_err(|error| (Exit::KafkaRefused, format!("{error:#}")))?;
-    let mapping = start.settings.compile(&schemas).map_err(|problems| {
-        let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
-        (Exit::BadSettings, problems.join("\n\n"))
-    })?;
+fn assemble(start: &Start<Settings>) -> Outcome<(App, Funnel)> {
+    let schemas = schemas::fetch(&start.config, &start.settings.inputs).or_refused()?;
+    let mapping = start.settings.compile(&schemas).map_err(schemas::wrong)?;
     mapping.warnings().for_each(terminal::tell);
     let metrics = Metrics::new(&start.config.app.name, &start.config.app.hostname);
-    app(start, Arc::new(mapping), &metrics)
-        .map_err(|error| (Exit::HostFailed, format!("{error:#}")))
+    app(start, Arc::new(mapping), &metrics).or_host()
 }
 
 /// Puts the app together: topics, schemas and function.

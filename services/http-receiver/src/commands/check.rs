@@ -1,30 +1,19 @@
 //! `http-receiver check`: would `run` work? Changes nothing.
 
-use std::process::ExitCode;
-
-use nubium_host::Exit;
 use nubium_service::check::{Checks, Finding, Verdict};
-use nubium_service::start::{self, Start};
-use nubium_service::{schemas, terminal};
+use nubium_service::start::Start;
+use nubium_service::terminal;
 
 use crate::settings::Settings;
 
-/// Checks and prints a table; answers 1 if anything failed.
-pub fn run(start: &Start<Settings>) -> ExitCode {
-    let runtime = match schemas::runtime() {
-        Ok(runtime) => runtime,
-        Err(error) => return start::end(Err((Exit::HostFailed, format!("{error:#}")))),
-    };
-    let Start { config, settings, .. } = start;
-    let (routes, callers) = (settings.routes.len(), settings.credentials.len());
-    let counted = format!("{routes} routes, {callers} callers");
-    let mut checks = Checks::new(config, &runtime, &counted);
+/// Adds the receiver's own findings.
+pub fn add(start: &Start<Settings>, checks: &mut Checks<'_>) {
+    let settings = &start.settings;
     programs(settings).into_iter().for_each(|finding| checks.add(finding));
     if let Some(codec) = checks.registry() {
         checks.outputs(&settings.outputs(), &codec);
     }
     checks.topics(&settings.topics());
-    checks.report()
 }
 
 fn programs(settings: &Settings) -> Vec<Finding> {

@@ -1,16 +1,12 @@
 //! `http-receiver config`: the settings in force.
 
-use std::process::ExitCode;
-
-use nubium_host::Exit;
 use nubium_service::start::Start;
 use nubium_service::terminal;
 
 use crate::settings::{Credential, CredentialKind, Route, Settings};
 
-/// Prints every setting with where its value comes from, secrets redacted, then the receiver's own.
-pub fn run(start: &Start<Settings>) -> ExitCode {
-    terminal::show_settings(&start.config);
+/// Prints the receiver's own settings.
+pub fn show(start: &Start<Settings>) {
     let mut table = terminal::table(&["Path", "Topics", "Item", "Key", "Program", "Callers"]);
     for route in &start.settings.routes {
         table.add_row(row(&start.settings, route));
@@ -21,7 +17,6 @@ pub fn run(start: &Start<Settings>) -> ExitCode {
         table.add_row([name, value.as_str()]);
     }
     terminal::show(table);
-    Exit::Ok.into()
 }
 
 fn row(settings: &Settings, route: &Route) -> [String; 6] {

@@ -1,27 +1,16 @@
 //! `table check`: would `table run` work? Changes nothing.
 
-use std::process::ExitCode;
-
 use anyhow::{Context as _, ensure};
 use nubium_core::topic::changelog_of;
-use nubium_host::Exit;
 use nubium_service::check::{Checks, Finding, Verdict};
 use nubium_service::cluster::Topics;
-use nubium_service::schemas;
-use nubium_service::start::{self, Start};
+use nubium_service::start::Start;
 
 use crate::settings::Settings;
 
-/// Checks and prints a table; answers 1 if anything failed.
-pub fn run(start: &Start<Settings>) -> ExitCode {
-    let runtime = match schemas::runtime() {
-        Ok(runtime) => runtime,
-        Err(error) => return start::end(Err((Exit::HostFailed, format!("{error:#}")))),
-    };
+/// Adds the table's own findings.
+pub fn add(start: &Start<Settings>, checks: &mut Checks<'_>) {
     let Start { config, settings, .. } = start;
-    let outputs = settings.outputs.len();
-    let counted = format!("input {}, {outputs} outputs", settings.topic());
-    let mut checks = Checks::new(config, &runtime, &counted);
     let codec = checks.registry();
     let schemas = checks.inputs(&settings.inputs, codec.as_ref());
     checks.programs(&settings.inputs, &schemas, |schemas| settings.compile(schemas));
@@ -42,7 +31,6 @@ pub fn run(start: &Start<Settings>) -> ExitCode {
         }
     }
     checks.add(Finding::of("store", writable(&config.table.path)));
-    checks.report()
 }
 
 /// Each partition of the input has its rows in the partition of the same number.

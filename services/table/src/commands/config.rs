@@ -1,16 +1,12 @@
 //! `table config`: the settings in force.
 
-use std::process::ExitCode;
-
-use nubium_host::Exit;
 use nubium_service::start::Start;
 use nubium_service::terminal;
 
 use crate::settings::{Peers, Settings};
 
-/// Prints every setting with where its value comes from, secrets redacted, then the table's own.
-pub fn run(start: &Start<Settings>) -> ExitCode {
-    terminal::show_settings(&start.config);
+/// Prints the table's own settings.
+pub fn show(start: &Start<Settings>) {
     let settings = &start.settings;
     let mut table = terminal::table(&["Topic", "Direction", "Schema", "Program"]);
     for input in &settings.inputs {
@@ -45,5 +41,4 @@ pub fn run(start: &Start<Settings>) -> ExitCode {
         table.add_row(["open to", lookups.access.describe()]);
         terminal::show(table);
     }
-    Exit::Ok.into()
 }

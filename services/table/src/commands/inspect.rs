@@ -6,19 +6,22 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use nubium_core::table::{Store, StoredRow};
-use nubium_host::Exit;
-use nubium_service::{start, terminal};
+use nubium_host::{Exit, Or as _, Outcome};
+use nubium_service::terminal;
 use serde_json::json;
 
-use crate::cli::Inspect;
+use crate::service::Inspect;
 use crate::{entry, stores};
 
 /// How many rows lie between two looks at the progress bar.
 const STRIDE: u64 = 10_000;
 
 /// Prints what stores hold; answers 1 when there is no such key.
-pub fn run(options: &Inspect) -> ExitCode {
-    start::end(inspect(options).map_err(|error| (Exit::HostFailed, format!("{error:#}"))))
+///
+/// # Errors
+/// A store cannot be read.
+pub fn run(options: &Inspect) -> Outcome<ExitCode> {
+    inspect(options).or_host()
 }
 
 fn inspect(options: &Inspect) -> Result<ExitCode> {

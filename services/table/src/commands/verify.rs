@@ -7,9 +7,9 @@ use anyhow::{Context as _, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use nubium_core::Config;
 use nubium_core::table::Store;
-use nubium_host::Exit;
+use nubium_host::{Exit, Or as _, Outcome};
 use nubium_kafka::settings::plain_consumer_properties;
-use nubium_service::start::{self, Start};
+use nubium_service::start::Start;
 use nubium_service::terminal;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
@@ -17,7 +17,7 @@ use rdkafka::message::BorrowedMessage;
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
 
 use crate::changelog::{self, Difference, Latest};
-use crate::cli::Verify;
+use crate::service::Verify;
 use crate::stores;
 
 /// Reads changelogs from their beginning.
@@ -47,28 +47,29 @@ impl Report {
 }
 
 /// Compares and prints a table; answers 1 if a store differs.
-pub fn run(options: &Verify) -> ExitCode {
+///
+/// # Errors
+/// A store or its changelog cannot be read.
+pub fn run(options: &Verify) -> Outcome<ExitCode> {
     match Start::begin(Ok(())) {
-        Ok(start) => start::end(verify(options, &start.config)),
-        Err(exit) => exit,
+        Ok(start) => verify(options, &start.config),
+        Err(exit) => Ok(exit),
     }
 }
 
-fn verify(options: &Verify, config: &Config) -> Result<ExitCode, (Exit, String)> {
-    let host = |error: anyhow::Error| (Exit::HostFailed, format!("{error:#}"));
-    let refused = |error: anyhow::Error| (Exit::KafkaRefused, format!("{error:#}"));
-    let stores = stores::open(&options.directory).map_err(host)?;
+fn verify(options: &Verify, config: &Config) -> Outcome<ExitCode> {
+    let stores = stores::open(&options.directory).or_host()?;
     let patience = Duration::from_secs(options.patience);
     let header = ["Store", "", "Rows", "Records", "Behind", "Differences"];
     let mut table = terminal::table(&header);
     let mut reports = Vec::new();
     for store in &stores {
-        let changelog = Changelog::open(config, store, patience).map_err(refused)?;
+        let changelog = Changelog::open(config, store, patience).or_refused()?;
         let name = stores::name(store);
         // What the store holds is read after what the changelog says: it may be at work.
         let position = store.position();
-        let (latest, mut report) = changelog.read(store, position).map_err(refused)?;
-        compare(store, latest, &mut report).with_context(|| name.clone()).map_err(host)?;
+        let (latest, mut report) = changelog.read(store, position).or_refused()?;
+        compare(store, latest, &mut report).with_context(|| name.clone()).or_host()?;
         table.add_row([
             name.clone(),
             if report.wrong() == 0 { "ok" } else { "DIFFERS" }.to_owned(),

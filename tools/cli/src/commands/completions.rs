@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::{Args, CommandFactory as _};
 
 use crate::cli::Cli;
-use crate::failure::{Or as _, Outcome};
+use nubium_host::failure::{Or as _, Outcome};
 
 /// Names the shell.
 #[derive(Debug, Args)]

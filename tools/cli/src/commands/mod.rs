@@ -16,9 +16,9 @@ use std::process::ExitCode;
 use nubium_host::Exit;
 
 use crate::cli::{Cli, Command};
-use crate::failure::Outcome;
 use crate::session::Session;
 use crate::terminal;
+use nubium_host::failure::Outcome;
 
 /// Does what the command line says; prints why not.
 #[must_use]

@@ -8,10 +8,10 @@ use nubium_admin::{Admin, At};
 use nubium_topic::TopicPartition;
 use serde_json::json;
 
-use crate::failure::{Failure, Outcome};
 use crate::kafka::positions::From;
 use crate::session::{Session, Target};
 use crate::terminal;
+use nubium_host::failure::{Failure, Outcome};
 
 /// Names what can be done.
 #[derive(Debug, Subcommand)]

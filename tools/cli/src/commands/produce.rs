@@ -11,11 +11,11 @@ use nubium_registry::{STRING_SCHEMA, Schema, TopicEncoder};
 
 use crate::data::encode::{Encoder, KeyFrom, Outgoing};
 use crate::data::input::{self, Format, Input, Item};
-use crate::failure::{Failure, Or as _, Outcome};
 use crate::kafka::client::{self, consumer_properties, producer_properties};
 use crate::kafka::producer::Producer;
 use crate::session::{Session, Target};
 use crate::terminal::{self, Progress};
+use nubium_host::failure::{Failure, Or as _, Outcome};
 
 /// The longest that brokers let a transaction be open, unless they are told otherwise.
 const TRANSACTION: Duration = Duration::from_secs(900);
@@ -177,7 +177,7 @@ fn topic_encoder(session: &Session, options: &Options, format: Format) -> Outcom
             }
         }
     };
-    let register = session.config.registry.auto_register;
+    let register = session.registry()?.auto_register;
     let prepared = session.runtime.block_on(codec.prepare_topic(topic, &text, register));
     Ok(prepared.with_context(|| format!("schemas of {topic} (keys: {STRING_SCHEMA})"))?)
 }

@@ -17,7 +17,6 @@ use serde_json::json;
 use crate::data::decode::{Decoder, Encoding};
 use crate::data::encode::Outgoing;
 use crate::data::filter::Filter;
-use crate::failure::{Failure, Outcome};
 use crate::kafka::client::{self, Context, consumer_properties, producer_properties};
 use crate::kafka::positions::{self, Range};
 use crate::kafka::producer::Producer;
@@ -25,6 +24,7 @@ use crate::kafka::reader::Reader;
 use crate::kafka::subject;
 use crate::session::{Session, Target};
 use crate::terminal::{self, Progress};
+use nubium_host::failure::{Failure, Outcome};
 
 /// Messages that share a transaction, at most, unless told otherwise.
 const BATCH: u32 = 500;

@@ -13,9 +13,9 @@ use nubium_host::Stop;
 use nubium_local::{Broker, Registry};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::failure::{Failure, Or as _, Outcome};
 use crate::session::Session;
 use crate::terminal;
+use nubium_host::failure::{Failure, Or as _, Outcome};
 
 /// Partitions of a topic for which neither map nor command line says any.
 const PARTITIONS: u32 = 4;
@@ -64,7 +64,7 @@ pub fn run(session: &Session, options: &Options) -> Outcome {
     let broker = Broker::start().or_host()?;
     let registry = Registry::start().or_host()?;
     let mut topics: BTreeMap<&str, u32> = BTreeMap::new();
-    for (name, topic) in &session.config.topics {
+    for (name, topic) in &session.topology.topics {
         topics.insert(name, topic.num_partitions.unwrap_or(PARTITIONS));
     }
     for (name, count) in &options.topic {
@@ -116,11 +116,11 @@ fn settings<'t>(
     topics: impl Iterator<Item = &'t &'t str>,
 ) -> BTreeMap<&'static str, String> {
     let mut clusters: BTreeMap<&str, serde_json::Value> = BTreeMap::new();
-    for name in session.config.clusters.keys().map(String::as_str).chain(["local"]) {
+    for name in session.topology.clusters.keys().map(String::as_str).chain(["local"]) {
         clusters.insert(name, serde_json::json!({ "url": bootstrap }));
     }
     let cluster = |topic: &str| {
-        let mapped = session.config.topics.get(topic).map(|topic| topic.cluster.as_str());
+        let mapped = session.topology.topics.get(topic).map(|topic| topic.cluster.as_str());
         serde_json::json!({ "cluster": mapped.unwrap_or("local") })
     };
     let topics: BTreeMap<&str, _> = topics.map(|topic| (*topic, cluster(topic))).collect();

@@ -8,11 +8,11 @@ use nubium_admin::{Admin, HangingTransaction, Refusal, TransactionDescription, n
 use nubium_topic::TopicPartition;
 use serde_json::json;
 
-use crate::failure::{Failure, Outcome};
 use crate::kafka::client::producer_properties;
 use crate::kafka::producer::Producer;
 use crate::session::{Session, Target};
 use crate::{terminal, when};
+use nubium_host::failure::{Failure, Outcome};
 
 /// How often partitions are asked anew for where topics come and go.
 const LOOKS: u32 = 20;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use nubium_kafka::settings::{plain_consumer_properties, plain_producer_properties};
+use nubium_kafka::settings::{tool_consumer_properties, tool_producer_properties};
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -14,8 +14,11 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
 
-use crate::failure::Outcome;
 use crate::session::{Session, Target};
+use nubium_host::failure::Outcome;
+
+/// What the brokers' logs know this tool by.
+const NAME: &str = "dude";
 
 /// Keeps the last trouble that a client reported, to explain why nothing comes.
 #[derive(Debug, Clone, Default)]
@@ -87,13 +90,9 @@ impl ProducerContext for Context {
 /// Gives the properties of a consumer that reads assigned partitions as fast as they come.
 #[must_use]
 pub fn consumer_properties(session: &Session, target: &Target) -> BTreeMap<String, String> {
-    let mut map = plain_consumer_properties(&session.config, &target.cluster, 0).expose().clone();
+    let given = tool_consumer_properties(&session.topology, &target.cluster, NAME);
+    let mut map = given.expose().clone();
     for (name, value) in [
-        ("enable.auto.commit", "false"),
-        // An end that is no message (a control record) is told by this event alone.
-        ("enable.partition.eof", "true"),
-        ("auto.offset.reset", "error"),
-        ("statistics.interval.ms", "0"),
         ("queued.min.messages", "100000"),
         ("queued.max.messages.kbytes", "65536"),
         ("fetch.max.bytes", "52428800"),
@@ -103,18 +102,15 @@ pub fn consumer_properties(session: &Session, target: &Target) -> BTreeMap<Strin
     ] {
         map.insert(name.into(), value.into());
     }
-    // Kept by the group coordinator only where offsets are committed, which commands do by name.
-    map.insert("group.id".into(), "dude".into());
-    map.remove("group.instance.id");
     map
 }
 
 /// Gives the properties of a producer that fills its batches.
 #[must_use]
 pub fn producer_properties(session: &Session, target: &Target) -> BTreeMap<String, String> {
-    let mut map = plain_producer_properties(&session.config, &target.cluster, 0).expose().clone();
+    let given = tool_producer_properties(&session.topology, &target.cluster, NAME);
+    let mut map = given.expose().clone();
     for (name, value) in [
-        ("statistics.interval.ms", "0"),
         ("linger.ms", "20"),
         ("batch.size", "1000000"),
         ("queue.buffering.max.messages", "500000"),

@@ -12,7 +12,7 @@ use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
 
 use super::client::{Context, Undelivered};
 use crate::data::encode::Outgoing;
-use crate::failure::Outcome;
+use nubium_host::failure::Outcome;
 
 /// How long a full queue is left alone before it is tried again.
 const FULL: Duration = Duration::from_millis(1);

@@ -80,12 +80,12 @@ fn all_that_is_wrong_with_the_settings_is_said_at_once_before_anything_is_sent()
             "NU_KAFKA_CLUSTERS_CONFIGS_JSON",
             r#"{"a": {"ur": "x"}, "b": {"url": "h:1", "protected": "ys"}}"#,
         )
-        .env("NU_LOGLEVEL", "LOUD")
+        .env("NU_PRODUCER_COMPRESSION_TYPE", "tight")
         .output()
         .expect("the binary starts");
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{text}");
-    for problem in ["a.url", "b.protected", "NU_LOGLEVEL"] {
+    for problem in ["a.url", "b.protected", "NU_PRODUCER_COMPRESSION_TYPE"] {
         assert!(text.contains(problem), "{problem}: {text}");
     }
     let (code, text) = ask(&["topics", "list"]);

@@ -25,7 +25,8 @@ fn plan_with(
 ) -> Plan {
     let vars = [("NU_KAFKA_CLUSTERS_CONFIGS_JSON", CLUSTERS), ("NU_TOPIC_CONFIGS_JSON", topics)];
     let vars = vars.map(|(name, text)| (name.to_owned(), text.to_owned()));
-    let topology = Topology::from_vars(vars).unwrap_or_else(|problems| panic!("{problems}"));
+    let topology = Topology::from_vars(vars, nubium_config::Clusters::Needed)
+        .unwrap_or_else(|problems| panic!("{problems}"));
     let manifests: Vec<Manifest> = apps.iter().map(|text| app(text)).collect();
     let topics = there.iter().map(|(name, state)| ((*name).to_owned(), state.clone())).collect();
     let found = Observed { id: "id".into(), topics, internal: BTreeSet::new(), rights };

@@ -4,8 +4,8 @@ use std::collections::{HashMap, VecDeque};
 
 use super::Plan;
 use super::output::Output;
-use crate::failure::{Or as _, Outcome};
 use crate::kafka::positions::Range;
+use nubium_host::failure::{Or as _, Outcome};
 
 /// How much further back each look begins than the one before.
 const FURTHER: i64 = 4;

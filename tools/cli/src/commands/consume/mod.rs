@@ -13,13 +13,13 @@ use rdkafka::consumer::BaseConsumer;
 
 use crate::data::decode::{Decoder, Encoding};
 use crate::data::filter::Filter;
-use crate::failure::{Failure, Or as _, Outcome};
 use crate::kafka::client::{self, Context, consumer_properties};
 use crate::kafka::positions::{self, From, Range};
 use crate::kafka::reader::Reader;
 use crate::kafka::subject;
 use crate::session::Session;
 use crate::terminal::Progress;
+use nubium_host::failure::{Failure, Or as _, Outcome};
 use output::{Form, Output};
 
 /// Says what to read and how to show it.

@@ -10,8 +10,8 @@ use nubium_kafka::raw::NativeMessage;
 
 use crate::data::decode::{Decoder, put_base64};
 use crate::data::envelope;
-use crate::failure::{Failure, Or as _, Outcome};
 use crate::{terminal, when};
+use nubium_host::failure::{Failure, Or as _, Outcome};
 
 /// Writing blocks of this size keeps the system calls few.
 const BLOCK: usize = 1 << 20;

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use nubium_topic::{Topic, TopicPartition};
 
-use crate::failure::Outcome;
 use crate::kafka::client::{self, consumer_properties};
 use crate::kafka::positions::Range;
 use crate::kafka::reader::Reader;
 use crate::session::{Session, Target};
+use nubium_host::failure::Outcome;
 
 /// What lies between two offsets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -13,10 +13,10 @@ use nubium_admin::{Admin, At, GroupDescription};
 use nubium_topic::TopicPartition;
 use serde_json::json;
 
-use crate::failure::{Failure, Outcome};
 use crate::session::{Session, Target};
 use crate::{terminal, when};
 use count::Counter;
+use nubium_host::failure::{Failure, Outcome};
 use open::OpenTransaction;
 
 /// Says which group, and how often.

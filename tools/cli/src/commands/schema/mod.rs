@@ -10,12 +10,12 @@ use clap::{Args, Subcommand};
 use nubium_registry::Schema;
 use serde_json::{Value, json};
 
-use crate::failure::{Failure, Or as _, Outcome};
 use crate::registry::{Registry, Verdict, Version};
 use crate::session::Session;
 use crate::terminal;
 use change::Change;
 use diff::{Difference, differences};
+use nubium_host::failure::{Failure, Or as _, Outcome};
 
 /// Names what can be done.
 #[derive(Debug, Subcommand)]

@@ -5,9 +5,9 @@ use clap::Args;
 use nubium_admin::{ConfigChange, ConfigScope, Mode, is_same_value};
 
 use super::{Shape, judge, refuse_foreign};
-use crate::failure::{Failure, Outcome};
 use crate::session::Session;
 use crate::terminal;
+use nubium_host::failure::{Failure, Outcome};
 
 /// Says what to change.
 #[derive(Debug, Args)]
@@ -120,7 +120,7 @@ type Wanted = (Option<u32>, Vec<(String, String)>);
 fn wanted(session: &Session, options: &Options) -> Outcome<Wanted> {
     let (mut partitions, mut settings) = (None, Vec::new());
     if options.from_map {
-        let topic = session.config.topics.get(&options.topic);
+        let topic = session.topology.topics.get(&options.topic);
         let Some(topic) = topic else {
             return Err(Failure::settings(format!(
                 "topic {} is not in the map of topics (NU_TOPIC_CONFIGS_JSON or _YAML)",

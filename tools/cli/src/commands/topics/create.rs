@@ -8,9 +8,9 @@ use nubium_admin::{Mode, NewTopic, TopicDescription};
 use serde_json::json;
 
 use super::{Shape, counted, judge, left_alone, mapped, new_topic, refuse_foreign};
-use crate::failure::{Failure, Outcome};
 use crate::session::{Session, Target};
 use crate::terminal;
+use nubium_host::failure::{Failure, Outcome};
 
 /// Says which to create.
 #[derive(Debug, Args)]
@@ -154,7 +154,7 @@ fn report(session: &Session, results: Vec<Created>) -> Outcome {
 }
 
 pub(super) fn sync(session: &Session, options: &SyncOptions) -> Outcome {
-    if session.config.topics.is_empty() {
+    if session.topology.topics.is_empty() {
         return Err(Failure::settings(
             "there is no map of topics (NU_TOPIC_CONFIGS_JSON or _YAML): sync would delete all",
         ));

@@ -9,9 +9,9 @@ use nubium_topic::TopicPartition;
 use serde_json::json;
 
 use super::{counted, judge, refuse_foreign};
-use crate::failure::Outcome;
 use crate::session::{Session, Target};
 use crate::terminal;
+use nubium_host::failure::Outcome;
 
 /// Says which to delete.
 #[derive(Debug, Args)]

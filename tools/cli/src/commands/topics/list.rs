@@ -9,9 +9,9 @@ use nubium_topic::TopicPartition;
 use serde_json::json;
 
 use super::left_alone;
-use crate::failure::{Failure, Outcome};
 use crate::session::{Session, Target};
 use crate::terminal;
+use nubium_host::failure::{Failure, Outcome};
 
 /// Says which to list.
 #[derive(Debug, Args)]
@@ -101,12 +101,12 @@ fn found(session: &Session, target: &Target, options: &ListOptions) -> Outcome<V
 }
 
 fn note(session: &Session, target: &Target, name: &str, topic: &TopicDescription) -> &'static str {
-    let mapped = session.config.topics.get(name).is_some_and(|t| t.cluster == target.name);
+    let mapped = session.topology.topics.get(name).is_some_and(|t| t.cluster == target.name);
     match () {
         () if !topic.is_led() => "no leader",
         () if naming::is_internal(name) => "Kafka's own",
         () if left_alone(session, name) => "mirror",
-        () if !mapped && !session.config.topics.is_empty() => "not in the map",
+        () if !mapped && !session.topology.topics.is_empty() => "not in the map",
         () => "",
     }
 }

@@ -13,8 +13,8 @@ use clap::{Args, Subcommand};
 use nubium_admin::{NewTopic, Outcomes, naming};
 use nubium_config::Topic;
 
-use crate::failure::{Failure, Outcome};
 use crate::session::Session;
+use nubium_host::failure::{Failure, Outcome};
 
 /// Names what can be done to topics.
 #[derive(Debug, Subcommand)]
@@ -70,7 +70,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 /// Says whether a topic is left alone: Kafka's own, or a mirror of another cluster's.
 fn left_alone(session: &Session, topic: &str) -> bool {
-    let clusters = session.config.clusters.keys().map(String::as_str);
+    let clusters = session.topology.clusters.keys().map(String::as_str);
     naming::is_internal(topic) || naming::is_mirror(topic, clusters)
 }
 
@@ -88,7 +88,7 @@ fn refuse_foreign<'t>(session: &Session, topics: impl Iterator<Item = &'t str>) 
 
 /// The topics that the map has on a cluster.
 fn mapped<'s>(session: &'s Session, cluster: &str) -> BTreeMap<&'s str, &'s Topic> {
-    let here = session.config.topics.iter().filter(|(_, topic)| topic.cluster == cluster);
+    let here = session.topology.topics.iter().filter(|(_, topic)| topic.cluster == cluster);
     here.map(|(name, topic)| (name.as_str(), topic)).collect()
 }
 

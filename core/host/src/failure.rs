@@ -1,10 +1,11 @@
-//! How a command ends when it does not succeed: the reason, and the exit code that goes with it.
+//! How a program or command ends when it does not succeed: the reason, and the exit code that goes
+//! with it.
 
 use std::fmt;
 
-use nubium_host::Exit;
+use crate::exit::Exit;
 
-/// Ends a command early.
+/// Ends a program or a command early.
 #[derive(Debug)]
 pub struct Failure {
     /// The code to leave with.
@@ -13,7 +14,7 @@ pub struct Failure {
     pub error: anyhow::Error,
 }
 
-/// What a command gives.
+/// What a program or a command gives.
 pub type Outcome<T = ()> = Result<T, Failure>;
 
 impl Failure {
@@ -30,6 +31,11 @@ impl Failure {
     /// Says no: a check failed, a person declined, input was wrong, a cluster is protected.
     pub fn no(why: impl fmt::Display) -> Self {
         Self::new(Exit::AppFailed, why)
+    }
+
+    /// Makes a refusal of Kafka's, of the registry's or of another service's.
+    pub fn refused(why: impl fmt::Display) -> Self {
+        Self::new(Exit::KafkaRefused, why)
     }
 
     fn new(exit: Exit, why: impl fmt::Display) -> Self {
@@ -56,6 +62,11 @@ pub trait Or<T> {
     /// # Errors
     /// Those of the result.
     fn or_host(self) -> Outcome<T>;
+    /// Kafka, the registry or another service refused.
+    ///
+    /// # Errors
+    /// Those of the result.
+    fn or_refused(self) -> Outcome<T>;
     /// The answer is no.
     ///
     /// # Errors
@@ -70,6 +81,10 @@ impl<T, E: Into<anyhow::Error>> Or<T> for Result<T, E> {
 
     fn or_host(self) -> Outcome<T> {
         self.map_err(|error| Failure { exit: Exit::HostFailed, error: error.into() })
+    }
+
+    fn or_refused(self) -> Outcome<T> {
+        self.map_err(|error| Failure { exit: Exit::KafkaRefused, error: error.into() })
     }
 
     fn or_no(self) -> Outcome<T> {
