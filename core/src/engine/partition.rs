@@ -6,6 +6,7 @@
 //!        ▲   └─────────── without a table ──────────────────────▶ │ ◀───── old enough, rewind ┘
 //!        │                      ▲ └ rewind: parked is dropped     │                           │
 //!        │                      └──────────── store in doubt ─────┴───────────────────────────┤
+//!        │   Ready ──── too much of it in hand ────▶ Full ──── room again, rewind ────▶ Ready        │
 //!        └── revoked or lost, from every state: what is in hand of it goes with it ───────────┘
 //! ```
 
