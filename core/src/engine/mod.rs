@@ -59,6 +59,9 @@ const SERVE: Duration = Duration::from_millis(100);
 
 /// One loop: a consumer, a committer and the app's pattern.
 pub(crate) struct Engine<'e, S, C, P> {
+    // Dropped before the source: its waker holds the consumer's queue.
+    /// What several messages at once share; none where it goes message by message.
+    abreast: Option<Abreast>,
     // Dropped first, for the same reason as the committer: its thread wakes the loop's.
     /// The table, if the app has one or looks any up.
     tables: Option<Tables>,
@@ -91,8 +94,6 @@ pub(crate) struct Engine<'e, S, C, P> {
     last_fencing: Option<Instant>,
     /// Units between two looks at the clock, see [`Self::work`].
     stride: u32,
-    /// What several messages at once share; none where it goes message by message.
-    abreast: Option<Abreast>,
 }
 
 impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
