@@ -5,6 +5,8 @@
 //! would call
 //! `App::from_env()` and have no other `main`.
 
+mod call;
+
 use nubium_core::{App, Config, Record, Transaction};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -89,6 +91,7 @@ fn main() -> ExitCode {
     App::new(config()).consume([input]).produce(output.clone(), schema).run(
         async move |tx: &Transaction<'_>| {
             let mut event: Event<'_> = tx.value()?;
+            call::call().await?;
             event.clicks += 1;
             event.processed_by = "bench";
             tx.produce(Record::to(&output).value(&event))

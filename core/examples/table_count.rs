@@ -3,6 +3,8 @@
 //! It is a peer of `scripts/bench`, which names topics and brokers in `BENCH_*`; an app of your own
 //! would call `App::from_env()` and have no other `main`.
 
+mod call;
+
 use nubium_core::{App, Config, Record, Transaction};
 use serde::{Deserialize, Serialize};
 use std::process::ExitCode;
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         async move |tx: &Transaction<'_>| {
             let Event { seq, sent_ns } = tx.value()?;
             let mut entry: Entry = tx.read_table_entry()?.unwrap_or_default();
+            call::call().await?;
             entry.count += 1;
             tx.update_table_entry(&entry)?;
             let key = tx.key()?.unwrap_or_default();

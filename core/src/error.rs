@@ -122,6 +122,13 @@ pub enum MessageError {
     /// Something was produced after `commit()`.
     #[error("produced after commit(): this message is committed already; produce before it")]
     AlreadyCommitted,
+    /// Something is asked that is about all before the message, while earlier ones may still run.
+    #[error(
+        "{0}() commits all before the message at hand, and with NU_APP_CONCURRENCY above 1 earlier \
+         messages may still be in the function. Leave it out: what is finished is committed within \
+         NU_OUTBOX_MAX_AGE_MILLISECONDS anyway. Or set NU_APP_CONCURRENCY=1"
+    )]
+    NotAlone(&'static str),
     /// A message is named that the unit does not have.
     #[error("there is no message {index} in this batch of {count}; they count from 0")]
     NoSuchMessage {
@@ -147,6 +154,7 @@ impl MessageError {
             Self::RecordRefused { .. } => "RecordRefused",
             Self::NullValue => "NullValue",
             Self::AlreadyCommitted => "AlreadyCommitted",
+            Self::NotAlone(_) => "NotAlone",
             Self::NoSuchMessage { .. } => "NoSuchMessage",
             Self::NoFailureTopic => "NoFailureTopic",
             Self::Panic(_) => "Panic",

@@ -161,6 +161,18 @@ choice! {
 }
 
 choice! {
+    /// Chooses what waits for what where several messages are in the function at once.
+    Ordering {
+        /// Messages of the same key and partition.
+        Key = "key",
+        /// Messages of the same partition.
+        Partition = "partition",
+        /// Nothing.
+        None = "none",
+    }
+}
+
+choice! {
     /// Chooses from which weight on a log line is written.
     LogLevel {
         /// Everything.

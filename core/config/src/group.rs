@@ -11,7 +11,7 @@ use nubium_host::logging::{LogFormat as HostFormat, LogLevel as HostLevel};
 
 use super::choice::{
     AssignmentStrategy, AutoOffsetReset, Choice as _, Compression, DeleteMarker, ErrorPolicy,
-    GroupProtocol, LogFormat, LogLevel, MissingHeaders,
+    GroupProtocol, LogFormat, LogLevel, MissingHeaders, Ordering,
 };
 use super::secret::Secret;
 
@@ -26,6 +26,12 @@ pub struct App {
     pub project: Option<String>,
     /// `NU_APP_THREADS`: independent loops in this process.
     pub threads: u32,
+    /// `NU_APP_CONCURRENCY`: messages of one loop in the function at once.
+    pub concurrency: u32,
+    /// `NU_APP_ORDERING`: what waits for what then.
+    pub ordering: Ordering,
+    /// `NU_APP_CONCURRENCY_WINDOW`: messages of one loop in hand at most.
+    pub concurrency_window: u32,
 }
 
 /// Says how log lines look.

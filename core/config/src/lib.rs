@@ -35,7 +35,7 @@ use std::collections::BTreeMap;
 pub use self::certificate::Certificates;
 pub use self::choice::{
     AssignmentStrategy, AutoOffsetReset, Choice, Compression, DeleteMarker, ErrorPolicy,
-    GroupProtocol, LogFormat, LogLevel, MissingHeaders, SaslMechanism, SecurityProtocol,
+    GroupProtocol, LogFormat, LogLevel, MissingHeaders, Ordering, SaslMechanism, SecurityProtocol,
 };
 pub use self::cluster::{Cluster, Login, Sasl, Tls};
 pub use self::group::{

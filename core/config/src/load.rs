@@ -67,6 +67,9 @@ fn read_app(reader: &mut Reader) -> App {
         hostname: hostname.unwrap_or_default(),
         project: reader.optional_text("NU_MP_PROJECT"),
         threads: reader.small("NU_APP_THREADS"),
+        concurrency: reader.small("NU_APP_CONCURRENCY"),
+        ordering: reader.choice("NU_APP_ORDERING"),
+        concurrency_window: reader.small("NU_APP_CONCURRENCY_WINDOW"),
     }
 }
 

@@ -3,8 +3,8 @@
 use super::App;
 use super::table::Started;
 use crate::engine::{
-    Bounds, ClientReporter, CommitThread, Engine, ErrorPolicy, LoopSettings, Observer, Steps,
-    millis_since,
+    Bounds, ClientReporter, CommitThread, Concurrency, Engine, ErrorPolicy, LoopSettings, Observer,
+    Ordering, Steps, millis_since,
 };
 use crate::error::LoopError;
 use crate::kafka::settings::{consumer_properties, instance_name, producer_properties};
@@ -113,6 +113,7 @@ impl Running {
 
     /// Runs to the end, and pushes the metrics meanwhile and for a last time after it.
     pub(super) fn run<P: Pattern>(self, pattern: P) -> Outcome {
+        self.check_concurrency(P::CONCURRENT)?;
         let tables = self.tables.clone();
         let exposition =
             Exposition::new(&self.metrics, Some(&self.codec)).measuring(move || tables.0.measure());
@@ -131,6 +132,23 @@ impl Running {
             pushing.finish_within(end, shift.left());
         }
         ended
+    }
+
+    /// Refuses a concurrency that the pattern or the table cannot have.
+    fn check_concurrency(&self, concurrent: bool) -> Outcome {
+        let app = &self.config.app;
+        let (most, unordered) = (app.concurrency, app.ordering == nubium_config::Ordering::None);
+        match (most > 1, concurrent) {
+            (true, false) => Err(Failure::settings(format_args!(
+                "NU_APP_CONCURRENCY={most} is for apps that handle one message a call, and this \
+                 one takes batches or a pattern of its own: set it to 1"
+            ))),
+            (true, true) if self.table.is_some() && unordered => Err(Failure::settings(
+                "NU_APP_ORDERING=none lets two messages change one table entry at once: set it to \
+                 key or partition, or NU_APP_CONCURRENCY to 1",
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn run_loops<P: Pattern>(&self, exposition: &Exposition, pattern: &P) -> Outcome {
@@ -266,7 +284,7 @@ impl Running {
     }
 
     fn loop_settings(&self, number: u32) -> LoopSettings {
-        let Config { outbox, errors, consumer, routes, .. } = &self.config;
+        let Config { app, outbox, errors, consumer, routes, .. } = &self.config;
         let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         LoopSettings {
             bounds: Bounds {
@@ -287,6 +305,16 @@ impl Running {
                 .zip(&routes.retry)
                 .map(|(delay, topic)| (Topic::named(topic), *delay))
                 .collect(),
+            concurrency: Concurrency {
+                most: app.concurrency as usize,
+                ordering: match app.ordering {
+                    nubium_config::Ordering::Key => Ordering::Key,
+                    nubium_config::Ordering::Partition => Ordering::Partition,
+                    nubium_config::Ordering::None => Ordering::None,
+                },
+                window: app.concurrency_window as usize,
+                shuffle: None,
+            },
             aborts_max: ABORTS_MAX,
             transactional_id: instance_name(&self.config, number),
         }

@@ -30,6 +30,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use crate::engine::{Concurrency, Ordering};
 pub use fault::{Fault, Step};
 
 use crate::engine::{
@@ -135,6 +136,7 @@ impl<P: Pattern> Driver<P> {
                 backoff: (Duration::from_micros(1), Duration::from_micros(1)),
                 message_age: Duration::ZERO,
                 topic_ages: Vec::new(),
+                concurrency: Concurrency::ONE,
                 aborts_max: 20,
                 transactional_id: "driver".into(),
             },
@@ -202,6 +204,13 @@ impl<P: Pattern> Driver<P> {
     /// Feeds a message as it is; answers its offset.
     pub fn send_raw(&mut self, topic: &str, partition: i32, body: MessageBody) -> i64 {
         self.broker.borrow_mut().append(TopicPartition::new(topic, partition), body)
+    }
+
+    /// Lets so many messages be in the function at once, and polls their functions in an order by
+    /// `seed`: whatever one of them waits for comes sooner or later than what another waits for.
+    pub fn interleave(&mut self, most: usize, seed: u64) {
+        let known = self.settings.concurrency;
+        self.settings.concurrency = Concurrency { most, shuffle: Some(seed), ..known };
     }
 
     /// Lets a step go wrong: the `nth` of its kind from now on, counted from 1.

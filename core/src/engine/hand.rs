@@ -8,10 +8,11 @@
 //! whatever comes of the partition is stale, and is dropped. It belongs to the partition, so it ends
 //! with the assignment: no move that was meant for one assignment can reach the next.
 
+use super::abreast::{Call, Calls};
 use super::bisection::Bisection;
+use super::lanes::Lanes;
 use super::partition::{self, Partition, Restoring, State};
 use super::refusal::Refusals;
-use crate::kafka::{Source, SourceError};
 use nubium_kafka::message::Message;
 use nubium_topic::{Offsets, TopicPartition};
 use std::collections::VecDeque;
@@ -31,7 +32,7 @@ pub(super) struct Flight {
 
 /// All that is consumed and not committed, but for the records in the outbox.
 #[derive(Debug, Default)]
-pub(super) struct Hand {
+pub(super) struct Hand<'e> {
     /// Consumed and not handled yet.
     pub(super) inbox: VecDeque<Message>,
     /// The parts in which a batch that failed is handled; its messages begin the inbox.
@@ -40,6 +41,8 @@ pub(super) struct Hand {
     pub(super) flight: Option<Flight>,
     /// Messages that become records which the broker refuses.
     pub(super) refusals: Refusals,
+    /// What is begun where several messages are in the function at once, and what waits for that.
+    pub(super) lanes: Lanes<Call, Calls<'e>>,
     partitions: Vec<Partition>,
     /// The partitions of the units whose functions wait.
     at_work: Vec<TopicPartition>,
@@ -58,7 +61,7 @@ pub(super) struct Hand {
     again: Option<Instant>,
 }
 
-impl Hand {
+impl<'e> Hand<'e> {
     /// Begins; with `lookups`, messages wait until [`Self::lookups_ready`].
     pub(super) fn new(lookups: bool, backoff: Duration) -> Self {
         Self { lookups_pending: lookups, pause: backoff.min(AGAIN), ..Self::default() }
@@ -88,6 +91,7 @@ impl Hand {
         self.inbox.retain(|message| !gone.contains(&message.topic_partition()));
         self.bisection.clear();
         self.refusals.release(gone);
+        self.lanes.release(gone);
         let void = self.at_work.iter().any(|at| gone.contains(at));
         if void {
             self.epoch += 1;
@@ -100,12 +104,13 @@ impl Hand {
         self.inbox.clear();
         self.bisection.clear();
         self.at_work.clear();
+        self.lanes.clear();
         self.epoch += 1;
         for partition in &mut self.partitions {
             partition.target = Some(partition.committed);
             match &mut partition.state {
                 State::Ready => {}
-                State::Young(_) => partition.state = State::Ready,
+                State::Young(_) | State::Full => partition.state = State::Ready,
                 State::Restoring(restoring) => {
                     let ticket = restoring.ticket;
                     *restoring = Restoring { ticket, ..Restoring::default() };
@@ -145,6 +150,7 @@ impl Hand {
     pub(super) fn holds(&self, at: TopicPartition) -> bool {
         self.inbox.iter().any(|message| message.topic_partition() == at)
             || self.at_work.contains(&at)
+            || self.lanes.count(at) > 0
             || self
                 .flight
                 .as_ref()
@@ -241,10 +247,19 @@ impl Hand {
 
     /// Lets go of a partition's messages from `offset` on, which is too young until then.
     pub(super) fn hold_young(&mut self, at: TopicPartition, offset: i64, until: i64) {
+        self.hold(at, offset, State::Young(until));
+    }
+
+    /// Lets go of a partition's messages from `offset` on: too many of it are in hand.
+    pub(super) fn hold_full(&mut self, at: TopicPartition, offset: i64) {
+        self.hold(at, offset, State::Full);
+    }
+
+    fn hold(&mut self, at: TopicPartition, offset: i64, state: State) {
         self.inbox.retain(|message| message.topic_partition() != at || message.offset() < offset);
         self.bisection.clear();
         if let Some(partition) = self.find(at) {
-            (partition.state, partition.target) = (State::Young(until), Some(offset));
+            (partition.state, partition.target) = (state, Some(offset));
         }
         self.unsettled = true;
     }
@@ -256,6 +271,25 @@ impl Hand {
         }
         for partition in &mut self.partitions {
             if matches!(partition.state, State::Young(until) if until <= now) {
+                partition.state = State::Ready;
+            }
+        }
+    }
+
+    /// Lets partitions go on of which `has_room` says that
+    /// few enough are in hand, of messages and bytes of its own and of all.
+    pub(super) fn resume_full(
+        &mut self,
+        has_room: impl Fn((usize, usize), (usize, usize)) -> bool,
+    ) {
+        if !self.unsettled {
+            return;
+        }
+        let lanes = &self.lanes;
+        let all = (lanes.total(), lanes.total_weight());
+        for partition in self.partitions.iter_mut().filter(|p| matches!(p.state, State::Full)) {
+            let own = (lanes.count(partition.at), lanes.weight(partition.at));
+            if has_room(own, all) {
                 partition.state = State::Ready;
             }
         }
@@ -324,76 +358,17 @@ impl Hand {
         let known = self.partitions.iter().find(|known| known.at == at);
         known.is_some_and(|known| match &known.state {
             State::Restoring(restoring) => restoring.ticket.is_none(),
-            State::Ready | State::Young(_) => true,
+            State::Ready | State::Young(_) | State::Full => true,
         })
     }
 
     /// Says whether nothing is in hand, on its way or to be moved.
     pub(super) fn is_empty(&self) -> bool {
-        self.inbox.is_empty() && self.flight.is_none() && !self.unsettled && !self.lookups_pending
-    }
-
-    /// Brings the consumer to where it is to be: pauses, moves, resumes. What it refuses is tried
-    /// again by a later call, as it then ought to be.
-    ///
-    /// # Errors
-    /// It was refused too often.
-    pub(super) fn align(&mut self, source: &mut impl Source) -> Result<(), SourceError> {
-        if !self.unsettled || self.again.is_some_and(|again| Instant::now() < again) {
-            return Ok(());
-        }
-        match self.try_align(source) {
-            Ok(()) => {
-                (self.refused, self.again) = (0, None);
-                self.unsettled =
-                    !self.paused.is_empty() || !self.partitions.iter().all(Partition::is_plain);
-                Ok(())
-            }
-            Err(error) => {
-                self.refused += 1;
-                self.again = Some(Instant::now() + self.pause);
-                tracing::debug!(%error, tries = self.refused, "The consumer refused a move.");
-                if self.refused >= TRIES { Err(error) } else { Ok(()) }
-            }
-        }
-    }
-
-    fn try_align(&mut self, source: &mut impl Source) -> Result<(), SourceError> {
-        for partition in self.partitions.iter().filter(|partition| partition.rests()) {
-            if !self.paused.contains(&partition.at) {
-                source.pause(partition.at)?;
-                self.paused.push(partition.at);
-            }
-        }
-        let moves = |p: &Partition| p.target.map(|target| (p.at, target));
-        let moves: Offsets = self.partitions.iter().filter_map(moves).collect();
-        if !moves.is_empty() {
-            source.seek(&moves)?;
-            self.partitions.iter_mut().for_each(|partition| partition.target = None);
-        }
-        let rests = |at| self.partitions.iter().any(|known| known.at == at && known.rests());
-        let ours = |at| self.partitions.iter().any(|known| known.at == at);
-        let awake: Vec<_> =
-            self.paused.iter().copied().filter(|at| ours(*at) && !rests(*at)).collect();
-        for at in awake {
-            source.resume(at)?;
-            self.paused.retain(|known| *known != at);
-        }
-        Ok(())
-    }
-
-    /// Resumes what is about to be given up: librdkafka keeps a partition paused over an
-    /// assignment. What it refuses is resumed when the partition is ours again.
-    pub(super) fn wake(&mut self, source: &mut impl Source, gone: &[TopicPartition]) {
-        self.paused.retain(|at| {
-            !gone.contains(at)
-                || source
-                    .resume(*at)
-                    .inspect_err(|error| tracing::warn!(%error, %at, "Could not resume it."))
-                    .is_err()
-        });
+        let waits = self.flight.is_some() || self.unsettled || self.lookups_pending;
+        self.inbox.is_empty() && self.lanes.total() == 0 && !waits
     }
 }
 
+mod alignment;
 #[cfg(test)]
 mod tests;

@@ -11,12 +11,15 @@
 //!   offset that is not committed (`hand.rs`).
 //! * A revocation is accepted only with nothing in flight and nothing of those partitions in hand.
 
+mod abreast;
 mod bisection;
 mod bounds;
 mod commit;
 mod drive;
 mod growth;
 mod hand;
+mod handover;
+mod lanes;
 mod observer;
 mod partition;
 mod pump;
@@ -30,9 +33,9 @@ mod trouble;
 mod unit;
 
 pub(crate) use bounds::Bounds;
-pub(crate) use commit::Work;
 pub(crate) use commit::{CommitThread, Committer, InlineCommitter, Steps};
 pub(crate) use observer::{ClientReporter, Observer, millis_since, report_lag};
+pub use settings::{Concurrency, Ordering};
 pub(crate) use settings::{ErrorPolicy, LoopSettings};
 pub(crate) use table::Tables;
 
@@ -40,8 +43,8 @@ use crate::error::LoopError;
 use crate::kafka::{Event, Source};
 use crate::pattern::{Pattern, Take};
 use crate::transaction::{Batch, Workbench};
-use bounds::Filling;
-use hand::{Flight, Hand};
+use abreast::Abreast;
+use hand::Hand;
 use nubium_host::Stop;
 use nubium_kafka::message::Message;
 use nubium_registry::SchemaId;
@@ -56,6 +59,9 @@ const SERVE: Duration = Duration::from_millis(100);
 
 /// One loop: a consumer, a committer and the app's pattern.
 pub(crate) struct Engine<'e, S, C, P> {
+    // Dropped before the source: its waker holds the consumer's queue.
+    /// What several messages at once share; none where it goes message by message.
+    abreast: Option<Abreast>,
     // Dropped first, for the same reason as the committer: its thread wakes the loop's.
     /// The table, if the app has one or looks any up.
     tables: Option<Tables>,
@@ -69,7 +75,7 @@ pub(crate) struct Engine<'e, S, C, P> {
     observer: Observer,
     stop: Stop,
     /// All that is consumed and not committed, but for what lies in the outbox.
-    hand: Hand,
+    hand: Hand<'e>,
     /// When the first message of the inbox began to wait, for patterns that wait for more.
     waiting_since: Instant,
     /// What the group told while it could not be acted on.
@@ -101,7 +107,9 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
         stop: Stop,
     ) -> Self {
         let hand = Hand::new(false, settings.backoff.0);
+        let abreast = Abreast::new(&settings.concurrency, source.waker());
         Self {
+            abreast,
             source,
             committer,
             pattern,
@@ -164,6 +172,7 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
         };
         self.close_tables();
         self.hand.inbox.clear();
+        self.hand.lanes.clear();
         self.source.close();
         self.observer.ended();
         if let Ok(false) | Err(_) = &flushed {
@@ -178,7 +187,7 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
         while !self.stopping() {
             self.turn()?;
         }
-        Ok(())
+        self.end_calls()
     }
 
     fn stopping(&self) -> bool {
@@ -191,6 +200,9 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
         if let Some(left) = self.held_off() {
             std::thread::sleep(left.min(Duration::from_millis(20)));
             return Ok(());
+        }
+        if self.abreast.is_some() {
+            return self.turn_abreast();
         }
         let before = self.hand.inbox.len();
         let more = self.fetch(self.wait());
@@ -285,89 +297,6 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
         }
         self.observer.ran(units, clock.elapsed());
         Ok(())
-    }
-
-    fn bounds(&self) -> Bounds {
-        let Bounds { count, bytes, age } = self.settings.bounds;
-        let most = self.hand.refusals.most(self.bench.table.is_some());
-        Bounds { count: count.min(most), bytes, age }
-    }
-
-    fn filling(&self) -> Filling {
-        let outbox = self.bench.outbox.borrow();
-        let (batch, table) = (outbox.batch(), outbox.table().filling().bytes());
-        let (count, records) = (batch.messages, batch.records.len());
-        Filling { count, bytes: batch.size() + table, records }
-    }
-
-    fn age(&self) -> Duration {
-        self.bench.outbox.borrow().batch().since.map_or(Duration::ZERO, |since| since.elapsed())
-    }
-
-    /// Hands the outbox over if the committer is free and it is time.
-    fn hand_over(&mut self, drained: bool) {
-        if self.can_submit() && self.bounds().due(self.filling(), self.age(), drained) {
-            self.submit();
-        }
-    }
-
-    fn can_submit(&self) -> bool {
-        self.hand.flight.is_none() && !self.bench.outbox.borrow().batch().is_empty()
-    }
-
-    fn submit(&mut self) {
-        let spare = std::mem::take(&mut self.spare);
-        let mut batch = self.bench.outbox.borrow_mut().take(spare, self.bench.table.as_ref());
-        batch.careful = self.hand.refusals.careful();
-        self.observer.submitted(&batch);
-        if let Some(tables) = &mut self.tables {
-            tables.submitted(&batch);
-        }
-        self.hand.flight = Some(Flight { first: batch.first.clone(), next: batch.next.clone() });
-        self.committer.submit(Work::Commit(batch));
-    }
-
-    /// Waits for the batch in flight and hands the full outbox over.
-    fn make_room(&mut self) -> Result<(), LoopError> {
-        self.await_outcome()?;
-        if self.can_submit() {
-            self.submit();
-        }
-        Ok(())
-    }
-
-    /// Takes the outcome of the batch in flight if there is one already.
-    fn settle(&mut self) -> Result<(), LoopError> {
-        if self.hand.flight.is_some() && self.committer.finished() {
-            self.await_outcome()?;
-        }
-        Ok(())
-    }
-
-    /// Waits for the batch in flight. `Ok(false)`: it was not committed, and what was in hand is
-    /// dropped.
-    fn await_outcome(&mut self) -> Result<bool, LoopError> {
-        if self.hand.flight.is_none() {
-            return Ok(true);
-        }
-        loop {
-            if let Some(done) = self.committer.wait(LOOK_AROUND) {
-                return self.finish(done);
-            }
-            self.beat();
-        }
-    }
-
-    /// Commits all that is complete. `Ok(false)`: it failed, and what was in hand is dropped.
-    fn flush(&mut self) -> Result<bool, LoopError> {
-        if !self.await_outcome()? {
-            return Ok(false);
-        }
-        if self.bench.outbox.borrow().batch().is_empty() {
-            return Ok(true);
-        }
-        self.submit();
-        self.await_outcome()
     }
 }
 

@@ -68,6 +68,12 @@ impl Observer {
         self.pulse.app_started(self.now());
     }
 
+    /// App functions are called, and the oldest call began then.
+    pub(crate) fn working_since(&self, oldest: Instant) {
+        let since = oldest.saturating_duration_since(self.clock).as_millis();
+        self.pulse.app_started(u64::try_from(since).unwrap_or(u64::MAX));
+    }
+
     /// So many units were handled in this time; each counts with their mean.
     pub(crate) fn ran(&self, units: u32, took: Duration) {
         let mean = took / units.max(1);

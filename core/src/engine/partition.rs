@@ -6,6 +6,7 @@
 //!        ▲   └─────────── without a table ──────────────────────▶ │ ◀───── old enough, rewind ┘
 //!        │                      ▲ └ rewind: parked is dropped     │                           │
 //!        │                      └──────────── store in doubt ─────┴───────────────────────────┤
+//!        │   Ready ──── too much of it in hand ────▶ Full ──── room again, rewind ────▶ Ready        │
 //!        └── revoked or lost, from every state: what is in hand of it goes with it ───────────┘
 //! ```
 
@@ -23,6 +24,9 @@ pub(super) enum State {
     Ready,
     /// Its next message is too young, until this time in milliseconds since the epoch.
     Young(i64),
+    /// Too many of its messages are in hand behind one that is not done; what follows waits at the
+    /// broker. Where several are in the function at once.
+    Full,
     /// Its messages wait for stores.
     Restoring(Restoring),
 }
@@ -54,7 +58,7 @@ impl Partition {
     pub(super) fn rests(&self) -> bool {
         match &self.state {
             State::Ready => false,
-            State::Young(_) => true,
+            State::Young(_) | State::Full => true,
             State::Restoring(restoring) => restoring.full,
         }
     }
@@ -86,7 +90,7 @@ impl Partition {
                 None
             }
             // The pause was refused.
-            State::Restoring(_) | State::Young(_) => {
+            State::Restoring(_) | State::Young(_) | State::Full => {
                 self.target = Some(message.offset());
                 None
             }

@@ -62,6 +62,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     /// Gives partitions up after committing what is complete. If that fails, they are replayed by
     /// their new owner.
     fn revoked(&mut self, event: &Event, partitions: &[TopicPartition]) -> Result<(), LoopError> {
+        self.gather_all()?;
         if !(self.flush()? && self.save_positions()?) {
             tracing::warn!("could not commit before giving partitions up; their new owner replays");
         }

@@ -116,7 +116,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     /// Puts first positions that the group does not know yet into the next batch.
     pub(super) fn keep_guesses(&mut self) {
         let mut outbox = self.bench.outbox.borrow_mut();
-        self.hand.guesses().for_each(|(at, start)| outbox.keep_start(at, start));
+        self.hand.guesses().for_each(|(at, start)| outbox.keep_first(at, start));
     }
 
     /// Counts a failure in a row, sets the back-off, and gives up when there were too many.

@@ -13,6 +13,41 @@ pub enum ErrorPolicy {
     DeadLetter,
 }
 
+/// What waits for what where several messages are in the function at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ordering {
+    /// Messages of the same key and partition, in order. One without a key waits for nothing.
+    Key,
+    /// Messages of the same partition, in order.
+    Partition,
+    /// Nothing.
+    None,
+}
+
+/// How many messages of a loop are in the function at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Concurrency {
+    /// So many at most; with one the loop goes message by message.
+    pub most: usize,
+    /// What waits for what.
+    pub ordering: Ordering,
+    /// How many messages at most are begun, or done behind one that is not, or wait for theirs.
+    pub window: usize,
+    /// For tests: polls the functions in an order by this seed, as if they took longer or shorter.
+    pub shuffle: Option<u64>,
+}
+
+impl Concurrency {
+    /// One message after the other.
+    pub const ONE: Self = Self { most: 1, ordering: Ordering::Key, window: 10_000, shuffle: None };
+
+    /// So many messages at once, in order of each key.
+    #[must_use]
+    pub const fn of(most: usize) -> Self {
+        Self { most, ..Self::ONE }
+    }
+}
+
 /// What the loop goes by.
 #[derive(Debug, Clone)]
 pub struct LoopSettings {
@@ -28,6 +63,8 @@ pub struct LoopSettings {
     pub message_age: Duration,
     /// Topics of which that is otherwise (`NU_RETRY_DELAYS_MINUTES`).
     pub topic_ages: Vec<(Topic, Duration)>,
+    /// How many messages are in the function at once.
+    pub concurrency: Concurrency,
     /// Aborted transactions in a row after which the app ends.
     pub aborts_max: u32,
     /// The `transactional.id`, for messages.

@@ -10,7 +10,7 @@ use crate::pattern::Pattern;
 use crate::transaction::{Grown, Messages, Request, Transaction};
 use futures::FutureExt;
 use nubium_kafka::message::Message;
-use nubium_registry::DecodeError;
+use nubium_registry::{DecodeError, RegistryError, SchemaId};
 use nubium_table_store::TableError;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -106,7 +106,12 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
 
     /// Decides whether a unit that failed is tried again as it is. A part of a failed batch is not:
     /// it is halved until one message is left.
-    fn tries_again(&self, unit: &[Message], attempt: u32, error: &anyhow::Error) -> bool {
+    pub(super) fn tries_again(
+        &self,
+        unit: &[Message],
+        attempt: u32,
+        error: &anyhow::Error,
+    ) -> bool {
         let part = self.hand.bisection.next().is_some() && unit.len() > 1;
         attempt <= self.settings.error_retries && !part && !poisonous(error) && !self.stopping()
     }
@@ -131,6 +136,25 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         }
     }
 
+    /// Decides whether a unit that failed for good goes to the failure topic; `Err` ends the loop.
+    pub(super) fn condemn(
+        &self,
+        unit: &[Message],
+        error: anyhow::Error,
+    ) -> Result<anyhow::Error, LoopError> {
+        if let Some(TableError::Store(store)) = error.downcast_ref() {
+            // Not the message's fault: it is handled after the restart.
+            let (what, error) = (unit[0].topic_partition().to_string(), store.to_string());
+            return Err(LoopError::Table { what, error });
+        }
+        let has_topic = self.bench.retry.failure().is_some();
+        let dead_letter = self.settings.error_policy == ErrorPolicy::DeadLetter;
+        if has_topic && (dead_letter || poisonous(&error)) {
+            return Ok(error);
+        }
+        Err(app_error(unit, error))
+    }
+
     /// Follows the error policy. What cannot be decoded, or lacks what it must have, goes to the
     /// failure topic whenever there is one: trying again cannot help, and stopping would stop at the
     /// same message for ever.
@@ -140,26 +164,12 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         error: anyhow::Error,
         exception: &Exception,
     ) -> Result<(), LoopError> {
-        if let Some(TableError::Store(store)) = error.downcast_ref() {
-            // Not the message's fault: it is handled after the restart.
-            let (what, error) = (unit[0].topic_partition().to_string(), store.to_string());
-            return Err(LoopError::Table { what, error });
-        }
-        let has_topic = self.bench.retry.failure().is_some();
-        let dead_letter = self.settings.error_policy == ErrorPolicy::DeadLetter;
-        if !(has_topic && (dead_letter || poisonous(&error))) {
-            return Err(app_error(unit, error));
-        }
-        tracing::error!(error = %exception, at = %unit[0].topic_partition(),
-            offset = unit[0].offset(), messages = unit.len(), "to the failure topic");
-        let sent = {
-            let none = Grown::default();
-            let transaction = Transaction::new(self.bench, Messages::new(unit, &none));
-            (0..unit.len()).try_for_each(|i| transaction.produce_failure_from(i, Some(exception)))
-        };
-        if let Err(second) = sent {
+        let error = self.condemn(unit, error)?;
+        let none = Grown::default();
+        let transaction = Transaction::new(self.bench, Messages::new(unit, &none));
+        if let Err(error) = bury(&transaction, unit, error, exception) {
             self.bench.outbox.borrow_mut().cut();
-            return Err(app_error(unit, error.context(format!("and not sent to it: {second:#}"))));
+            return Err(error);
         }
         self.observer.handled(unit);
         self.hand.bisection.failed(1);
@@ -198,37 +208,58 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     /// the registry is waited out here; an id that the registry does not know is left to the
     /// decoder to report.
     pub(super) fn fetch_schemas(&mut self, unit: Messages<'_>) -> Result<Driven<()>, LoopError> {
-        let codec = &self.bench.codec;
-        let needed = unit.iter().flat_map(|message| {
-            let ids = codec.needed(message.topic(), message.key_bytes(), message.value_bytes());
-            ids.map(move |id| (message, id))
-        });
-        for (message, id) in needed {
-            if self.last_schema == Some(id) || self.bench.codec.cached(id).is_some() {
-                self.last_schema = Some(id);
-                continue;
-            }
-            if self.unknown_schemas.get(&id).is_some_and(|asked| asked.elapsed() < ASK_AGAIN) {
-                continue;
-            }
-            let codec = self.bench.codec.clone();
-            let fetch = pin!(async move { codec.ensure(id).await.map(|_| ()) });
-            match self.drive(fetch, unit, Waiter::Loop)? {
-                Driven::Cancelled => return Ok(Driven::Cancelled),
-                Driven::Ready(Ok(())) => self.last_schema = Some(id),
-                Driven::Ready(Err(error)) if error.is_of_schema() => {
-                    self.unknown_schemas.retain(|_, asked| asked.elapsed() < ASK_AGAIN);
-                    self.unknown_schemas.insert(id, Instant::now());
-                }
-                Driven::Ready(Err(error)) => {
-                    let error = anyhow::Error::from(error)
-                        .context(format!("schema {id} of the value could not be fetched"));
-                    let (at, offset) = (message.topic_partition(), message.offset());
-                    return Err(LoopError::App { at, offset, count: 1, error });
+        for message in unit.iter() {
+            while let Some(id) = self.missing_schema(message) {
+                let codec = self.bench.codec.clone();
+                let fetch = pin!(async move { codec.ensure(id).await.map(|_| ()) });
+                match self.drive(fetch, unit, Waiter::Loop)? {
+                    Driven::Cancelled => return Ok(Driven::Cancelled),
+                    Driven::Ready(answer) => self.schema_came(message, id, answer)?,
                 }
             }
         }
         Ok(Driven::Ready(()))
+    }
+
+    /// The id of a schema that decoding a message needs, where it is to be fetched first.
+    pub(super) fn missing_schema(&mut self, message: &Message) -> Option<SchemaId> {
+        let codec = &self.bench.codec;
+        let mut missing = None;
+        for id in codec.needed(message.topic(), message.key_bytes(), message.value_bytes()) {
+            if self.last_schema == Some(id) || codec.cached(id).is_some() {
+                self.last_schema = Some(id);
+                continue;
+            }
+            let asked = self.unknown_schemas.get(&id);
+            if !asked.is_some_and(|asked| asked.elapsed() < ASK_AGAIN) {
+                missing = Some(id);
+                break;
+            }
+        }
+        missing
+    }
+
+    /// The registry has answered.
+    pub(super) fn schema_came(
+        &mut self,
+        message: &Message,
+        id: SchemaId,
+        answer: Result<(), RegistryError>,
+    ) -> Result<(), LoopError> {
+        match answer {
+            Ok(()) => self.last_schema = Some(id),
+            Err(error) if error.is_of_schema() => {
+                self.unknown_schemas.retain(|_, asked| asked.elapsed() < ASK_AGAIN);
+                self.unknown_schemas.insert(id, Instant::now());
+            }
+            Err(error) => {
+                let error = anyhow::Error::from(error)
+                    .context(format!("schema {id} of the value could not be fetched"));
+                let (at, offset) = (message.topic_partition(), message.offset());
+                return Err(LoopError::App { at, offset, count: 1, error });
+            }
+        }
+        Ok(())
     }
 
     fn sleep(&mut self, wait: Duration, unit: &[Message]) -> Result<Driven<()>, LoopError> {
@@ -257,6 +288,20 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     }
 }
 
+/// Sends a unit that failed to the failure topic.
+pub(super) fn bury(
+    transaction: &Transaction<'_>,
+    unit: &[Message],
+    error: anyhow::Error,
+    exception: &Exception,
+) -> Result<(), LoopError> {
+    tracing::error!(error = %exception, at = %unit[0].topic_partition(),
+        offset = unit[0].offset(), messages = unit.len(), "to the failure topic");
+    let sent =
+        (0..unit.len()).try_for_each(|i| transaction.produce_failure_from(i, Some(exception)));
+    sent.map_err(|second| app_error(unit, error.context(format!("and not sent to it: {second:#}"))))
+}
+
 /// Tells an error that comes from what the message is or becomes: the same at every try.
 fn poisonous(error: &anyhow::Error) -> bool {
     use MessageError::{MissingHeader, NullValue, RecordRefused, RecordTooLarge};
@@ -270,14 +315,16 @@ fn poisonous(error: &anyhow::Error) -> bool {
     })
 }
 
-fn app_error(unit: &[Message], error: anyhow::Error) -> LoopError {
+pub(super) fn app_error(unit: &[Message], error: anyhow::Error) -> LoopError {
     let (first, count) = (&unit[0], unit.len());
     LoopError::App { at: first.topic_partition(), offset: first.offset(), count, error }
 }
 
 /// Turns a panic of the app function into its error: no unit is left half done, and the group is
 /// left in order.
-async fn guarded(function: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+pub(super) async fn guarded(
+    function: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
     match AssertUnwindSafe(function).catch_unwind().await {
         Ok(answer) => answer,
         Err(panic) => {

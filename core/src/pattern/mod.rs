@@ -35,6 +35,10 @@ pub trait Pattern: Send + Sync + 'static {
     /// Whether a unit is a batch, whose size is then counted in `nubium_batch_messages`.
     const BATCH: bool = false;
 
+    /// Whether several units may be in the function at once (`NU_APP_CONCURRENCY`); each is one
+    /// message then, and [`Self::take`] is not asked.
+    const CONCURRENT: bool = false;
+
     /// Takes what was not said in code from the settings, once, before the app starts.
     fn configure(&mut self, _: &Config) {}
 

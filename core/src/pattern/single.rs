@@ -15,6 +15,8 @@ impl<F> Pattern for Single<F>
 where
     F: AsyncFn(&Transaction<'_>) -> anyhow::Result<()> + Send + Sync + 'static,
 {
+    const CONCURRENT: bool = true;
+
     fn take(&self, _: &VecDeque<Message>, _: Instant) -> Take {
         Take::Now(1)
     }

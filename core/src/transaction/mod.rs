@@ -5,6 +5,7 @@ mod consumed;
 mod headers;
 mod messages;
 mod outbox;
+mod part;
 mod request;
 mod table;
 
@@ -12,6 +13,7 @@ pub use consumed::Consumed;
 pub(crate) use messages::{Grown, Messages};
 pub use outbox::{Batch, OutRecord};
 pub(crate) use outbox::{HeaderSource, Outbox};
+pub(crate) use part::Part;
 pub(crate) use request::{Request, Slate};
 pub(crate) use table::TableDesk;
 
@@ -87,12 +89,21 @@ pub(crate) struct Output {
 /// runs.
 pub struct Transaction<'a> {
     bench: &'a Workbench,
+    outbox: &'a RefCell<Outbox>,
+    slate: &'a Slate,
+    /// Where several messages are in the function at once: what is this one's alone.
+    part: Option<&'a Part>,
     messages: Messages<'a>,
 }
 
 impl<'a> Transaction<'a> {
     pub(crate) fn new(bench: &'a Workbench, messages: Messages<'a>) -> Self {
-        Self { bench, messages }
+        Self { bench, outbox: &bench.outbox, slate: &bench.slate, part: None, messages }
+    }
+
+    /// Makes one that is among several at once: it produces into a part of its own.
+    pub(crate) fn apart(bench: &'a Workbench, part: &'a Part, messages: Messages<'a>) -> Self {
+        Self { bench, outbox: &part.outbox, slate: &part.slate, part: Some(part), messages }
     }
 
     /// The consumed message; of several, the first.
@@ -124,7 +135,7 @@ impl<'a> Transaction<'a> {
     /// It was committed already.
     pub async fn consume(&self, time: Duration, count: usize) -> anyhow::Result<usize> {
         self.check_open()?;
-        request::Consume::new(&self.bench.slate, self.messages, count, time).await;
+        request::Consume::new(self.slate, self.messages, count, time).await;
         Ok(self.messages.len())
     }
 
@@ -132,7 +143,7 @@ impl<'a> Transaction<'a> {
     /// meanwhile, `/livez` does not count the time as spent in the function, and a stop of the app
     /// ends the wait: the function is dropped here and its messages are handled after the restart.
     pub async fn wait(&self, time: Duration) {
-        request::rest(&self.bench.slate, time).await;
+        request::rest(self.slate, time).await;
     }
 
     /// Decodes the consumed message's value; see [`Consumed::value`].
@@ -178,7 +189,7 @@ impl<'a> Transaction<'a> {
             return Err(MessageError::UndeclaredTopic { topic, declared }.into());
         };
         let message = self.at(index)?;
-        let mut outbox = self.bench.outbox.borrow_mut();
+        let mut outbox = self.outbox.borrow_mut();
         let passed = self.foreign_key(message, &record.key, output.topic)?;
         let key = passed.as_deref().map_or(record.key, Key::Text);
         let key = write_key(&mut outbox, message, key, &output.encoder)?;
@@ -201,7 +212,8 @@ impl<'a> Transaction<'a> {
     /// It was committed already.
     pub async fn note(&self, notes: Notes) -> anyhow::Result<()> {
         self.check_open()?;
-        self.bench.slate.note(notes).await;
+        self.check_alone("note")?;
+        self.slate.note(notes).await;
         Ok(())
     }
 
@@ -266,15 +278,21 @@ impl<'a> Transaction<'a> {
     /// It was committed already.
     pub async fn commit(&self) -> anyhow::Result<()> {
         self.check_open()?;
-        self.bench.slate.commit().await;
+        self.check_alone("commit")?;
+        self.slate.commit().await;
         Ok(())
     }
 
     fn check_open(&self) -> Result<(), MessageError> {
-        match self.bench.slate.get() {
+        match self.slate.get() {
             Request::Commit | Request::Committed => Err(MessageError::AlreadyCommitted),
             _ => Ok(()),
         }
+    }
+
+    /// Refuses what is about everything before the message, where earlier ones may still run.
+    fn check_alone(&self, what: &'static str) -> Result<(), MessageError> {
+        self.part.map_or(Ok(()), |_| Err(MessageError::NotAlone(what)))
     }
 
     fn at(&self, index: usize) -> Result<&'a Message, MessageError> {
@@ -292,7 +310,7 @@ impl<'a> Transaction<'a> {
         self.check_open()?;
         let message = self.at(index)?;
         let headers = self.headers_forward(topic, message, count, exception)?;
-        let mut outbox = self.bench.outbox.borrow_mut();
+        let mut outbox = self.outbox.borrow_mut();
         let key = message.key_bytes().map(|k| append(&mut outbox, k));
         let value = message.value_bytes().map(|v| append(&mut outbox, v));
         // No bound: what could be consumed can be sent on, as far as the topic allows.

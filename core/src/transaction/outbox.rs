@@ -188,6 +188,11 @@ impl Outbox {
         &mut self.table
     }
 
+    /// How many bytes it holds.
+    pub(crate) fn size(&self) -> usize {
+        self.batch.size() + self.table.filling().bytes()
+    }
+
     /// Lets `write` append to the arena and answers what it wrote; nothing stays there when it
     /// fails.
     pub(crate) fn write<E>(
@@ -245,11 +250,40 @@ impl Outbox {
             Savepoint { arena: self.batch.arena.len(), records: self.batch.records.len() };
     }
 
+    /// Takes in what another one holds that is complete, and empties that.
+    pub(crate) fn absorb(&mut self, part: &mut Self) {
+        let shift = self.batch.arena.len();
+        let Batch { arena, records, next, first, messages, .. } = &mut part.batch;
+        self.batch.arena.append(arena);
+        for mut record in records.drain(..) {
+            for range in [&mut record.key, &mut record.value].into_iter().flatten() {
+                *range = range.start + shift..range.end + shift;
+            }
+            self.batch.records.push(record);
+        }
+        next.iter().for_each(|(at, offset)| self.batch.next.set(at, offset));
+        first.iter().for_each(|(at, offset)| self.batch.first.lower(at, offset));
+        self.batch.messages += *messages;
+        self.table.absorb(&mut part.table);
+        self.batch.since.get_or_insert_with(Instant::now);
+        self.savepoint =
+            Savepoint { arena: self.batch.arena.len(), records: self.batch.records.len() };
+        part.clear();
+    }
+
     /// Adds an offset without a message: the start of a partition that has no committed offset yet.
     pub(crate) fn keep_start(&mut self, at: TopicPartition, offset: i64) {
         self.batch.next.set(at, offset);
         self.batch.first.lower(at, offset);
         self.batch.since.get_or_insert_with(Instant::now);
+    }
+
+    /// Does so unless messages of the partition are complete already, which lie behind its start.
+    pub(crate) fn keep_first(&mut self, at: TopicPartition, offset: i64) {
+        if self.batch.next.get(at) <= self.batch.first.get(at) {
+            self.batch.first.set(at, offset);
+            self.keep_start(at, offset);
+        }
     }
 
     /// Forgets the offsets of partitions that are given up. Nothing of theirs is complete then.
@@ -318,5 +352,67 @@ impl Outbox {
         self.batch.clear();
         self.savepoint = Savepoint::default();
         self.table.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nubium_kafka::message::MessageBody;
+
+    fn message(partition: i32, offset: i64) -> Message {
+        Message::owned(TopicPartition::new("t", partition), offset, MessageBody::default())
+    }
+
+    fn produce(outbox: &mut Outbox, of: &Message, text: &str) {
+        let value = outbox.write(|arena| {
+            arena.extend_from_slice(text.as_bytes());
+            Ok::<(), std::convert::Infallible>(())
+        });
+        outbox.push(OutRecord {
+            topic: Topic::named("out"),
+            partition: -1,
+            timestamp: 0,
+            key: None,
+            value: value.ok(),
+            headers: HeaderSource::Message(0),
+            source: Some(of.place()),
+        });
+    }
+
+    #[test]
+    fn a_first_position_does_not_take_back_what_is_complete() {
+        let (at, mut outbox) = (TopicPartition::new("t", 0), Outbox::default());
+        outbox.keep_first(at, 5);
+        outbox.keep_first(at, 7);
+        assert_eq!(outbox.batch().next.get(at), Some(7), "nothing is complete");
+        outbox.keep(&mut [message(0, 7)]);
+        outbox.keep_first(at, 7);
+        assert_eq!((outbox.batch().next.get(at), outbox.batch().first.get(at)), (Some(8), Some(7)));
+    }
+
+    #[test]
+    fn parts_are_taken_in_one_behind_the_other() {
+        let (mut outbox, mut part) = (Outbox::default(), Outbox::default());
+        for (offset, texts) in [(0, &["a", "bc"][..]), (1, &[]), (2, &["def"])] {
+            let mut unit = [message(0, offset)];
+            texts.iter().for_each(|text| produce(&mut part, &unit[0], text));
+            part.keep(&mut unit);
+            outbox.absorb(&mut part);
+            assert!(part.batch().is_empty() && part.size() == 0);
+        }
+        let batch = outbox.batch();
+        let bytes = |record| batch.bytes(record).1.unwrap();
+        let values: Vec<_> = batch.records.iter().map(bytes).collect();
+        assert_eq!(values, [&b"a"[..], b"bc", b"def"]);
+        let at = TopicPartition::new("t", 0);
+        assert_eq!(
+            (batch.next.get(at), batch.first.get(at), batch.messages),
+            (Some(3), Some(0), 3)
+        );
+        // What the message at hand produces is behind the savepoint.
+        produce(&mut outbox, &message(0, 3), "dropped");
+        outbox.cut();
+        assert_eq!((outbox.batch().records.len(), outbox.size()), (3, 6));
     }
 }

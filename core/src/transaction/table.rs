@@ -121,7 +121,12 @@ impl Transaction<'_> {
         let at = TopicPartition { topic: desk.changelog, partition: self.message().partition() };
         let expired =
             |timestamp| desk.ttl.is_some() && is_expired(timestamp, desk.ttl, now_millis());
-        if let Some(write) = self.bench.outbox.borrow().table().get(at.partition, &key) {
+        let own = self.part.map(|part| (part.outbox.borrow(), part.before.borrow()));
+        let own = own.as_ref().and_then(|(outbox, before)| {
+            outbox.table().get(at.partition, &key).or(before.as_ref())
+        });
+        let outbox = self.bench.outbox.borrow();
+        if let Some(write) = own.or_else(|| outbox.table().get(at.partition, &key)) {
             let text = write.text.as_deref().filter(|_| !expired(write.timestamp));
             return Ok(text.map(|text| look(text, write.timestamp)));
         }
@@ -147,7 +152,7 @@ impl Transaction<'_> {
         let guid = message.last_header(GUID).flatten().unwrap_or_default().into();
         let source = Some(message.place());
         let write = Write { text, timestamp: now_millis(), old_key_id, source, guid };
-        self.bench.outbox.borrow_mut().table_mut().put(at.partition, key, write);
+        self.outbox.borrow_mut().table_mut().put(at.partition, key, write);
         Ok(())
     }
 }

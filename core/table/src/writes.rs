@@ -132,6 +132,14 @@ impl Overlay {
         }
     }
 
+    /// Takes over the complete writes of another one.
+    pub fn absorb(&mut self, other: &mut Self) {
+        for (key, write) in other.filling.entries.drain(..) {
+            self.filling.put(key, write);
+        }
+        other.filling.clear();
+    }
+
     /// The writes of complete units.
     pub fn filling(&self) -> &Writes {
         &self.filling

@@ -22,6 +22,8 @@ struct Faults {
     commit_one_in: u32,
     /// The function does not return from this message until this file exists.
     block_at: Option<(i64, String)>,
+    /// A call of another service takes up to so many milliseconds.
+    call_millis: u64,
     /// These messages fail the first time this process sees them.
     fail_once: Mutex<Vec<i64>>,
 }
@@ -33,6 +35,7 @@ impl Faults {
             panic_one_in: number("LEDGER_PANIC_ONE_IN").unwrap_or(0),
             commit_one_in: number("LEDGER_COMMIT_ONE_IN").unwrap_or(0),
             block_at: number("LEDGER_BLOCK_AT").zip(env::var("LEDGER_BLOCK_FILE").ok()),
+            call_millis: number("LEDGER_CALL_MILLIS").unwrap_or(0),
             fail_once: Mutex::new(number("LEDGER_FAIL_ONCE").into_iter().collect()),
         }
     }
@@ -91,6 +94,10 @@ async fn copy(tx: &Transaction<'_>, output: &str, faults: &Faults) -> anyhow::Re
                 .drop_header("unwanted"),
         )?,
         _ => tx.produce(Record::to(output).value(&copied))?,
+    }
+    if faults.call_millis > 0 {
+        let time = rand::rng().random_range(0..=faults.call_millis);
+        tokio::time::sleep(Duration::from_millis(time)).await;
     }
     // After producing, so that something is there to be taken back.
     faults.strike(input.seq)?;

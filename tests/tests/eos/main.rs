@@ -1,5 +1,6 @@
 //! Exactly once, end to end: a real broker, a real registry, real processes and real faults.
 
+mod abreast;
 mod answers;
 mod any_message;
 mod batch;

@@ -1,6 +1,6 @@
 //! Settings of the process: who it is, how it is watched, what it reports.
 
-use super::super::choice::{Choice, LogFormat, LogLevel};
+use super::super::choice::{Choice, LogFormat, LogLevel, Ordering};
 use super::Kind::{Address, File, Flag, OneOf, Server, Text, Time, Whole, WrittenFile};
 use super::WhenUnset::{Derived, Off, Required, Use};
 use super::{Section, Setting, Unit};
@@ -39,6 +39,34 @@ pub(super) const APP: Section = Section {
             "Independent loops in one process. The further ones use NU_HOSTNAME-1, -2, ... as \
                 transactional.id.",
             "2",
+        ),
+        Setting::added(
+            "NU_APP_CONCURRENCY",
+            Whole { min: 1, max: 10_000 },
+            Use("1"),
+            "How many messages of one loop are in the app function at once, for functions that \
+                wait for other services. What is committed is as if they were handled in order. \
+                For apps that handle one message a call; see docs/concurrency.md.",
+            "64",
+        ),
+        Setting::added(
+            "NU_APP_ORDERING",
+            OneOf(Ordering::NAMES),
+            Use("key"),
+            "What waits for what when NU_APP_CONCURRENCY is above 1: with `key`, a message for the \
+                one before it of the same key and partition; with `partition`, for the one before \
+                it; with `none`, for nothing. Table apps cannot have `none`.",
+            "partition",
+        ),
+        Setting::added(
+            "NU_APP_CONCURRENCY_WINDOW",
+            Whole { min: 1, max: 1_000_000 },
+            Use("10000"),
+            "How many messages of one loop are at most in hand when NU_APP_CONCURRENCY is above 1: \
+                in the function, waiting for their key, or done behind one that is not. Bounds \
+                memory, how far others come ahead of a slow message, and how many are called \
+                again after a crash.",
+            "2000",
         ),
         Setting::original(
             "NU_LOGLEVEL",

@@ -1,6 +1,7 @@
 //! The loop under faults, in memory: whatever goes wrong at whatever step, every input counts once
 //! and in order.
 
+mod abreast;
 mod batch;
 mod batch_errors;
 mod messages;

@@ -6,7 +6,7 @@
 //! begin. An order that fails is made as short as it can be, and printed.
 
 use super::{LONG, copy};
-use crate::driver::{Driver, Fault, MemoryEngine, broker::Broker};
+use crate::driver::{Driver, Fault, MemoryEngine, Ordering, broker::Broker};
 use crate::pattern::{Batch, BatchTransaction, Pattern, Single};
 use crate::record::Record;
 use crate::transaction::{Transaction, Workbench};
@@ -99,6 +99,8 @@ struct Model<P> {
     members: usize,
     /// Retention deletes some of the inputs.
     lossy: bool,
+    /// How many messages are in the function at once, in an order by the seed.
+    most: usize,
 }
 
 impl<P: Pattern> Model<P> {
@@ -120,7 +122,7 @@ impl<P: Pattern> Model<P> {
             *count += 1;
             expected[partition as usize].push(if counts { *count } else { n });
         }
-        Self { driver, expected, failed: Vec::new(), members, lossy: false }
+        Self { driver, expected, failed: Vec::new(), members, lossy: false, most: 1 }
     }
 
     /// Lets the broker refuse the output of every fifth input.
@@ -140,11 +142,29 @@ impl<P: Pattern> Model<P> {
         Self { lossy: true, ..self }
     }
 
+    /// Lets so many messages be in the function at once. Some are handled by themselves.
+    fn abreast(self, most: usize) -> Self {
+        Self { most, ..self }
+    }
+
+    /// Chooses what of the settings is to be by chance too.
+    fn shuffle(&mut self, seed: u64) {
+        let settings = &mut self.driver.settings;
+        if self.most > 1 {
+            settings.bounds.age = Duration::from_millis(5 * (seed % 2));
+            settings.concurrency.window = [3, 10_000][(seed / 2 % 2) as usize];
+            settings.concurrency.ordering =
+                [Ordering::Key, Ordering::Key, Ordering::Partition][(seed / 4 % 3) as usize];
+            self.driver.interleave(self.most, seed.wrapping_mul(0x2545_F491_4F6C_DD1D));
+        }
+    }
+
     /// Tries `runs` orders.
     fn hold(&mut self, name: &str, runs: u64) {
         let start = std::env::var("NUBIUM_MODEL_SEED").ok().and_then(|s| s.parse().ok());
         let fresh = self.driver.broker.borrow().begin_anew(&[]);
         for seed in start.unwrap_or(1)..start.unwrap_or(1) + runs {
+            self.shuffle(seed);
             let schedule =
                 Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1).schedule(self.lossy);
             let Err(why) = self.play(&fresh, &schedule) else { continue };
@@ -361,6 +381,17 @@ fn retention_costs_what_it_deletes_alone_in_any_order_of_events() {
 fn tables_count_once_in_any_order_of_events() {
     Model::new(counting(), 1, true).hold("one member", runs(8));
     Model::new(counting(), 2, true).hold("two members", runs(16));
+}
+
+#[test]
+fn many_at_once_count_once_and_in_order_in_any_order_of_events() {
+    Model::new(waiting(), 1, false).abreast(2).hold("two at once", runs(8));
+    Model::new(waiting(), 1, false).abreast(16).hold("many at once", runs(8));
+    Model::new(waiting(), 3, false).abreast(4).hold("three members", runs(16));
+    Model::new(waiting(), 2, false).abreast(8).refusing().hold("refused", runs(16));
+    Model::new(waiting(), 2, false).abreast(8).lossy().hold("retention", runs(16));
+    Model::new(counting(), 1, true).abreast(6).hold("a table", runs(32));
+    Model::new(counting(), 2, true).abreast(6).hold("a table of two members", runs(64));
 }
 
 /// The transaction that holds a first position is aborted just when its partition is given up.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::engine::partition::PARKED_BYTES;
-use crate::kafka::{Event, Waker};
+use crate::kafka::{Event, Source, SourceError, Waker};
 use nubium_kafka::message::MessageBody;
 use nubium_topic::Notes;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ fn at(partition: i32) -> TopicPartition {
 }
 
 /// Fetches messages of a megabyte each.
-fn fetch(hand: &mut Hand, partition: i32, offsets: std::ops::Range<i64>) {
+fn fetch(hand: &mut Hand<'_>, partition: i32, offsets: std::ops::Range<i64>) {
     let known = hand.inbox.len();
     for offset in offsets {
         let value = Some(vec![0; MB]);
