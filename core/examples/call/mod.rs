@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 ///
 /// # Errors
 /// There is no good answer.
-pub async fn call() -> anyhow::Result<()> {
+pub(crate) async fn call() -> anyhow::Result<()> {
     static SERVICE: OnceLock<Option<(reqwest::Client, String)>> = OnceLock::new();
     let service = SERVICE.get_or_init(|| {
         let url = std::env::var("BENCH_CALL_URL").ok()?;
