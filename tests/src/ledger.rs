@@ -13,6 +13,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::registry::RegistryClient;
+use crate::topics;
 use crate::wait::{Look, eventually};
 use crate::wire::Writer;
 
@@ -249,6 +250,19 @@ impl Ledger {
             *schema = registry.register(&format!("{topic}-value"), EVOLVED_SCHEMA)?;
         }
         self.evolved = true;
+        Ok(())
+    }
+
+    /// Gives a topic more partitions, and writes to them, too, from now on. Keys stay where they
+    /// are: only new ones go to the new partitions.
+    ///
+    /// # Errors
+    /// The cluster refuses.
+    pub fn grow(&mut self, bootstrap: &str, topic: &str, partitions: i32) -> Result<()> {
+        let known = self.partitions.iter().filter(|known| known.topic == topic).count();
+        topics::grow(bootstrap, topic, partitions)?;
+        let new = i32::try_from(known)?..partitions;
+        self.partitions.extend(new.map(|number| Partition::new(topic, number)));
         Ok(())
     }
 

@@ -34,5 +34,6 @@ pub mod services;
 pub mod table;
 pub mod tls;
 pub mod topics;
+pub mod trio;
 pub mod wait;
 pub mod wire;

@@ -1,0 +1,106 @@
+//! SIGKILL at every point of the loop: what is committed must agree with what is visible, and the
+//! next life does the rest.
+
+use std::os::unix::process::ExitStatusExt as _;
+
+use anyhow::Result;
+use nubium_tests::kproxy::{ApiKey, Frame, Rule, Side, Target, Verdict, kill, kill_after};
+use nubium_tests::process::Signal;
+use nubium_tests::scenario::DEADLINE;
+
+use super::shared;
+use crate::case::Work;
+use crate::cell::{Cell, Needs, Run};
+use crate::world::World;
+
+/// A frame with messages in it is larger.
+const DATA: usize = 1_000;
+const INPUTS: u32 = 600;
+
+type Point = (&'static str, fn(&Target) -> Rule);
+
+const POINTS: [Point; 15] = [
+    ("init-answered", |app| Rule::on(ApiKey::INIT_PRODUCER_ID, Side::Response, kill_after(app))),
+    ("join", |app| Rule::on(ApiKey::JOIN_GROUP, Side::Request, kill(app))),
+    ("sync-answered", |app| Rule::on(ApiKey::SYNC_GROUP, Side::Response, kill_after(app))),
+    ("offsets-fetched", |app| Rule::on(ApiKey::OFFSET_FETCH, Side::Response, kill_after(app))),
+    ("first-data", |app| Rule::on(ApiKey::FETCH, Side::Response, kill_after(app)).when(has_data)),
+    ("add-partitions", |app| Rule::on(ApiKey::ADD_PARTITIONS_TO_TXN, Side::Request, kill(app))),
+    ("produce", |app| Rule::on(ApiKey::PRODUCE, Side::Request, kill(app))),
+    ("produced", |app| Rule::on(ApiKey::PRODUCE, Side::Response, kill(app))),
+    ("add-offsets", |app| Rule::on(ApiKey::ADD_OFFSETS_TO_TXN, Side::Request, kill(app))),
+    ("offsets", |app| Rule::on(ApiKey::TXN_OFFSET_COMMIT, Side::Request, kill(app))),
+    ("offsets-written", |app| Rule::on(ApiKey::TXN_OFFSET_COMMIT, Side::Response, kill(app))),
+    ("commit", |app| Rule::on(ApiKey::END_TXN, Side::Request, kill(app)).when(commits)),
+    // The first transaction may hold first positions alone: the second has records.
+    ("commit-sent", |app| Rule::on(ApiKey::END_TXN, Side::Request, kill_after(app)).nth(2)),
+    ("committed", |app| Rule::on(ApiKey::END_TXN, Side::Response, kill(app)).nth(2)),
+    ("commit-known", |app| Rule::on(ApiKey::END_TXN, Side::Response, kill_after(app)).nth(2)),
+];
+
+fn has_data(frame: &Frame) -> bool {
+    frame.bytes.len() > DATA
+}
+
+fn commits(frame: &Frame) -> bool {
+    frame.commits() == Some(true)
+}
+
+pub(super) fn cells() -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for work in Work::ALL.into_iter().chain([Work::Upload]) {
+        for (name, rule) in POINTS {
+            // The uploader produces nothing here.
+            if work == Work::Upload && ["add-partitions", "produce", "produced"].contains(&name) {
+                continue;
+            }
+            let name = format!("{}-{name}", work.name());
+            let story =
+                move |world: &World, run: &mut Run| killed(world, run, work, "kill", rule);
+            cells.push(Cell::new("kill", name, Needs::App, story));
+        }
+    }
+    for work in [Work::Copy, Work::Transfer, Work::Table] {
+        let story = move |world: &World, run: &mut Run| killed_while_aborting(world, run, work);
+        cells.push(Cell::new("kill", format!("{}-abort", work.name()), Needs::App, story));
+    }
+    cells
+}
+
+fn killed(
+    world: &World,
+    run: &mut Run,
+    work: Work,
+    name: &str,
+    rule: impl FnOnce(&Target) -> Rule,
+) -> Result<()> {
+    let case = shared(world, run, work, name, INPUTS)?;
+    let target = Target::new();
+    world.shared()?.proxy.add(rule(&target).client(&case.client("app")));
+    let app = case.start("app")?;
+    target.set(app.pid());
+    let status = app.wait(DEADLINE)?;
+    case.hit(run, status.signal() == Some(Signal::KILL.as_raw()))?;
+    case.judge_cut(run)?;
+    case.finish(run, case.keep("app")?)
+}
+
+/// The broker says no to the offsets, and the app is killed as it takes its records back.
+fn killed_while_aborting(world: &World, run: &mut Run, work: Work) -> Result<()> {
+    const GROUP_AUTHORIZATION_FAILED: i16 = 30;
+    let case = shared(world, run, work, "kill-abort", INPUTS)?;
+    let (target, client) = (Target::new(), case.client("app"));
+    let no = nubium_tests::kproxy::answer_error(GROUP_AUTHORIZATION_FAILED);
+    let proxy = &world.shared()?.proxy;
+    proxy.add(Rule::on(ApiKey::ADD_OFFSETS_TO_TXN, Side::Response, no).nth(2).client(&client));
+    let mut act = kill(&target);
+    let aborts = |frame: &Frame| frame.commits() == Some(false);
+    let rule = Rule::on(ApiKey::END_TXN, Side::Request, move |frame| -> Verdict { act(frame) });
+    proxy.add(rule.when(aborts).client(&client));
+    let app = case.start("app")?;
+    target.set(app.pid());
+    let status = app.wait(DEADLINE)?;
+    case.hit(run, status.signal() == Some(Signal::KILL.as_raw()))?;
+    case.judge_cut(run)?;
+    case.finish(run, case.keep("app")?)
+}
