@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-pub use frame::{ApiKey, Frame, Side};
 pub use answer::{refuse, with_error};
+pub use frame::{ApiKey, Frame, Side};
 pub use rule::{
     Gate, Rule, Target, Verdict, answer_error, close, delay, duplicate, hold, kill, kill_after,
     lose, stop,

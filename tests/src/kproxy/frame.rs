@@ -109,7 +109,12 @@ impl RequestHeader {
         let correlation = read_i32(bytes, 4)?;
         let length = usize::try_from(read_i16(bytes, 8)?).unwrap_or(0);
         let client = bytes.get(10..10 + length)?;
-        Some(Self { api, version, correlation, client: String::from_utf8_lossy(client).into_owned() })
+        Some(Self {
+            api,
+            version,
+            correlation,
+            client: String::from_utf8_lossy(client).into_owned(),
+        })
     }
 }
 

@@ -55,8 +55,7 @@ pub(super) fn cells() -> Vec<Cell> {
                 continue;
             }
             let name = format!("{}-{name}", work.name());
-            let story =
-                move |world: &World, run: &mut Run| killed(world, run, work, "kill", rule);
+            let story = move |world: &World, run: &mut Run| killed(world, run, work, "kill", rule);
             cells.push(Cell::new("kill", name, Needs::App, story));
         }
     }

@@ -21,8 +21,17 @@ use crate::world::World;
 
 /// The names of the areas.
 pub(crate) const NAMES: [&str; 11] = [
-    "brokers", "kill", "messages", "network", "pause", "rebalance", "receiver", "registry",
-    "shutdown", "table", "three",
+    "brokers",
+    "kill",
+    "messages",
+    "network",
+    "pause",
+    "rebalance",
+    "receiver",
+    "registry",
+    "shutdown",
+    "table",
+    "three",
 ];
 
 /// Areas that run by name, or with everything.

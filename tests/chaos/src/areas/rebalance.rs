@@ -63,12 +63,7 @@ pub(super) fn cells() -> Vec<Cell> {
 }
 
 /// While inputs come, members join, are killed, or leave, drawn at random.
-fn storm(
-    world: &World,
-    run: &mut Run,
-    work: Work,
-    settings: &[(&str, &str)],
-) -> Result<()> {
+fn storm(world: &World, run: &mut Run, work: Work, settings: &[(&str, &str)]) -> Result<()> {
     let mut case = shared(world, run, work, "storm", PORTION)?;
     for (name, value) in settings {
         case.scenario.set(name, *value);
@@ -138,9 +133,7 @@ fn thrown_out(world: &World, run: &mut Run, work: Work, code: i16) -> Result<()>
     let proxy = &world.shared()?.proxy;
     proxy.add(rule.counting(&hits).client(&case.client("app")));
     let mut app = case.keep("app")?;
-    until("the heartbeat", DEADLINE, || {
-        case.more(50).is_ok() && hits.load(Ordering::Acquire) > 0
-    })?;
+    until("the heartbeat", DEADLINE, || case.more(50).is_ok() && hits.load(Ordering::Acquire) > 0)?;
     case.more(PORTION)?;
     case.drained(&mut [&mut app])?;
     case.hit(run, true)?;
@@ -153,7 +146,8 @@ fn thrown_out(world: &World, run: &mut Run, work: Work, code: i16) -> Result<()>
 fn grown(world: &World, run: &mut Run) -> Result<()> {
     let mut case = shared(world, run, Work::Copy, "grown", PORTION)?;
     // The app's client looks for new partitions now and then.
-    case.scenario.set("NU_CONSUMER_PROPERTIES_JSON", r#"{"topic.metadata.refresh.interval.ms": 500}"#);
+    case.scenario
+        .set("NU_CONSUMER_PROPERTIES_JSON", r#"{"topic.metadata.refresh.interval.ms": 500}"#);
     let mut app = case.keep("app")?;
     case.drained(&mut [&mut app])?;
     let topic = case.scenario.inputs.first().context("no input")?.clone();

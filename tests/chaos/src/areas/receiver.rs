@@ -33,20 +33,22 @@ const FAULTS: [(&str, Make); 8] = [
 pub(super) fn cells() -> Vec<Cell> {
     let mut cells = Vec::new();
     for (name, make) in FAULTS {
-        let story = move |world: &World, run: &mut Run| {
-            hurt(world, run, |_| Ok(()), Some(make()))
-        };
+        let story = move |world: &World, run: &mut Run| hurt(world, run, |_| Ok(()), Some(make()));
         cells.push(Cell::new("receiver", name, Needs::App, story));
     }
-    let killed = |world: &World, run: &mut Run| {
-        hurt(world, run, |receiver| receiver.process().kill(), None)
-    };
+    let killed =
+        |world: &World, run: &mut Run| hurt(world, run, |receiver| receiver.process().kill(), None);
     cells.push(Cell::new("receiver", "killed", Needs::App, killed));
     let stopped = |world: &World, run: &mut Run| {
-        hurt(world, run, |receiver| {
-            receiver.process().signal(nubium_tests::process::Signal::TERM)?;
-            receiver.process().wait(DEADLINE).map(drop)
-        }, None)
+        hurt(
+            world,
+            run,
+            |receiver| {
+                receiver.process().signal(nubium_tests::process::Signal::TERM)?;
+                receiver.process().wait(DEADLINE).map(drop)
+            },
+            None,
+        )
     };
     cells.push(Cell::new("receiver", "stopped", Needs::App, stopped));
     cells

@@ -67,9 +67,12 @@ fn stopped(
     let good = status.code() == Some(0);
     run.holds("a stop ends with code 0", good, || format!("{status}\n{}", app.log_tail()));
     let (bootstrap, group) = (&case.scenario.cluster.bootstrap, &case.scenario.group);
-    run.looked("the group is left", until("an empty group", Duration::from_secs(3), || {
-        members(bootstrap, group).is_ok_and(|count| count == 0)
-    }));
+    run.looked(
+        "the group is left",
+        until("an empty group", Duration::from_secs(3), || {
+            members(bootstrap, group).is_ok_and(|count| count == 0)
+        }),
+    );
     let health = case.scenario.logs().join("app.health");
     run.holds("the health file is gone", !health.exists(), || health.display().to_string());
     case.judge_cut(run)?;

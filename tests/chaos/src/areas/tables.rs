@@ -27,9 +27,7 @@ type Harm = fn(&Case, &mut StdRng) -> Result<()>;
 const HARMS: [(&str, Harm); 9] = [
     ("volume-deleted", |case, _| Ok(fs::remove_dir_all(case.volume())?)),
     ("one-store-deleted", |case, _| Ok(fs::remove_dir_all(case.store(1)?)?)),
-    ("data-cut-in-half", |case, _| {
-        cut(&case.store(0)?, |length| length / 2)
-    }),
+    ("data-cut-in-half", |case, _| cut(&case.store(0)?, |length| length / 2)),
     ("data-empty", |case, _| cut(&case.store(0)?, |_| 0)),
     ("lock-file-deleted", |case, _| Ok(fs::remove_file(case.store(0)?.join("lock.mdb"))?)),
     ("two-stores-swapped", |case, _| {
@@ -111,7 +109,8 @@ fn standby(world: &World, run: &mut Run) -> Result<()> {
     case.more(INPUTS)?;
     case.drained(&mut [])?;
     let log = second.log();
-    let taken: Vec<_> = log[before..].lines().filter(|l| l.contains("the store is up to date")).collect();
+    let taken: Vec<_> =
+        log[before..].lines().filter(|l| l.contains("the store is up to date")).collect();
     let whole = taken.iter().filter(|line| rows_read(line) > i64::from(INPUTS) / 8).count();
     run.holds("the standby's rows are used", !taken.is_empty() && whole == 0, || {
         format!("{whole} of {} stores were read anew:\n{}", taken.len(), taken.join("\n"))
@@ -156,15 +155,25 @@ fn aborted_tail(world: &World, run: &mut Run) -> Result<()> {
     let rows: Vec<_> = (0..4).map(|p| (p, "aborted", Some("{\"count\": 9, \"sum\": 9}"))).collect();
     writer.write(&rows, false)?;
     fs::remove_dir_all(case.volume())?;
-    let app = case.keep("app")?;
-    case.ready(app.process())?;
-    case.finish(run, app)
+    let app = case.scenario.start_as(case.program(), "app", "again")?;
+    case.ready(&app)?;
+    case.end(run, &app)?;
+    case.judge_whole(run)
+}
+
+/// Makes the changelog anew, so that records may be deleted from its start.
+fn allow_deletion(case: &Case) -> Result<()> {
+    let (bootstrap, changelog) = (&case.scenario.cluster.bootstrap, case.changelog()?);
+    topics::delete(bootstrap, changelog)?;
+    let of = [(changelog, 2 * PARTITIONS)];
+    topics::create_with(bootstrap, &of, &[("cleanup.policy", "compact,delete")])
 }
 
 /// Compaction and retention have taken what lay before the stored position.
 fn start_moved(world: &World, run: &mut Run) -> Result<()> {
     let case = shared(world, run, Work::Table, "moved", 0)?;
     let cluster = &case.scenario.cluster;
+    allow_deletion(&case)?;
     let writer = OriginalWriter::new(&cluster.bootstrap, &cluster.registry, case.changelog()?)?;
     writer.write(&[(0, "old", Some("1")), (0, "gone", Some("1"))], true)?;
     let first = case.start("app")?;
@@ -203,6 +212,7 @@ fn made_anew(world: &World, run: &mut Run) -> Result<()> {
 fn empty(world: &World, run: &mut Run) -> Result<()> {
     let case = shared(world, run, Work::Table, "empty", 0)?;
     let cluster = &case.scenario.cluster;
+    allow_deletion(&case)?;
     same_as_changelog(&case, run)?;
     let writer = OriginalWriter::new(&cluster.bootstrap, &cluster.registry, case.changelog()?)?;
     writer.write(&[(0, "a", Some("1"))], true)?;
@@ -232,8 +242,8 @@ fn disk_full(world: &World, run: &mut Run) -> Result<()> {
     let case = shared(world, run, Work::Table, "full", INPUTS)?;
     let volume = Tmpfs::mount(&case.volume(), "4m")?;
     let filler = case.volume().join("filler");
-    // What is left is too little for the stores.
-    let full = fs::write(&filler, vec![1; 4 << 20]);
+    // More than there is room for: what was written stays.
+    let full = fs::write(&filler, vec![1; 5 << 20]);
     ensure!(full.is_err(), "the volume is larger than it was to be");
     let app = case.keep("app")?;
     until("the app to notice", DEADLINE, || {
@@ -276,4 +286,3 @@ fn mount(options: &[&str], at: &Path) -> Result<()> {
     ensure!(status.success(), "mount ended with {status}: it needs root");
     Ok(())
 }
-

@@ -47,9 +47,8 @@ pub(super) fn cells() -> Vec<Cell> {
     for (name, fault) in FAULTS {
         // With two partitions of each, every broker is leader or coordinator of something.
         for node in 0..3 {
-            let story = move |world: &World, run: &mut Run| {
-                hurt(world, run, &mut |trio| fault(trio, node))
-            };
+            let story =
+                move |world: &World, run: &mut Run| hurt(world, run, &mut |trio| fault(trio, node));
             cells.push(Cell::new("three", format!("broker-{node}-{name}"), Needs::Brokers, story));
         }
     }
