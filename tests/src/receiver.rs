@@ -70,10 +70,10 @@ impl Receiver {
         settings: &str,
         files: &[(&str, &str)],
     ) -> Result<Self> {
-        Self::start_as(program, addresses, "web-forms-0", settings, files)
+        Self::start_as(program, addresses, "web-forms-0", &[], settings, files)
     }
 
-    /// Starts one under a host name of its own.
+    /// Starts one under a host name, and with variables, of its own.
     ///
     /// # Errors
     /// As [`Receiver::start`].
@@ -81,6 +81,7 @@ impl Receiver {
         program: &str,
         (bootstrap, registry): (&str, &str),
         host: &str,
+        variables: &[(&str, &str)],
         settings: &str,
         files: &[(&str, &str)],
     ) -> Result<Self> {
@@ -103,6 +104,7 @@ impl Receiver {
             .env("NU_APP_NAME", "web_forms")
             .env("NU_HOSTNAME", host)
             .env("NU_DO_METRICS_PUSHING", "false")
+            .envs(variables.iter().copied())
             .env("NU_HEALTH_FILE", dir.path().join("health"))
             .env("NU_PROBE_ADDRESS", "127.0.0.1")
             .env("NU_PROBE_PORT", probe.to_string());

@@ -38,10 +38,13 @@ const HELP: &str = "Examples:
   scripts/chaos --area kill --cell table --seed 7
   scripts/chaos --all                           three brokers, too, and the mutants
   scripts/chaos --list                          what there is
+  scripts/chaos mutants                         planted bugs, and what catches them
   scripts/chaos soak --hours 2                  random faults, with pauses to recover";
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    /// Run the planted bugs of the product, and say which check catches each.
+    Mutants,
     /// Random faults with pauses to recover; memory, files, threads and stores are watched.
     Soak {
         /// How long.
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
     let started = Instant::now();
     let outcome = match cli.action {
         None => plan::run(&cli.choice),
+        Some(Action::Mutants) => areas::mutants::run(&cli.choice),
         Some(Action::Soak { hours }) => {
             areas::soak::run(&cli.choice, Duration::from_secs_f64(hours * 3600.0))
         }

@@ -42,6 +42,16 @@ pub(crate) struct Choice {
 }
 
 impl Choice {
+    /// Cells or mutants at a time.
+    pub(crate) fn jobs(&self) -> usize {
+        self.jobs
+    }
+
+    /// Says whether a mutant of this name is asked for.
+    pub(crate) fn names(&self, mutant: &str) -> bool {
+        self.cell.as_ref().is_none_or(|part| mutant.contains(part.as_str()))
+    }
+
     fn takes(&self, cell: &Cell) -> bool {
         let named = self.area.iter().any(|area| area == cell.area);
         let by_default = self.all || !areas::BY_NAME.contains(&cell.area);

@@ -1,7 +1,7 @@
 //! The services that the cells share, started when the first of them asks.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use anyhow::{Context, Result, anyhow};
 use nubium_tests::faulty::Faulty;
@@ -12,15 +12,21 @@ use nubium_tests::services::REGISTRY;
 use nubium_tests::trio::Trio;
 use tempfile::TempDir;
 
-/// The shared services.
+/// The services that all share, and which apps run on them.
+#[derive(Clone)]
 pub(crate) struct World {
+    inner: Arc<Inner>,
+    binaries: PathBuf,
+    mutant: Option<&'static str>,
+}
+
+struct Inner {
     installed: Installed,
     registry_url: String,
     _registry: Option<Registry>,
     shared: OnceLock<Faulty>,
     own: Mutex<Option<Faulty>>,
     trio: Mutex<Option<Trio>>,
-    binaries: PathBuf,
     _dir: TempDir,
 }
 
@@ -38,16 +44,26 @@ impl World {
         };
         let here = std::env::current_exe()?;
         let binaries = here.parent().context("this program is nowhere")?.to_owned();
-        Ok(Self {
+        let inner = Inner {
             installed,
             registry_url,
             _registry: registry,
             shared: OnceLock::new(),
             own: Mutex::default(),
             trio: Mutex::default(),
-            binaries,
             _dir: dir,
-        })
+        };
+        Ok(Self { inner: Arc::new(inner), binaries, mutant: None })
+    }
+
+    /// The same services, and apps with a planted bug.
+    pub(crate) fn with_mutant(&self, mutant: &'static str) -> Self {
+        Self { mutant: Some(mutant), ..self.clone() }
+    }
+
+    /// The planted bug, as the apps are told; blank: none.
+    pub(crate) fn mutant(&self) -> &'static str {
+        self.mutant.unwrap_or_default()
     }
 
     /// Where the apps are.
@@ -63,20 +79,20 @@ impl World {
     /// The broker that everybody may use behind its proxy, and nobody may break. Rules are to name
     /// their client.
     pub(crate) fn shared(&self) -> Result<&Faulty> {
-        if let Some(faulty) = self.shared.get() {
+        if let Some(faulty) = self.inner.shared.get() {
             return Ok(faulty);
         }
         // Two at once would be two brokers, of which one is dropped again.
-        let _turn = lock(&self.own);
-        if self.shared.get().is_none() {
-            let _ = self.shared.set(Faulty::start()?);
+        let _turn = lock(&self.inner.own);
+        if self.inner.shared.get().is_none() {
+            let _ = self.inner.shared.set(Faulty::start()?);
         }
-        self.shared.get().ok_or_else(|| anyhow!("no broker"))
+        self.inner.shared.get().ok_or_else(|| anyhow!("no broker"))
     }
 
     /// The broker that may be hurt, by one cell at a time.
     pub(crate) fn own(&self) -> Result<Turn<'_, Faulty>> {
-        let mut place = lock(&self.own);
+        let mut place = lock(&self.inner.own);
         if place.is_none() {
             *place = Some(Faulty::start()?);
         }
@@ -88,9 +104,9 @@ impl World {
 
     /// The three brokers, for one cell at a time; whole again.
     pub(crate) fn trio(&self) -> Result<Turn<'_, Trio>> {
-        let mut place = lock(&self.trio);
+        let mut place = lock(&self.inner.trio);
         if place.is_none() {
-            *place = Some(Trio::start(&self.installed)?);
+            *place = Some(Trio::start(&self.inner.installed)?);
         }
         let mut turn = Turn(place);
         for index in 0..3 {
@@ -109,7 +125,7 @@ impl World {
         Cluster {
             bootstrap: faulty.broker.bootstrap(),
             app_bootstrap: faulty.proxy.bootstrap(),
-            registry: self.registry_url.clone(),
+            registry: self.inner.registry_url.clone(),
         }
     }
 
@@ -118,7 +134,7 @@ impl World {
         Cluster {
             bootstrap: trio.bootstrap(),
             app_bootstrap: trio.proxied(),
-            registry: self.registry_url.clone(),
+            registry: self.inner.registry_url.clone(),
         }
     }
 }

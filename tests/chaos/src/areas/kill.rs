@@ -2,11 +2,14 @@
 //! next life does the rest.
 
 use std::os::unix::process::ExitStatusExt as _;
+use std::time::Duration;
 
 use anyhow::Result;
 use nubium_tests::kproxy::{ApiKey, Frame, Rule, Side, Target, Verdict, kill, kill_after};
 use nubium_tests::process::Signal;
+use nubium_tests::reader::settled;
 use nubium_tests::scenario::DEADLINE;
+use nubium_tests::wait::{last, until};
 
 use super::shared;
 use crate::case::Work;
@@ -63,7 +66,56 @@ pub(super) fn cells() -> Vec<Cell> {
         let story = move |world: &World, run: &mut Run| killed_while_aborting(world, run, work);
         cells.push(Cell::new("kill", format!("{}-abort", work.name()), Needs::App, story));
     }
+    cells.push(Cell::new("kill", "before-the-first-commit", Needs::App, unborn));
+    cells.push(Cell::new("kill", "the-next-life-ends-the-transaction", Needs::App, ended));
     cells
+}
+
+/// A group that begins at the end is killed before anything of it is committed: what came since is
+/// not skipped.
+fn unborn(world: &World, run: &mut Run) -> Result<()> {
+    let mut case = shared(world, run, Work::Copy, "unborn", 0)?;
+    case.scenario.set("NU_CONSUMER_AUTO_OFFSET_RESET", "latest");
+    let (target, client) = (Target::new(), case.client("app"));
+    let rule = Rule::on(ApiKey::PRODUCE, Side::Request, kill(&target)).client(&client);
+    world.shared()?.proxy.add(rule);
+    let app = case.start("app")?;
+    target.set(app.pid());
+    until("the assignment", DEADLINE, || app.log().contains("assigned"))?;
+    // Its first positions are on their way, or never will be.
+    last(Duration::from_millis(500));
+    case.more(INPUTS)?;
+    let status = app.wait(DEADLINE)?;
+    case.hit(run, status.signal() == Some(Signal::KILL.as_raw()))?;
+    let mut app = case.keep("app")?;
+    until("the assignment", DEADLINE, || app.process().log().matches("assigned").count() > 1)?;
+    last(Duration::from_millis(500));
+    case.more(1)?;
+    case.drained(&mut [&mut app])?;
+    case.finish(run, app)
+}
+
+/// A transaction that may last a minute is left open by a kill: the next life of the same name ends
+/// it at once, so that readers do not wait.
+fn ended(world: &World, run: &mut Run) -> Result<()> {
+    let mut case = shared(world, run, Work::Copy, "ended", INPUTS)?;
+    case.scenario.set("NU_PRODUCER_TRANSACTION_TIMEOUT_SECONDS", "600");
+    let target = Target::new();
+    let rule = Rule::on(ApiKey::END_TXN, Side::Request, kill(&target)).nth(2);
+    world.shared()?.proxy.add(rule.client(&case.client("app")));
+    let app = case.start("app")?;
+    target.set(app.pid());
+    let status = app.wait(DEADLINE)?;
+    case.hit(run, status.signal() == Some(Signal::KILL.as_raw()))?;
+    let app = case.keep("app")?;
+    let (bootstrap, output) = (&case.scenario.cluster.bootstrap, &case.scenario.output);
+    let open = settled(bootstrap, &[output], Duration::from_secs(30)).map(drop);
+    let over = open.is_ok();
+    run.looked("the open transaction is ended by the next life", open);
+    if !over {
+        anyhow::bail!("the output cannot be read");
+    }
+    case.finish(run, app)
 }
 
 fn killed(

@@ -1,8 +1,10 @@
 //! The areas: each gives its cells.
 
 mod brokers;
+mod functions;
 mod kill;
 mod messages;
+pub(crate) mod mutants;
 mod network;
 mod pause;
 mod rebalance;
@@ -41,6 +43,7 @@ pub(crate) const BY_NAME: [&str; 1] = ["three"];
 pub(crate) fn all() -> Vec<Cell> {
     let areas = [
         kill::cells,
+        functions::cells,
         pause::cells,
         network::cells,
         brokers::cells,
@@ -58,5 +61,7 @@ pub(crate) fn all() -> Vec<Cell> {
 /// Makes an app on the broker that all share, behind its proxy.
 fn shared(world: &World, run: &Run, work: Work, name: &str, inputs: u32) -> Result<Case> {
     let cluster = world.cluster(world.shared()?);
-    Case::new((&world.binaries(), &cluster), work, name, run.seed, inputs)
+    let mut case = Case::new((&world.binaries(), &cluster), work, name, run.seed, inputs)?;
+    case.scenario.set("NUBIUM_MUTANT", world.mutant());
+    Ok(case)
 }

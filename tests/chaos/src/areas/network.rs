@@ -86,6 +86,12 @@ pub(super) fn cells() -> Vec<Cell> {
         };
         cells.push(Cell::new("network", format!("told-{name}"), Needs::App, story));
     }
+    for (name, code) in [("bad-epoch", 47), ("unknown-error", -1)] {
+        let story = move |world: &World, run: &mut Run| {
+            hurt(world, run, Work::Table, told(ApiKey::END_TXN, code, 1))
+        };
+        cells.push(Cell::new("network", format!("table-told-commit-{name}"), Needs::App, story));
+    }
     for (name, code) in [("concurrent", 51), ("not-coordinator", 16), ("loading", 14)] {
         let story = move |world: &World, run: &mut Run| {
             let rule = Rule::on(ApiKey::END_TXN, Side::Request, refuse(code)).nth(NTH);

@@ -75,12 +75,13 @@ fn hurt(
     if let Some(rule) = rule {
         faulty.proxy.add(rule.counting(&hits).client(&host));
     }
+    let mutant = [("NUBIUM_MUTANT", world.mutant())];
     let address = (cluster.app_bootstrap.as_str(), cluster.registry.as_str());
-    let receiver = Receiver::start_as(&program, address, &host, &settings, &[])?;
+    let receiver = Receiver::start_as(&program, address, &host, &mutant, &settings, &[])?;
     let load = receiver.load("/forms", CONNECTIONS);
     load.acknowledged(BEFORE, DEADLINE)?;
     fault(&receiver)?;
-    if hurts {
+    if hurts && receiver.process().is_running() {
         load.acknowledged(BEFORE, DEADLINE)?;
         let hit = hits.load(std::sync::atomic::Ordering::Acquire) > 0;
         run.holds("the fault came about", hit, || "it never did".into());

@@ -3,14 +3,15 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use nubium_tests::ledger::Partition;
+use nubium_tests::ledger::{Fate, Partition};
 use nubium_tests::process::Process;
 use nubium_tests::scenario::DEADLINE;
 use nubium_tests::table::{OriginalWriter, changelog_rows, store_rows};
 use nubium_tests::topics;
-use nubium_tests::wait::until;
+use nubium_tests::wait::{last, until};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -65,7 +66,10 @@ pub(super) fn cells() -> Vec<Cell> {
         let story = move |world: &World, run: &mut Run| harmed(world, run, harm);
         cells.push(Cell::new("table", name, Needs::App, story));
     }
-    let stories: [(&str, fn(&World, &mut Run) -> Result<()>); 7] = [
+    let stories: [(&str, fn(&World, &mut Run) -> Result<()>); 10] = [
+        ("rows-are-followed", followed),
+        ("rows-are-deleted", deleted),
+        ("changelog-has-an-open-transaction", open_transaction),
         ("standby-takes-over-its-rows", standby),
         ("killed-in-recovery", killed_in_recovery),
         ("changelog-ends-in-aborted-records", aborted_tail),
@@ -161,6 +165,65 @@ fn aborted_tail(world: &World, run: &mut Run) -> Result<()> {
     case.judge_whole(run)
 }
 
+/// While the app is away rows are written and deleted; it goes on where it was.
+fn followed(world: &World, run: &mut Run) -> Result<()> {
+    let case = shared(world, run, Work::Table, "followed", INPUTS)?;
+    let mut app = case.keep("app")?;
+    case.drained(&mut [&mut app])?;
+    case.end(run, app.process())?;
+    let cluster = &case.scenario.cluster;
+    let writer = OriginalWriter::new(&cluster.bootstrap, &cluster.registry, case.changelog()?)?;
+    let keys: Vec<_> = (0..60).map(|n| format!("more-{n}")).collect();
+    let rows: Vec<_> = keys.iter().map(|key| (0, key.as_str(), Some("1"))).collect();
+    writer.write(&rows, true)?;
+    same_as_changelog(&case, run)?;
+    let gone: Vec<_> = keys[..30].iter().map(|key| (0, key.as_str(), None)).collect();
+    writer.write(&gone, true)?;
+    same_as_changelog(&case, run)
+}
+
+/// The app itself deletes rows.
+fn deleted(world: &World, run: &mut Run) -> Result<()> {
+    let mut case = shared(world, run, Work::Table, "deleted", 0)?;
+    let at = case.ledger.partitions().first().context("no partition")?.clone();
+    let mut app = case.keep("app")?;
+    for fate in [Fate::Copy, Fate::Drop] {
+        (0..20).try_for_each(|n| case.ledger.write_key(&at, &format!("key-{n}"), fate))?;
+        case.drained(&mut [&mut app])?;
+    }
+    case.more(INPUTS)?;
+    case.drained(&mut [&mut app])?;
+    case.end(run, app.process())?;
+    same_as_changelog(&case, run)
+}
+
+/// Somebody's transaction is open on the changelog while the app comes back with an empty volume:
+/// what is committed lies behind it, out of the sight of readers until it ends (KAFKA-10167).
+fn open_transaction(world: &World, run: &mut Run) -> Result<()> {
+    let mut case = shared(world, run, Work::Table, "open", INPUTS)?;
+    let mut app = case.keep("app")?;
+    case.drained(&mut [&mut app])?;
+    let cluster = case.scenario.cluster.clone();
+    let writer = OriginalWriter::new(&cluster.bootstrap, &cluster.registry, case.changelog()?)?;
+    let rows: Vec<_> = (0..4).map(|p| (p, "foreign", Some("{\"count\": 9, \"sum\": 9}"))).collect();
+    writer.begin(&rows)?;
+    case.more(INPUTS)?;
+    case.drained(&mut [&mut app])?;
+    app.process().kill()?;
+    fs::remove_dir_all(case.volume())?;
+    case.more(INPUTS)?;
+    let app = case.scenario.start_as(case.program(), "app", "again")?;
+    until("the recovery to begin", DEADLINE, || {
+        app.log().matches("is brought up to date").count() >= 4
+    })?;
+    // Whoever does not wait for the end goes on meanwhile.
+    last(Duration::from_secs(2));
+    writer.end(false)?;
+    case.drained(&mut [])?;
+    case.end(run, &app)?;
+    case.judge_whole(run)
+}
+
 /// Makes the changelog anew, so that records may be deleted from its start.
 fn allow_deletion(case: &Case) -> Result<()> {
     let (bootstrap, changelog) = (&case.scenario.cluster.bootstrap, case.changelog()?);
@@ -225,7 +288,8 @@ fn empty(world: &World, run: &mut Run) -> Result<()> {
 
 /// Starts the app once more, and compares its stores with the changelog, row by row.
 fn same_as_changelog(case: &Case, run: &mut Run) -> Result<()> {
-    let app = case.scenario.start_as(case.program(), "app", "again")?;
+    // A log of its own, in which nothing is ready yet.
+    let app = case.scenario.start_as(case.program(), "app", &topics::unique("again"))?;
     case.ready(&app)?;
     case.end(run, &app)?;
     let changelog = changelog_rows(&case.scenario.cluster.bootstrap, case.changelog()?)?;
