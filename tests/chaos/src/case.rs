@@ -276,6 +276,11 @@ impl Case {
         Ok(())
     }
 
+    /// Judges the laws of everything while the app goes on; it has nothing to do.
+    pub(crate) fn judge_running(&self, run: &mut Run) -> Result<()> {
+        self.judge(run, self.work.name(), Extent::Complete)
+    }
+
     /// Judges all laws after everything is done.
     pub(crate) fn judge_whole(&self, run: &mut Run) -> Result<()> {
         self.judge(run, "end", Extent::Complete)?;

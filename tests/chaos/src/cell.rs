@@ -41,7 +41,7 @@ impl Cell {
 
     /// Runs it; what goes wrong on the way is a check that failed.
     pub(crate) fn run(&self, world: &World, seed: u64) -> Vec<Check> {
-        let mut run = Run { seed, checks: Vec::new() };
+        let mut run = Run::new(seed);
         let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             (self.story)(world, &mut run)
         }));
@@ -81,6 +81,16 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Begins without any.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { seed, checks: Vec::new() }
+    }
+
+    /// Ends it.
+    pub(crate) fn into_checks(self) -> Vec<Check> {
+        self.checks
+    }
+
     pub(crate) fn pass(&mut self, law: &str) {
         self.checks.push(Check { law: law.to_owned(), broken: None });
     }
@@ -100,10 +110,5 @@ impl Run {
             Ok(()) => self.pass(law),
             Err(error) => self.fail(law, format!("{error:#}")),
         }
-    }
-
-    /// Says whether everything has held so far.
-    pub(crate) fn is_good(&self) -> bool {
-        self.checks.iter().all(|check| check.broken.is_none())
     }
 }
