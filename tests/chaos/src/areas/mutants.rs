@@ -29,8 +29,8 @@ const MUTANTS: [Mutant; 29] = [
     ("plain-commit", &["kill/copy-commit", "kill/copy-produce"]),
     ("unanswered-is-committed", OVERDUE),
     ("unanswered-is-aborted", OVERDUE),
-    ("doubtful-is-kept", OVERDUE),
-    ("failure-is-committed", &["network/told-offsets-group-forbidden"]),
+    ("doubtful-is-kept", &["pause/a-late-commit-meets-the-next-transaction"]),
+    ("failure-is-committed", &["network/table-told-offsets-group-forbidden"]),
     ("offset-of-the-last", &["kill/copy-committed", "shutdown/copy-term-idle"]),
     ("offset-too-far", &["kill/copy-committed", "shutdown/copy-term-idle"]),
     ("another-id-each-start", &["kill/the-next-life-ends-the-transaction"]),
@@ -52,7 +52,7 @@ const MUTANTS: [Mutant; 29] = [
 
 const OF_THE_RECEIVER: [Mutant; 3] = [
     ("answered-before-the-report", &["receiver/killed"]),
-    ("failed-report-is-ignored", &["receiver/told-too-large"]),
+    ("failed-report-is-ignored", &["receiver/nothing-is-taken-any-more"]),
     ("not-idempotent", &["receiver/told-not-leader", "receiver/answer-cut"]),
 ];
 

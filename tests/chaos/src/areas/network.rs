@@ -86,6 +86,10 @@ pub(super) fn cells() -> Vec<Cell> {
         };
         cells.push(Cell::new("network", format!("told-{name}"), Needs::App, story));
     }
+    let refused = |world: &World, run: &mut Run| {
+        hurt(world, run, Work::Table, told(ApiKey::TXN_OFFSET_COMMIT, 30, 1))
+    };
+    cells.push(Cell::new("network", "table-told-offsets-group-forbidden", Needs::App, refused));
     for (name, code) in [("bad-epoch", 47), ("unknown-error", -1)] {
         let story = move |world: &World, run: &mut Run| {
             hurt(world, run, Work::Table, told(ApiKey::END_TXN, code, 1))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use nubium_tests::kproxy::{ApiKey, Gate, Rule, Side, Target, Verdict, hold, stop};
+use nubium_tests::kproxy::{ApiKey, Gate, Rule, Side, Target, Verdict, hold, kill, stop};
 use nubium_tests::process::Signal;
 use nubium_tests::scenario::DEADLINE;
 use nubium_tests::wait::{last, until};
@@ -46,6 +46,7 @@ pub(super) fn cells() -> Vec<Cell> {
         cells.push(Cell::new("pause", name, Needs::App, story));
     }
     cells.push(Cell::new("pause", "twins", Needs::App, twins));
+    cells.push(Cell::new("pause", "a-late-commit-meets-the-next-transaction", Needs::App, late));
     cells
 }
 
@@ -129,6 +130,37 @@ fn held(world: &World, run: &mut Run, work: Work) -> Result<()> {
     }
     case.end(run, &survivor)?;
     case.judge_whole(run)
+}
+
+/// A commit is held up on its way until the client has sent it again and has begun the next
+/// transaction; then it arrives, and the app is killed with its records still to come. A broker
+/// cannot tell which transaction the late one meant (KIP-890).
+fn late(world: &World, run: &mut Run) -> Result<()> {
+    let mut case = shared(world, run, Work::Copy, "late", INPUTS)?;
+    // A request that is not answered is sent again on a new connection.
+    case.scenario.set("NU_PRODUCER_PROPERTIES_JSON", r#"{"socket.timeout.ms": 1000}"#);
+    case.scenario.set("NU_PRODUCER_TRANSACTION_TIMEOUT_SECONDS", "20");
+    let (gate, target, client) = (Gate::new(), Target::new(), case.client("app"));
+    let proxy = &world.shared()?.proxy;
+    proxy.add(Rule::on(ApiKey::END_TXN, Side::Request, hold(&gate)).nth(2).client(&client));
+    let app = case.start("app")?;
+    target.set(app.pid());
+    gate.reached(DEADLINE)?;
+    // From now on: the next transaction's offsets are written, its records are not.
+    let mut kill = kill(&target);
+    let opened = gate.clone();
+    let meet = Rule::on(ApiKey::TXN_OFFSET_COMMIT, Side::Response, move |_| {
+        opened.open(Verdict::Forward);
+        Verdict::Later(Duration::from_millis(700))
+    });
+    proxy.add(meet.client(&client));
+    let die = Rule::on(ApiKey::PRODUCE, Side::Request, move |frame| kill(frame));
+    proxy.add(die.client(&client));
+    app.wait(DEADLINE)?;
+    gate.open(Verdict::Forward);
+    case.hit(run, true)?;
+    case.judge_cut(run)?;
+    case.finish(run, case.keep("app")?)
 }
 
 /// Two of one name: one ends and names the cause.

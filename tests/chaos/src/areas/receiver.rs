@@ -7,12 +7,13 @@ use nubium_tests::kproxy::{ApiKey, Rule, Side, close, delay, lose, with_error};
 use nubium_tests::receiver::{Receiver, verify};
 use nubium_tests::scenario::DEADLINE;
 use nubium_tests::topics;
+use nubium_tests::wait::last;
 
 use crate::cell::{Cell, Needs, Run};
 use crate::world::World;
 
 const CONNECTIONS: usize = 8;
-const BEFORE: u64 = 50;
+const BEFORE: u64 = 20;
 
 type Make = fn() -> Rule;
 
@@ -39,6 +40,16 @@ pub(super) fn cells() -> Vec<Cell> {
     let killed =
         |world: &World, run: &mut Run| hurt(world, run, |receiver| receiver.process().kill(), None);
     cells.push(Cell::new("receiver", "killed", Needs::App, killed));
+    let never = |world: &World, run: &mut Run| {
+        // Nothing more is taken, longer than the receiver waits for it.
+        let fault = |receiver: &Receiver| {
+            last(Duration::from_secs(7));
+            receiver.process().kill()
+        };
+        let rule = Rule::on(ApiKey::PRODUCE, Side::Request, close()).nth(30).and_later();
+        hurt(world, run, fault, Some(rule))
+    };
+    cells.push(Cell::new("receiver", "nothing-is-taken-any-more", Needs::App, never));
     let stopped = |world: &World, run: &mut Run| {
         hurt(
             world,
