@@ -7,6 +7,7 @@
 //!
 //! The frames of one connection stay in order: a frame that is held holds those behind it.
 
+mod answer;
 mod frame;
 mod rule;
 
@@ -20,8 +21,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+pub use answer::{refuse, with_error};
 pub use frame::{ApiKey, Frame, Side};
-pub use rule::{Gate, Rule, Target, Verdict, answer_error, hold, kill, kill_after, stop};
+pub use rule::{
+    Gate, Rule, Target, Verdict, answer_error, close, delay, duplicate, hold, kill, kill_after,
+    lose, stop,
+};
 
 use frame::{RequestHeader, correlation, read_frame, write_frame};
 
@@ -45,8 +50,67 @@ struct Shared {
     closed: AtomicBool,
 }
 
-/// What answers are due on a connection: the request's kind and client, by correlation id.
-type Pending = Arc<Mutex<HashMap<i32, (ApiKey, String)>>>;
+/// An answer that is due: what was asked, in which version, by whom, and how often.
+#[derive(Debug, Clone)]
+struct Due {
+    api: ApiKey,
+    version: i16,
+    client: String,
+    copies: usize,
+}
+
+/// What answers are due on a connection, by correlation id.
+type Pending = Arc<Mutex<HashMap<i32, Due>>>;
+
+/// Both ends of a connection. Answers may be made here while others come from the broker.
+#[derive(Debug)]
+struct Ends {
+    client: Mutex<TcpStream>,
+    broker: Mutex<TcpStream>,
+    pending: Pending,
+}
+
+impl Ends {
+    fn to(&self, side: Side) -> &Mutex<TcpStream> {
+        match side {
+            Side::Request => &self.broker,
+            Side::Response => &self.client,
+        }
+    }
+
+    fn write(&self, side: Side, bytes: &[u8]) -> io::Result<()> {
+        write_frame(&*lock(self.to(side)), bytes)
+    }
+
+    /// Carries out what is to become of a frame; answers whether the connection goes on.
+    fn carry_out(&self, frame: &Frame, verdict: &Verdict) -> io::Result<bool> {
+        match verdict {
+            Verdict::Forward | Verdict::ForwardThen(..) => self.write(frame.side, &frame.bytes)?,
+            Verdict::Replace(bytes) => self.write(frame.side, bytes)?,
+            Verdict::Later(wait) => {
+                thread::sleep(*wait);
+                self.write(frame.side, &frame.bytes)?;
+            }
+            Verdict::Twice => {
+                let mut pending = lock(&self.pending);
+                let due = frame.correlation().and_then(|id| pending.get_mut(&id));
+                due.into_iter().for_each(|due| due.copies += 1);
+                drop(pending);
+                self.write(frame.side, &frame.bytes)?;
+                self.write(frame.side, &frame.bytes)?;
+            }
+            Verdict::Answer(bytes) => {
+                if let Some(id) = frame.correlation() {
+                    lock(&self.pending).remove(&id);
+                }
+                self.write(Side::Response, bytes)?;
+            }
+            Verdict::Drop => {}
+            Verdict::Close => return Ok(false),
+        }
+        Ok(true)
+    }
+}
 
 impl Proxy {
     /// Listens on a free port. Until [`Proxy::forward_to`], connections are refused.
@@ -156,41 +220,35 @@ impl Shared {
         client.set_nodelay(true)?;
         broker.set_nodelay(true)?;
         lock(&self.streams).extend([client.try_clone()?, broker.try_clone()?]);
-        let pending = Pending::default();
-        let pumps = [
-            (client.try_clone()?, broker.try_clone()?, Side::Request),
-            (broker, client, Side::Response),
-        ];
-        for (from, to, side) in pumps {
-            let (shared, pending) = (Arc::clone(self), Arc::clone(&pending));
+        let from = [(client.try_clone()?, Side::Request), (broker.try_clone()?, Side::Response)];
+        let ends = Arc::new(Ends {
+            client: Mutex::new(client),
+            broker: Mutex::new(broker),
+            pending: Pending::default(),
+        });
+        for (from, side) in from {
+            let (shared, ends) = (Arc::clone(self), Arc::clone(&ends));
             thread::Builder::new().name("kproxy-pump".into()).spawn(move || {
                 // An error ends the connection, as the end of the stream does.
-                let _ = shared.pump(&from, &to, side, &pending);
-                let _ = from.shutdown(Shutdown::Both);
-                let _ = to.shutdown(Shutdown::Both);
+                let _ = shared.pump(&from, side, &ends);
+                for stream in [&ends.client, &ends.broker] {
+                    let _ = lock(stream).shutdown(Shutdown::Both);
+                }
             })?;
         }
         Ok(())
     }
 
     /// Moves frames until the stream ends or a rule closes it.
-    fn pump(
-        &self,
-        mut from: &TcpStream,
-        to: &TcpStream,
-        side: Side,
-        pending: &Pending,
-    ) -> io::Result<()> {
+    fn pump(&self, mut from: &TcpStream, side: Side, ends: &Ends) -> io::Result<()> {
         while let Some(bytes) = read_frame(&mut from)? {
-            let Some(frame) = identify(bytes, side, pending) else {
+            let Some(frame) = identify(bytes, side, &ends.pending) else {
                 return Err(io::Error::other("a frame that is no request or answer"));
             };
+            let Some(frame) = frame else { continue };
             let verdict = self.judge(&frame);
-            match &verdict {
-                Verdict::Forward | Verdict::ForwardThen(..) => write_frame(to, &frame.bytes)?,
-                Verdict::Replace(bytes) => write_frame(to, bytes)?,
-                Verdict::Drop => {}
-                Verdict::Close => return Ok(()),
+            if !ends.carry_out(&frame, &verdict)? {
+                return Ok(());
             }
             verdict.follow();
         }
@@ -208,17 +266,30 @@ impl Shared {
     }
 }
 
-fn identify(bytes: Vec<u8>, side: Side, pending: &Pending) -> Option<Frame> {
-    let (api, client) = match side {
+/// Says what a frame is. The inner `None`: an answer that the client is not to see, for it did not
+/// ask twice. The outer: it is no request, and no answer to one.
+#[expect(clippy::option_option, reason = "what is no frame ends the connection")]
+fn identify(bytes: Vec<u8>, side: Side, pending: &Pending) -> Option<Option<Frame>> {
+    let due = match side {
         Side::Request => {
-            let header = RequestHeader::read(&bytes)?;
-            let known = (header.api, header.client.clone());
-            lock(pending).insert(header.correlation, known);
-            (header.api, header.client)
+            let RequestHeader { api, version, correlation, client } = RequestHeader::read(&bytes)?;
+            let due = Due { api, version, client, copies: 1 };
+            lock(pending).insert(correlation, due.clone());
+            due
         }
-        Side::Response => lock(pending).remove(&correlation(&bytes)?)?,
+        Side::Response => {
+            let id = correlation(&bytes)?;
+            let mut pending = lock(pending);
+            let due = pending.get_mut(&id)?;
+            due.copies -= 1;
+            if due.copies > 0 {
+                return Some(None);
+            }
+            pending.remove(&id)?
+        }
     };
-    Some(Frame { api, side, client, bytes })
+    let Due { api, version, client, .. } = due;
+    Some(Some(Frame { api, version, side, client, bytes }))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -13,6 +13,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::registry::RegistryClient;
+use crate::topics;
 use crate::wait::{Look, eventually};
 use crate::wire::Writer;
 
@@ -215,6 +216,15 @@ impl Ledger {
         self.flush()
     }
 
+    /// Writes an input of this key, and returns once the broker has it.
+    ///
+    /// # Errors
+    /// As [`Ledger::write`].
+    pub fn write_key(&mut self, partition: &Partition, key: &str, fate: Fate) -> Result<()> {
+        self.write_one(partition, key.to_owned(), fate)?;
+        self.flush()
+    }
+
     /// Writes any bytes as an input that the app is to leave out of its output.
     ///
     /// # Errors
@@ -249,6 +259,29 @@ impl Ledger {
             *schema = registry.register(&format!("{topic}-value"), EVOLVED_SCHEMA)?;
         }
         self.evolved = true;
+        Ok(())
+    }
+
+    /// Gives a topic more partitions, and writes to them, too, from now on. Keys stay where they
+    /// are: only new ones go to the new partitions.
+    ///
+    /// # Errors
+    /// The cluster refuses.
+    pub fn grow(&mut self, bootstrap: &str, topic: &str, partitions: i32) -> Result<()> {
+        let known = self.partitions.iter().filter(|known| known.topic == topic).count();
+        topics::grow(bootstrap, topic, partitions)?;
+        // The producer has to hear of them, too.
+        eventually("the new partitions to be known", FLUSH_DEADLINE, || {
+            let found = self.producer.client().fetch_metadata(Some(topic), FLUSH_DEADLINE);
+            let found = found
+                .map(|found| found.topics().iter().map(|t| t.partitions().len()).sum::<usize>());
+            match found {
+                Ok(count) if count == partitions as usize => Look::Ready(()),
+                found => Look::NotYet(format!("{found:?}")),
+            }
+        })?;
+        let new = i32::try_from(known)?..partitions;
+        self.partitions.extend(new.map(|number| Partition::new(topic, number)));
         Ok(())
     }
 

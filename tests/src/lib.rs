@@ -35,5 +35,11 @@ pub mod table;
 pub mod tls;
 pub mod tokens;
 pub mod topics;
+pub mod trio;
 pub mod wait;
 pub mod wire;
+
+/// Says whether this build has the planted bugs of `nubium_host::mutants`.
+pub const fn has_mutants() -> bool {
+    cfg!(feature = "mutants")
+}

@@ -114,14 +114,14 @@ pub fn read_all(bootstrap: &str, topics: &[&str]) -> Result<Vec<Raw>> {
 #[expect(clippy::disallowed_methods, reason = "the end of a log is a control record")]
 fn at_end(consumer: &BaseConsumer, partition: &Partition) -> bool {
     let high = consumer.fetch_watermarks(&partition.topic, partition.number, REQUEST_TIMEOUT);
-    let Ok((_, high)) = high else { return false };
+    let Ok((low, high)) = high else { return false };
     let position = consumer.position().ok().and_then(|positions| {
         positions.find_partition(&partition.topic, partition.number).map(|p| p.offset())
     });
     match position {
         Some(Offset::Offset(position)) => position >= high,
-        // No position yet: nothing was read.
-        _ => high == 0,
+        // No position yet: nothing was read, and nothing may be there to read.
+        _ => high == low,
     }
 }
 

@@ -66,7 +66,22 @@ impl Receiver {
     /// It ends at once or is not ready in time: shows its log.
     pub fn start(
         program: &str,
+        addresses: (&str, &str),
+        settings: &str,
+        files: &[(&str, &str)],
+    ) -> Result<Self> {
+        Self::start_as(program, addresses, "web-forms-0", &[], settings, files)
+    }
+
+    /// Starts one under a host name, and with variables, of its own.
+    ///
+    /// # Errors
+    /// As [`Receiver::start`].
+    pub fn start_as(
+        program: &str,
         (bootstrap, registry): (&str, &str),
+        host: &str,
+        variables: &[(&str, &str)],
         settings: &str,
         files: &[(&str, &str)],
     ) -> Result<Self> {
@@ -101,8 +116,9 @@ impl Receiver {
             .env("NU_TOPIC_CONFIGS_JSON", topics)
             .env("NU_SCHEMA_REGISTRY_URL", registry)
             .env("NU_APP_NAME", "web_forms")
-            .env("NU_HOSTNAME", "web-forms-0")
+            .env("NU_HOSTNAME", host)
             .env("NU_DO_METRICS_PUSHING", "false")
+            .envs(variables.iter().copied())
             .env("NU_HEALTH_FILE", dir.path().join("health"))
             .env("NU_PROBE_ADDRESS", "127.0.0.1")
             .env("NU_PROBE_PORT", probe.to_string());

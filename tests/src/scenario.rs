@@ -1,5 +1,6 @@
 //! Ties a test together: topics, the app's environment, its instances, and the verdict.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
@@ -221,7 +222,7 @@ impl Scenario {
 /// An instance that is started again whenever it ends, as an orchestrator would do.
 #[derive(Debug)]
 pub struct Kept<'a> {
-    scenario: &'a Scenario,
+    scenario: Cow<'a, Scenario>,
     program: &'static str,
     host: String,
     process: Process,
@@ -234,6 +235,14 @@ impl<'a> Kept<'a> {
     /// # Errors
     /// The program cannot be started.
     pub fn start(scenario: &'a Scenario, program: &'static str, host: &str) -> Result<Self> {
+        Self::of(Cow::Borrowed(scenario), program, host)
+    }
+
+    /// Starts an instance of a scenario that it may have for itself.
+    ///
+    /// # Errors
+    /// The program cannot be started.
+    pub fn of(scenario: Cow<'a, Scenario>, program: &'static str, host: &str) -> Result<Self> {
         let process = scenario.start(program, host)?;
         Ok(Self { scenario, program, host: host.to_owned(), process, exits: Vec::new() })
     }

@@ -132,8 +132,17 @@ impl OriginalWriter {
     ///
     /// # Errors
     /// The broker refuses.
-    #[expect(clippy::disallowed_methods, reason = "the test's own producer, and in no hurry")]
     pub fn write(&self, rows: &[(i32, &str, Option<&str>)], commit: bool) -> Result<()> {
+        self.begin(rows)?;
+        self.end(commit)
+    }
+
+    /// Begins a transaction, writes rows in it, and leaves it open.
+    ///
+    /// # Errors
+    /// The broker refuses.
+    #[expect(clippy::disallowed_methods, reason = "the test's own producer, and in no hurry")]
+    pub fn begin(&self, rows: &[(i32, &str, Option<&str>)]) -> Result<()> {
         self.producer.begin_transaction()?;
         for (partition, key, text) in rows {
             let key = Writer::framed(self.key_schema).string(key).finish();
@@ -143,7 +152,15 @@ impl OriginalWriter {
                 BaseRecord::to(&self.topic).partition(*partition).key(&key).payload(&value);
             self.producer.send(record).map_err(|(error, _)| error)?;
         }
-        self.producer.flush(DEADLINE)?;
+        Ok(self.producer.flush(DEADLINE)?)
+    }
+
+    /// Ends the transaction that is open.
+    ///
+    /// # Errors
+    /// The broker refuses.
+    #[expect(clippy::disallowed_methods, reason = "the test's own producer, and in no hurry")]
+    pub fn end(&self, commit: bool) -> Result<()> {
         if commit {
             self.producer.commit_transaction(DEADLINE)?;
         } else {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
@@ -43,7 +43,7 @@ pub fn create_with(
     let new: Vec<_> = topics
         .iter()
         .map(|(name, partitions)| {
-            let new = NewTopic::new(name, *partitions, TopicReplication::Fixed(1));
+            let new = NewTopic::new(name, *partitions, TopicReplication::Fixed(-1));
             settings.iter().fold(new, |new, (name, value)| new.set(name, value))
         })
         .collect();
@@ -71,6 +71,25 @@ fn leaders(admin: &AdminClient<DefaultClientContext>, topic: &str) -> Result<i32
     let topic = metadata.topics().first().context("the topic is not known yet")?;
     let led = topic.partitions().iter().filter(|p| p.error().is_none() && p.leader() >= 0);
     Ok(i32::try_from(led.count())?)
+}
+
+/// Gives a topic more partitions, and waits until each has its leader.
+///
+/// # Errors
+/// The cluster refuses.
+pub fn grow(bootstrap: &str, topic: &str, partitions: i32) -> Result<()> {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
+    let options = AdminOptions::new().operation_timeout(Some(DEADLINE));
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let more = [NewPartitions::new(topic, usize::try_from(partitions)?)];
+    for outcome in runtime.block_on(admin.create_partitions(&more, &options))? {
+        outcome.map_err(|(topic, code)| anyhow::anyhow!("cannot grow {topic}: {code}"))?;
+    }
+    eventually(&format!("leaders of {topic}"), DEADLINE, || match leaders(&admin, topic) {
+        Ok(count) if count == partitions => Look::Ready(()),
+        seen => Look::NotYet(format!("{seen:?}")),
+    })
 }
 
 /// Deletes a topic, and waits until the cluster does not know it any more.

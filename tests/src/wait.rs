@@ -62,6 +62,11 @@ pub fn until(what: &str, deadline: Duration, mut holds: impl FnMut() -> bool) ->
     })
 }
 
+/// Lets a fault last, where its length is what is tried: a pause beyond a time-out, say.
+pub fn last(time: Duration) {
+    std::thread::sleep(time);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

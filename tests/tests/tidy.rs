@@ -241,7 +241,7 @@ fn finds_the_rooms_that_a_file_uses() {
 fn no_crate_depends_on_the_tests_and_services_stay_apart() {
     let mut problems = Vec::new();
     for (name, text) in tracked(&["Cargo.toml"]) {
-        if name == "Cargo.toml" || name == "tests/Cargo.toml" {
+        if name == "Cargo.toml" || name.starts_with("tests/") {
             continue;
         }
         let forbidden: &[&str] = match name.as_str() {

@@ -14,6 +14,7 @@
 //! | [`exit`], [`failure`] | exit codes, the way out when something hangs, an error with its code |
 //! | [`health_file`] | a file that exists while the program runs |
 //! | [`watchdog`] | limits for calls that may never return |
+//! | [`mutants`] | planted bugs, in builds for tests alone |
 //! | [`text`] | text of others, without byte order marks |
 //! | [`http`] | a hardened HTTP/1 server and the probes on it |
 //! | `terminal` | what commands print; a feature of that name, for binaries |
@@ -24,6 +25,7 @@ pub mod failure;
 pub mod health_file;
 pub mod http;
 pub mod logging;
+pub mod mutants;
 pub mod signals;
 pub mod stop;
 #[cfg(feature = "terminal")]

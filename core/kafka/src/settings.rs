@@ -82,6 +82,9 @@ pub fn consumer_properties(config: &Config, cluster: &Cluster, thread: u32) -> C
     // The producer commits the offsets, within its transaction.
     properties.set("enable.auto.commit", false);
     // The loop follows the setting itself: librdkafka would do so without a word of what is lost.
+    if nubium_host::mutant!("input-is-read-uncommitted") {
+        properties.set("isolation.level", "read_uncommitted");
+    }
     properties.set("auto.offset.reset", "error");
     pass_through(&mut properties, &config.properties, &config.properties.consumer);
     properties
@@ -106,7 +109,11 @@ pub fn plain_consumer_properties(
 /// Gives the properties of the producer of one exactly-once loop.
 pub fn producer_properties(config: &Config, cluster: &Cluster, thread: u32) -> ClientProperties {
     let mut properties = app_producer(config, cluster, thread);
-    properties.set("transactional.id", instance_name(config, thread));
+    let foreign =
+        if nubium_host::mutant!("another-id-each-start") { std::process::id() } else { 0 };
+    let name = instance_name(config, thread);
+    let name = if foreign > 0 { format!("{name}-{foreign}") } else { name };
+    properties.set("transactional.id", name);
     properties.set_time("transaction.timeout.ms", config.producer.transaction_timeout);
     // The outbox is a batch already; waiting for more only delays the commit.
     properties.set("linger.ms", 0);
@@ -157,7 +164,10 @@ pub fn changelog_properties(
     }
     // A consumer must name a group to be assigned by hand; this one has its permissions already.
     properties.set("group.id", &config.app.name);
-    properties.set("isolation.level", isolation);
+    let open = nubium_host::mutant!("changelog-is-read-uncommitted");
+    let stable = nubium_host::mutant!("recovery-ends-at-the-stable-end");
+    let isolation = if open { "read_uncommitted" } else { isolation };
+    properties.set("isolation.level", if stable { "read_committed" } else { isolation });
     properties.set("enable.auto.commit", false);
     properties.set("enable.auto.offset.store", false);
     properties.set("enable.partition.eof", true);

@@ -3,6 +3,7 @@
 
 use crate::kafka::{Class, Sent, Sink, SinkError, Waker};
 use crate::transaction::Batch;
+use nubium_host::mutant;
 use nubium_table_store::{Applier, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -107,6 +108,8 @@ impl<S: Sink> Steps<S> {
             Work::Commit(mut batch) => {
                 if let Some(applier) = &mut self.applier {
                     applier.before(batch.last);
+                    let early = batch.table.as_ref().filter(|_| mutant!("store-before-commit"));
+                    early.and_then(|writes| applier.after(writes).err());
                 }
                 let outcome = self.commit(&mut batch);
                 if let (Outcome::Committed, Some(applier), Some(writes)) =
@@ -137,7 +140,7 @@ impl<S: Sink> Steps<S> {
     }
 
     fn commit(&mut self, batch: &mut Batch) -> Outcome {
-        if self.doubtful {
+        if self.doubtful && !mutant!("doubtful-is-kept") {
             match self.init() {
                 Outcome::Initialized => {}
                 failed => return failed,
@@ -150,10 +153,18 @@ impl<S: Sink> Steps<S> {
             return unknown(error);
         }
         // 2. to 4. Offsets, records, commit.
+        if mutant!("records-before-offsets") {
+            let offsets = std::mem::take(&mut batch.next);
+            let sent = self.fill(batch).is_ok() && self.sink.commit().is_ok();
+            let _ = sent && self.sink.begin().is_ok();
+            batch.next = offsets;
+            batch.records.clear();
+        }
         let filled = self.fill(batch);
         let committing = filled.is_ok();
         let failure = match filled.and_then(|()| self.end(began)) {
             Ok(()) => return Outcome::Committed,
+            Err(_) if mutant!("failure-is-committed") => return Outcome::Committed,
             Err(failure) => failure,
         };
         // 5. Abort what can be aborted.
@@ -180,6 +191,9 @@ impl<S: Sink> Steps<S> {
     /// comes first waits 20 ms.
     fn fill(&mut self, batch: &mut Batch) -> Result<(), Failure> {
         self.sink.send_offsets(&batch.next, &batch.notes).map_err(not_resumable)?;
+        if mutant!("offsets-before-records") && self.sink.commit().is_ok() {
+            let _ = self.sink.begin();
+        }
         let started = Instant::now();
         for index in 0..batch.records.len() {
             while let Sent::Full = self.sink.send(batch, index).map_err(not_resumable)? {
@@ -205,6 +219,10 @@ impl<S: Sink> Steps<S> {
                 Ok(()) => return Ok(()),
                 Err(error) => match error.class {
                     Class::Abortable => return Err(Failure::Abort(error)),
+                    Class::Retriable if mutant!("unanswered-is-committed") => return Ok(()),
+                    Class::Retriable if mutant!("unanswered-is-aborted") => {
+                        return Err(Failure::Abort(error));
+                    }
                     Class::Retriable => {
                         self.doubtful = true;
                         if began.elapsed() >= self.limit * 2 {

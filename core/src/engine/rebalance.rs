@@ -6,6 +6,7 @@ use super::recovery::QUESTION;
 use crate::error::LoopError;
 use crate::kafka::{Event, Source};
 use crate::pattern::Pattern;
+use nubium_host::mutant;
 use nubium_topic::{Offsets, TopicPartition};
 use std::time::Instant;
 
@@ -44,7 +45,9 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                     continue;
                 }
                 starts.set(at, self.ask("offset look-up", |s| s.reset_offset(at, QUESTION))?);
-                guesses.push(at);
+                if !mutant!("start-is-not-committed") {
+                    guesses.push(at);
+                }
             }
         }
         tracing::info!(partitions = %starts, "assigned");
@@ -63,7 +66,9 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     /// their new owner.
     fn revoked(&mut self, event: &Event, partitions: &[TopicPartition]) -> Result<(), LoopError> {
         self.gather_all()?;
-        if !(self.flush()? && self.save_positions()?) {
+        if mutant!("revoked-without-commit") {
+            self.hand.flight = None;
+        } else if !(self.flush()? && self.save_positions()?) {
             tracing::warn!("could not commit before giving partitions up; their new owner replays");
         }
         self.give_up(event, partitions)

@@ -6,6 +6,7 @@ use super::hand::Flight;
 use crate::error::{LoopError, MessageError};
 use crate::kafka::{Class, SinkError, Source};
 use crate::pattern::Pattern;
+use nubium_host::mutant;
 use nubium_topic::{Offsets, TopicPartition};
 use std::time::{Duration, Instant};
 
@@ -85,7 +86,9 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     /// Drops the outbox and all that is in hand; the consumer is to go back to what is committed.
     pub(super) fn rewind(&mut self) {
         self.bench.outbox.borrow_mut().clear();
-        self.hand.rewind();
+        if !mutant!("no-rewind") {
+            self.hand.rewind();
+        }
         self.sweep_anew();
         self.keep_guesses();
     }
@@ -94,7 +97,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     /// handled before that is known. Comes after a rewind.
     fn ask_group(&mut self, in_doubt: Option<&Flight>) -> Result<(), LoopError> {
         let ours = self.hand.ours();
-        if ours.is_empty() {
+        if ours.is_empty() || mutant!("group-is-not-asked") {
             return Ok(());
         }
         let committed = self.committed(&ours)?;

@@ -186,6 +186,9 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     /// The stores of these partitions may lack a transaction that did commit.
     pub(super) fn catch_up_tables(&mut self, in_doubt: &Offsets) {
         let Some(tables) = &mut self.tables else { return };
+        if nubium_host::mutant!("store-is-not-caught-up") {
+            return;
+        }
         for (at, _) in in_doubt.iter() {
             if self.hand.has_store(at)
                 && let Some(ticket) = tables.order(at, Order::CatchUp)

@@ -9,6 +9,7 @@ use crate::kafka::Source;
 use crate::pattern::Pattern;
 use crate::transaction::{Grown, Messages, Request, Transaction};
 use futures::FutureExt;
+use nubium_host::mutant;
 use nubium_kafka::message::Message;
 use nubium_registry::{DecodeError, RegistryError, SchemaId};
 use nubium_table_store::TableError;
@@ -71,6 +72,11 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                 }
                 Ran::Cancelled => {
                     self.bench.outbox.borrow_mut().cut();
+                    return Ok(());
+                }
+                Ran::Failed(_) if mutant!("error-is-swallowed") => {
+                    self.bench.outbox.borrow_mut().cut();
+                    self.keep(unit);
                     return Ok(());
                 }
                 Ran::Failed(error) => error,

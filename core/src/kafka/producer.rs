@@ -3,7 +3,7 @@
 use super::consumer::{ClientObserver, Context as ConsumerContext, list_of};
 use super::{Class, Sent, Sink, SinkError};
 use crate::transaction::Batch;
-use nubium_host::Watchdog;
+use nubium_host::{Watchdog, mutant};
 use nubium_kafka::headers::Headers;
 use nubium_kafka::raw::{Keyed, Outgoing, ProducerTopic, RawError, TransactionCalls};
 use nubium_kafka::token;
@@ -232,11 +232,19 @@ impl Sink for KafkaSink {
     }
 
     fn send_offsets(&mut self, offsets: &Offsets, notes: &Notes) -> Result<(), SinkError> {
-        let list = list_of(offsets.iter().map(|(at, next)| (at, Some(next))));
+        let less = i64::from(mutant!("offset-of-the-last")) - i64::from(mutant!("offset-too-far"));
+        let list = list_of(offsets.iter().map(|(at, next)| (at, Some((next - less).max(0)))));
         for (at, note) in notes {
             if let Some(mut element) = list.find_partition(at.topic.name(), at.partition) {
                 element.set_metadata(note);
             }
+        }
+        if mutant!("plain-commit") {
+            use rdkafka::consumer::{CommitMode, Consumer as _};
+            return self
+                .consumer
+                .commit(&list, CommitMode::Sync)
+                .map_err(|error| SinkError { class: Class::Abortable, text: error.to_string() });
         }
         let limit = self.limit;
         self.guarded("send_offsets_to_transaction", |live| {

@@ -2,6 +2,7 @@
 
 use super::Messages;
 use super::table::TableDesk;
+use nubium_host::mutant;
 use nubium_kafka::headers::Headers;
 use nubium_kafka::message::Message;
 use nubium_kafka::raw::NativeHeaders;
@@ -215,6 +216,9 @@ impl Outbox {
 
     /// Drops what the message at hand has produced.
     pub(crate) fn cut(&mut self) {
+        if mutant!("failed-output-is-kept") {
+            return;
+        }
         self.batch.records.truncate(self.savepoint.records);
         self.batch.arena.truncate(self.savepoint.arena);
         self.table.cut();
@@ -351,7 +355,9 @@ impl Outbox {
     pub(crate) fn clear(&mut self) {
         self.batch.clear();
         self.savepoint = Savepoint::default();
-        self.table.clear();
+        if !mutant!("overlay-survives-abort") {
+            self.table.clear();
+        }
     }
 }
 

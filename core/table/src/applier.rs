@@ -13,6 +13,7 @@ use super::row;
 use super::shared::Shared;
 use super::source::Bounds;
 use super::writes::{EntryKey, Write, Writes};
+use nubium_host::mutant;
 use nubium_topic::{Topic, TopicPartition};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -106,10 +107,15 @@ impl Applier {
                         row::put_row(&key.text, text, write.timestamp, self.key_id, &mut bytes);
                         edit.put(&store_key, &bytes)?;
                     }
+                    None if mutant!("deletes-are-not-stored") => {}
                     None => edit.delete(&store_key)?,
                 }
             }
             match position {
+                // As far as the writes are meant to lead, once more.
+                Some(position) if mutant!("position-runs-ahead") => {
+                    edit.position(position + 40, now)
+                }
                 Some(position) => edit.position(position, now),
                 None => Ok(()),
             }

@@ -70,7 +70,8 @@ struct Batch {
 
 impl Batch {
     fn settle(&self, failure: Option<Failure>) {
-        if let Some(failure) = failure {
+        if let Some(failure) = failure.filter(|_| !nubium_host::mutant!("failed-report-is-ignored"))
+        {
             self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
         }
         if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -131,6 +132,9 @@ impl Delivery {
         for (name, value) in own.into_iter().filter(|(name, _)| !given(name)) {
             properties.set(name, value);
         }
+        if nubium_host::mutant!("not-idempotent") {
+            properties.set("enable.idempotence", "false").set("acks", "1");
+        }
         let reports = Reports::new(brokers, stop);
         let producer: ThreadedProducer<Reports> =
             properties.create_with_context(reports).context("Kafka producer")?;
@@ -147,6 +151,9 @@ impl Delivery {
         records: impl ExactSizeIterator<Item = Outgoing<'r>>,
     ) -> Vec<Failure> {
         let batch = self.send(gate, records);
+        if nubium_host::mutant!("answered-before-the-report") {
+            return Vec::new();
+        }
         batch.finished().await
     }
 

@@ -73,10 +73,26 @@ fn hits(one_in: u32) -> bool {
 fn main() -> ExitCode {
     let Route { inputs, output, schema } = Route::from_env();
     let faults = Faults::from_env();
-    App::from_env()
-        .consume(inputs)
-        .produce(output.clone(), schema)
-        .run(async move |tx: &Transaction<'_>| copy(tx, &output, &faults).await)
+    let mut app = App::from_env().consume(inputs).produce(output.clone(), schema.clone());
+    let second = env::var("LEDGER_SECOND_OUTPUT").ok();
+    if let Some(second) = &second {
+        app = app.produce(second.clone(), schema);
+    }
+    app.run(async move |tx: &Transaction<'_>| {
+        if let Some(second) = &second {
+            give(tx, second)?;
+        }
+        copy(tx, &output, &faults).await
+    })
+}
+
+/// The other leg of a transfer.
+fn give(tx: &Transaction<'_>, to: &str) -> anyhow::Result<()> {
+    let input: Input<'_> = tx.value()?;
+    if input.fate == "drop" {
+        return Ok(());
+    }
+    tx.produce(Record::to(to).value(&Output::of(tx.message(), input.seq)))
 }
 
 async fn copy(tx: &Transaction<'_>, output: &str, faults: &Faults) -> anyhow::Result<()> {

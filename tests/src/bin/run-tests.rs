@@ -59,6 +59,7 @@ fn main() -> ExitCode {
     if env::args_os().len() == 1 {
         tally.step("manifests", || run(&mut deployed("scripts/check-deploy")?));
         tally.fleet();
+        tally.chaos();
     }
     tally.judge_ignored(env::var_os("CI").is_some());
     say(&format!("{} passed, {} failed", tally.passed, tally.failed));
@@ -73,10 +74,10 @@ fn deployed(script: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// Runs the fleet, and adds up what it counts.
-fn fleet(tally: &mut Tally) -> Result<()> {
-    let mut child = deployed("scripts/test-fleet")?.stdout(Stdio::piped()).spawn()?;
-    let output = child.stdout.take().context("the fleet has no output")?;
+/// Runs a script, and adds up what it counts.
+fn counted(command: &mut Command, tally: &mut Tally) -> Result<()> {
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    let output = child.stdout.take().context("the script has no output")?;
     let mut ran = Tally::default();
     for line in BufReader::new(output).lines() {
         let line = line?;
@@ -86,7 +87,7 @@ fn fleet(tally: &mut Tally) -> Result<()> {
     let status = child.wait()?;
     tally.add(ran);
     if !status.success() && ran.failed == 0 {
-        bail!("scripts/test-fleet ended with {status}");
+        bail!("{command:?} ended with {status}");
     }
     Ok(())
 }
@@ -148,8 +149,19 @@ impl Tally {
         if !rustix::process::geteuid().is_root() {
             say("fleet: needs root");
             self.ignored += 1;
-        } else if let Err(error) = fleet(self) {
+        } else if let Err(error) =
+            deployed("scripts/test-fleet").and_then(|mut fleet| counted(&mut fleet, self))
+        {
             say(&format!("fleet: {error:#}"));
+            self.failed += 1;
+        }
+    }
+
+    /// Hurts apps in a sample of all the ways; the rest by name.
+    fn chaos(&mut self) {
+        let mut command = Command::new("scripts/chaos");
+        if let Err(error) = counted(command.args(["--one-in", "4"]), self) {
+            say(&format!("chaos: {error:#}"));
             self.failed += 1;
         }
     }

@@ -17,6 +17,8 @@ impl ApiKey {
     pub const PRODUCE: Self = Self(0);
     /// Reads records.
     pub const FETCH: Self = Self(1);
+    /// Asks where logs begin and end.
+    pub const LIST_OFFSETS: Self = Self(2);
     /// Asks for brokers, topics and leaders.
     pub const METADATA: Self = Self(3);
     /// Asks for committed offsets.
@@ -39,6 +41,8 @@ impl ApiKey {
     pub const ADD_OFFSETS_TO_TXN: Self = Self(25);
     /// Commits or aborts a transaction.
     pub const END_TXN: Self = Self(26);
+    /// Keeps a membership of the newer protocol alive, and learns the assignment.
+    pub const CONSUMER_GROUP_HEARTBEAT: Self = Self(68);
     /// Writes offsets within a transaction.
     pub const TXN_OFFSET_COMMIT: Self = Self(28);
 }
@@ -57,6 +61,8 @@ pub enum Side {
 pub struct Frame {
     /// What it asks, or what it answers.
     pub api: ApiKey,
+    /// The version of the request, or of what is answered.
+    pub version: i16,
     /// Which way it goes.
     pub side: Side,
     /// The `client.id` of the connection's requests.
@@ -66,6 +72,14 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// The number by which an answer is matched to its request.
+    pub fn correlation(&self) -> Option<i32> {
+        match self.side {
+            Side::Request => read_i32(&self.bytes, 4),
+            Side::Response => correlation(&self.bytes),
+        }
+    }
+
     /// Says whether an EndTxn request commits (or aborts); `None` for any other frame.
     pub fn commits(&self) -> Option<bool> {
         if self.api != ApiKey::END_TXN || self.side != Side::Request {
@@ -82,6 +96,7 @@ impl Frame {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RequestHeader {
     pub(super) api: ApiKey,
+    pub(super) version: i16,
     pub(super) correlation: i32,
     pub(super) client: String,
 }
@@ -90,10 +105,16 @@ impl RequestHeader {
     /// Reads a request's header; `None` if the frame is cut short.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let api = ApiKey(read_i16(bytes, 0)?);
+        let version = read_i16(bytes, 2)?;
         let correlation = read_i32(bytes, 4)?;
         let length = usize::try_from(read_i16(bytes, 8)?).unwrap_or(0);
         let client = bytes.get(10..10 + length)?;
-        Some(Self { api, correlation, client: String::from_utf8_lossy(client).into_owned() })
+        Some(Self {
+            api,
+            version,
+            correlation,
+            client: String::from_utf8_lossy(client).into_owned(),
+        })
     }
 }
 
@@ -128,10 +149,10 @@ pub(super) fn write_frame(mut stream: impl Write, bytes: &[u8]) -> io::Result<()
     stream.write_all(&out)
 }
 
-fn read_i16(bytes: &[u8], at: usize) -> Option<i16> {
+pub(super) fn read_i16(bytes: &[u8], at: usize) -> Option<i16> {
     Some(i16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
 }
 
-fn read_i32(bytes: &[u8], at: usize) -> Option<i32> {
+pub(super) fn read_i32(bytes: &[u8], at: usize) -> Option<i32> {
     Some(i32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }

@@ -1,6 +1,7 @@
 //! Rules: which frame, and what happens at it.
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,12 @@ pub enum Verdict {
     ForwardThen(Target, Signal),
     /// These bytes go on in its place.
     Replace(Vec<u8>),
+    /// It goes on after a while; what follows on the connection waits behind it.
+    Later(Duration),
+    /// A request goes on twice, as if it had been sent again; one of the answers vanishes.
+    Twice,
+    /// A request does not reach the broker, and is answered with these bytes.
+    Answer(Vec<u8>),
     /// It vanishes; the connection stays.
     Drop,
     /// It vanishes and the connection is closed.
@@ -38,13 +45,14 @@ type Act = Box<dyn FnMut(&Frame) -> Verdict + Send>;
 
 /// Says what happens at the n-th frame of a kind.
 pub struct Rule {
-    api: ApiKey,
+    api: Option<ApiKey>,
     side: Side,
     client: Option<String>,
     matches: Option<Matches>,
     nth: usize,
     every: bool,
     seen: usize,
+    hits: Arc<AtomicUsize>,
     act: Arc<Mutex<Act>>,
 }
 
@@ -55,15 +63,21 @@ impl Rule {
         side: Side,
         act: impl FnMut(&Frame) -> Verdict + Send + 'static,
     ) -> Self {
+        Self { api: Some(api), ..Self::on_any(side, act) }
+    }
+
+    /// Acts at the first frame of any kind.
+    pub fn on_any(side: Side, act: impl FnMut(&Frame) -> Verdict + Send + 'static) -> Self {
         let act: Act = Box::new(act);
         Self {
-            api,
+            api: None,
             side,
             client: None,
             matches: None,
             nth: 1,
             every: false,
             seen: 0,
+            hits: Arc::default(),
             act: Arc::new(Mutex::new(act)),
         }
     }
@@ -89,6 +103,13 @@ impl Rule {
         self
     }
 
+    /// Counts here how often the rule has acted, for rules of tests that share a proxy.
+    #[must_use]
+    pub fn counting(mut self, hits: &Arc<AtomicUsize>) -> Self {
+        self.hits = Arc::clone(hits);
+        self
+    }
+
     /// Counts only frames for which this holds.
     #[must_use]
     pub fn when(mut self, holds: impl Fn(&Frame) -> bool + Send + 'static) -> Self {
@@ -98,7 +119,7 @@ impl Rule {
 
     /// Counts the frame, and returns what to do if it is the rule's.
     pub(super) fn hit(&mut self, frame: &Frame) -> Option<Arc<Mutex<Act>>> {
-        let is_mine = self.api == frame.api
+        let is_mine = self.api.is_none_or(|api| api == frame.api)
             && self.side == frame.side
             && self.client.as_ref().is_none_or(|prefix| frame.client.starts_with(prefix))
             && self.matches.as_ref().is_none_or(|matches| matches(frame));
@@ -107,6 +128,9 @@ impl Rule {
         }
         self.seen += 1;
         let hit = self.seen == self.nth || self.every && self.seen > self.nth;
+        if hit {
+            self.hits.fetch_add(1, Ordering::AcqRel);
+        }
         hit.then(|| Arc::clone(&self.act))
     }
 }
@@ -161,6 +185,26 @@ pub fn stop(target: &Target) -> impl FnMut(&Frame) -> Verdict + Send + 'static {
         target.signal(Signal::STOP);
         Verdict::Forward
     }
+}
+
+/// Lets every frame that it meets wait so long.
+pub fn delay(by: Duration) -> impl FnMut(&Frame) -> Verdict + Send + 'static {
+    move |_| Verdict::Later(by)
+}
+
+/// Withholds the frame; the connection stays.
+pub fn lose() -> impl FnMut(&Frame) -> Verdict + Send + 'static {
+    |_| Verdict::Drop
+}
+
+/// Withholds the frame and closes its connection.
+pub fn close() -> impl FnMut(&Frame) -> Verdict + Send + 'static {
+    |_| Verdict::Close
+}
+
+/// Sends the request twice.
+pub fn duplicate() -> impl FnMut(&Frame) -> Verdict + Send + 'static {
+    |_| Verdict::Twice
 }
 
 /// Answers with an error code although the broker did what it was asked.

@@ -164,7 +164,7 @@ fn tells_a_commit_from_an_abort() {
     let frame = |version: i16, body: &[u8]| {
         let mut bytes = request(ApiKey::END_TXN, 1, "app", body);
         bytes[2..4].copy_from_slice(&version.to_be_bytes());
-        Frame { api: ApiKey::END_TXN, side: Side::Request, client: "app".into(), bytes }
+        Frame { api: ApiKey::END_TXN, version: 1, side: Side::Request, client: "app".into(), bytes }
     };
     assert_eq!(frame(1, &[9, 9, 1]).commits(), Some(true));
     assert_eq!(frame(1, &[9, 9, 0]).commits(), Some(false));
