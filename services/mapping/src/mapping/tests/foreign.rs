@@ -9,7 +9,12 @@ const NOTE: &str = r##"{"$schema": "http://json-schema.org/draft-07/schema#", "t
     "required": ["id", "text"], "additionalProperties": false,
     "definitions": {"tag": {"enum": ["a", "b"]}}}"##;
 const ORDER: &str = "syntax = \"proto3\";
-message Order { string id = 1; int64 cents = 2; optional string note = 3; repeated string tags = 4; }
+message Order {
+  string id = 1;
+  int64 cents = 2;
+  optional string note = 3;
+  repeated string tags = 4;
+}
 ";
 
 fn of(kind: &str, text: &str) -> &'static Schema {
