@@ -8,6 +8,7 @@ mod debezium;
 mod foreign;
 mod matrix;
 mod schemas;
+mod senders;
 mod story;
 mod subjects;
 mod world;

@@ -224,7 +224,7 @@ impl Check<'_> {
         let subjects = match subjects::of(topology, self.app) {
             Ok(subjects) => subjects,
             Err(problems) => {
-                self.note("schemas".into(), Err(problems.join("; ")));
+                self.note("schemas", Err(problems.join("; ")));
                 return Ok(());
             }
         };
