@@ -21,6 +21,7 @@ mod secure;
 mod setup;
 mod tokens;
 mod transactional_input;
+mod versions;
 mod wire_points;
 
 /// The app under test.
