@@ -1,6 +1,8 @@
 //! What a client proves itself with where it is no password: tokens (OAUTHBEARER), AWS credentials
 //! (MSK IAM), Kerberos tickets.
 
+mod keys;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -13,6 +15,8 @@ use super::document::{self, Fields};
 use super::parse;
 use super::reader::Reader;
 use super::secret::Secret;
+
+pub(super) use self::keys::KEYS;
 
 /// Says where tokens come from and what is sent beside them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,31 +95,6 @@ pub struct Kerberos {
     /// The file with the client's key.
     pub keytab: Option<PathBuf>,
 }
-
-/// The keys of a cluster that are read here; each is `NU_KAFKA_<KEY>` for all clusters.
-pub(super) const KEYS: &[(&str, &str)] = &[
-    ("oauth_token_url", "OAUTHBEARER: the token endpoint, asked with client credentials."),
-    ("oauth_client_id", "Who asks there."),
-    ("oauth_client_secret", "The client's secret."),
-    ("oauth_client_secret_file", "A file that holds it, instead."),
-    ("oauth_scope", "What is asked for; several scopes are separated by spaces."),
-    ("oauth_audience", "Whom the token is for, at providers that want to know."),
-    ("oauth_ca_location", "Authorities of the token endpoint (PEM), beside the system's."),
-    ("oauth_token_location", "OAUTHBEARER: a file with the token instead, which is read again."),
-    ("oauth_extensions", "A map of what brokers are told beside the token (SASL extensions)."),
-    ("aws_region", "AWS_MSK_IAM: the cluster's region."),
-    ("aws_access_key_id", "Keys to sign with, instead of those of the environment (`AWS_*`)."),
-    ("aws_secret_access_key", "The secret key."),
-    ("aws_secret_access_key_file", "A file that holds it."),
-    ("aws_session_token", "The session's token, of temporary keys."),
-    ("aws_session_token_file", "A file that holds it."),
-    ("aws_role_arn", "A role to take on with the token in `aws_web_identity_token_location`."),
-    ("aws_web_identity_token_location", "The file with that token."),
-    ("aws_sts_url", "The security token service, where it is not the region's."),
-    ("kerberos_service_name", "GSSAPI: the brokers' service; `kafka` when not given."),
-    ("kerberos_principal", "The client's principal."),
-    ("kerberos_keytab_location", "The file with the client's key."),
-];
 
 const TEXTS: [&str; 10] = [
     "oauth_token_url",

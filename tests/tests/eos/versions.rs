@@ -1,5 +1,5 @@
-//! Brokers of the oldest and of the newest version: every input counts once across kills of the app
-//! and of the broker. `scripts/test-kafka` runs more, on more of them.
+//! A broker of the newest version: every input counts once across kills of the app and of the
+//! broker.
 
 use anyhow::Result;
 use nubium_tests::broker::{Broker, Options};
@@ -29,11 +29,6 @@ fn counts_every_input_once(version: &str) -> Result<()> {
     ledger.write(500)?;
     scenario.drained(&ledger, || app.tend())?;
     scenario.verify(&ledger, Extent::Complete).map(drop)
-}
-
-#[test]
-fn the_oldest_kafka() -> Result<()> {
-    counts_every_input_once("3.0.2")
 }
 
 #[test]

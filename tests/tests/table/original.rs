@@ -1,4 +1,4 @@
-//! The published nubium-utils itself, 2.5.2 and 4.2.0, in turns with our apps: same group, same topics, same
+//! The published nubium-utils itself in turns with our apps: same group, same topics, same
 //! changelog, killed in between.
 
 use anyhow::{Context, Result, ensure};
@@ -68,11 +68,6 @@ fn table_apps_take_turns_and_no_count_has_a_gap() -> Result<()> {
     tables_take_turns(Version::Two)
 }
 
-#[test]
-fn table_apps_of_version_4_take_turns_and_no_count_has_a_gap() -> Result<()> {
-    tables_take_turns(Version::Four)
-}
-
 fn tables_take_turns(version: Version) -> Result<()> {
     let Some(original) = Original::find(version)? else { return skipped() };
     let (cluster, mut ledger, mut scenario) = prepare("in-turns", 7)?;
@@ -121,11 +116,6 @@ fn tables_take_turns(version: Version) -> Result<()> {
 #[test]
 fn plain_apps_take_turns_and_copy_every_input_once() -> Result<()> {
     copies_take_turns(Version::Two)
-}
-
-#[test]
-fn plain_apps_of_version_4_take_turns_and_copy_every_input_once() -> Result<()> {
-    copies_take_turns(Version::Four)
 }
 
 fn copies_take_turns(version: Version) -> Result<()> {
