@@ -73,6 +73,21 @@ impl Receiver {
         Self::start_as(program, addresses, "web-forms-0", &[], settings, files)
     }
 
+    /// Does so with a map of topics, as JSON; its topics are on the cluster `main`.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(
+        program: &str,
+        addresses: (&str, &str),
+        settings: &str,
+        files: &[(&str, &str)],
+        topics: &str,
+    ) -> Result<Self> {
+        let variables = [("NU_TOPIC_CONFIGS_JSON", topics)];
+        Self::start_as(program, addresses, "web-forms-0", &variables, settings, files)
+    }
+
     /// Starts one under a host name, and with variables, of its own.
     ///
     /// # Errors
@@ -84,20 +99,6 @@ impl Receiver {
         variables: &[(&str, &str)],
         settings: &str,
         files: &[(&str, &str)],
-    ) -> Result<Self> {
-        Self::start_with(program, (bootstrap, registry), settings, files, "{}")
-    }
-
-    /// Does so with a map of topics, as JSON; its topics are on the cluster `main`.
-    ///
-    /// # Errors
-    /// As [`Self::start`].
-    pub fn start_with(
-        program: &str,
-        (bootstrap, registry): (&str, &str),
-        settings: &str,
-        files: &[(&str, &str)],
-        topics: &str,
     ) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("nubium-receiver-").tempdir()?;
         let [port, probe] = ports::free()?;
@@ -113,7 +114,7 @@ impl Receiver {
             .arg("run")
             .env("NU_HTTP_RECEIVER_CONFIG", dir.path().join("http-receiver.yaml"))
             .env("NU_KAFKA_CLUSTERS_CONFIGS_JSON", clusters)
-            .env("NU_TOPIC_CONFIGS_JSON", topics)
+            .env("NU_TOPIC_CONFIGS_JSON", "{}")
             .env("NU_SCHEMA_REGISTRY_URL", registry)
             .env("NU_APP_NAME", "web_forms")
             .env("NU_HOSTNAME", host)

@@ -13,7 +13,6 @@ use super::bisection::Bisection;
 use super::lanes::Lanes;
 use super::partition::{self, Partition, Restoring, State};
 use super::refusal::Refusals;
-use nubium_host::mutant;
 use nubium_kafka::message::Message;
 use nubium_topic::{Offsets, TopicPartition};
 use std::collections::VecDeque;
@@ -88,7 +87,6 @@ impl<'e> Hand<'e> {
     /// Lets go of partitions and of what is in hand of them. Answers whether a unit at work held
     /// some: it is void.
     pub(super) fn release(&mut self, gone: &[TopicPartition]) -> bool {
-        let gone = if mutant!("revoked-is-kept") { &[] } else { gone };
         self.partitions.retain(|known| !gone.contains(&known.at));
         self.inbox.retain(|message| !gone.contains(&message.topic_partition()));
         self.bisection.clear();
@@ -108,7 +106,7 @@ impl<'e> Hand<'e> {
         self.at_work.clear();
         self.lanes.clear();
         self.epoch += 1;
-        let all = if mutant!("one-partition-rewinds") { 1 } else { usize::MAX };
+        let all = if nubium_host::mutant!("one-partition-rewinds") { 1 } else { usize::MAX };
         for partition in self.partitions.iter_mut().take(all) {
             partition.target = Some(partition.committed);
             match &mut partition.state {
@@ -127,9 +125,6 @@ impl<'e> Hand<'e> {
     pub(super) fn landed(&mut self, flight: &Flight) {
         for (at, next) in flight.next.iter() {
             // A first position may have been given up for a later one meanwhile.
-            if mutant!("committed-is-forgotten") {
-                continue;
-            }
             if let Some(partition) = self.find(at).filter(|known| next >= known.committed) {
                 (partition.committed, partition.guessed) = (next, false);
             }
@@ -234,7 +229,7 @@ impl<'e> Hand<'e> {
     /// Sorts what was fetched into the inbox behind its first `known`: stale messages are dropped,
     /// those of partitions that are not ready wait aside.
     pub(super) fn sort(&mut self, known: usize) {
-        if !self.unsettled || self.inbox.len() == known || mutant!("stale-is-taken") {
+        if !self.unsettled || self.inbox.len() == known || nubium_host::mutant!("stale-is-taken") {
             return;
         }
         let restoring = |p: &&Partition| matches!(p.state, State::Restoring(_));

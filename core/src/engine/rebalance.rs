@@ -91,7 +91,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         self.observer.revoked(partitions, lost);
         self.release_tables(partitions);
         self.hand.wake(&mut self.source, partitions);
-        let void = self.hand.release(partitions);
+        let void = self.hand.release(if mutant!("revoked-is-kept") { &[] } else { partitions });
         // A first position that was to be tried again is the next owner's to commit.
         self.bench.outbox.borrow_mut().forget(partitions);
         self.accept(event, &Offsets::default());

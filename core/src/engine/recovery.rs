@@ -26,7 +26,9 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         let (error, overdue) = match (done.outcome, &flight) {
             (Outcome::Committed, Some(flight)) => {
                 self.aborts = 0;
-                self.hand.landed(flight);
+                if !mutant!("committed-is-forgotten") {
+                    self.hand.landed(flight);
+                }
                 return Ok(true);
             }
             (Outcome::Committed | Outcome::Initialized, _) => return Ok(true),

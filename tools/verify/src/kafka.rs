@@ -64,11 +64,13 @@ pub fn delete(config: &ClientConfig, topics: &[&str]) -> Result<()> {
     Ok(())
 }
 
+type Admin = AdminClient<DefaultClientContext>;
+
 fn admin<T>(
     config: &ClientConfig,
-    ask: impl AsyncFnOnce(&AdminClient<DefaultClientContext>, &AdminOptions) -> Result<T, KafkaError>,
+    ask: impl AsyncFnOnce(&Admin, &AdminOptions) -> Result<T, KafkaError>,
 ) -> Result<T> {
-    let client: AdminClient<DefaultClientContext> = config.create()?;
+    let client: Admin = config.create()?;
     let options = AdminOptions::new().operation_timeout(Some(LIMIT));
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     Ok(runtime.block_on(ask(&client, &options))?)

@@ -15,7 +15,9 @@ use crate::world::World;
 const INPUTS: u32 = 200;
 
 /// What the value of a message is.
-const VALUES: [(&str, fn() -> Vec<u8>); 10] = [
+type Value = (&'static str, fn() -> Vec<u8>);
+
+const VALUES: [Value; 10] = [
     ("empty", Vec::new),
     ("one-byte", || vec![0]),
     ("four-bytes", || vec![0; 4]),

@@ -60,6 +60,9 @@ fn size_kib(path: &Path) -> u64 {
     entries.map(size).sum()
 }
 
+/// What is measured, how, and what it may grow by without a trend.
+type Figure = (&'static str, fn(&Held) -> u64, u64);
+
 /// Hurts four apps on one broker until the time is over.
 pub(crate) fn run(choice: &Choice, time: Duration) -> Result<Board> {
     let end = Instant::now() + time;
@@ -165,7 +168,7 @@ fn trends(run: &mut Run, name: &str, series: &[Held]) {
         values.sort_unstable();
         values.get(values.len() / 2).copied().unwrap_or(0)
     };
-    let figures: [(&str, fn(&Held) -> u64, u64); 4] = [
+    let figures: [Figure; 4] = [
         ("memory (KiB)", |held| held.memory_kib, 8_192),
         ("files", |held| held.files, 8),
         ("threads", |held| held.threads, 4),

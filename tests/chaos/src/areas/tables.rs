@@ -22,6 +22,8 @@ use crate::world::World;
 
 const INPUTS: u32 = 600;
 
+type Story = (&'static str, fn(&World, &mut Run) -> Result<()>);
+
 /// Does something to the stores while no app runs.
 type Harm = fn(&Case, &mut StdRng) -> Result<()>;
 
@@ -66,7 +68,7 @@ pub(super) fn cells() -> Vec<Cell> {
         let story = move |world: &World, run: &mut Run| harmed(world, run, harm);
         cells.push(Cell::new("table", name, Needs::App, story));
     }
-    let stories: [(&str, fn(&World, &mut Run) -> Result<()>); 10] = [
+    let stories: [Story; 10] = [
         ("rows-are-followed", followed),
         ("rows-are-deleted", deleted),
         ("changelog-has-an-open-transaction", open_transaction),
