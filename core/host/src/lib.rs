@@ -3,7 +3,7 @@
 //! Nothing here knows Kafka, so a small server can use it without building librdkafka.
 //!
 //! ```text
-//! main ─▶ daemon::begin (logging, signals) ─▶ Shift (health file, limit of a stop) ─▶ ProbeServer ─▶ work ─▶ daemon::end
+//! main ─▶ daemon::begin ─▶ Shift (health file, limit of a stop) ─▶ ProbeServer ─▶ work ─▶ daemon::end
 //! ```
 //!
 //! | module | owns |

@@ -222,7 +222,7 @@ fn the_page_on_clusters_says_what_is_taken() {
 fn properties_that_are_handed_on_arrive_and_never_show() {
     const CANARY: &str = "canary-5f2c";
     let properties =
-        format!(r#"{{"sasl.oauthbearer.config": "{CANARY}", "client.rack": "{CANARY}"}}"#);
+        format!(r#"{{"ssl.keystore.password": "{CANARY}", "client.rack": "{CANARY}"}}"#);
     let config = config(&[
         ("NU_KAFKA_PROPERTIES_JSON", &properties),
         ("NU_CONSUMER_PROPERTIES_JSON", &properties),
