@@ -11,6 +11,10 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+/// librdkafka repeats a request by itself when no answer comes, and tells nobody. A commit that took so
+/// long may have been repeated: its first request may still be on its way.
+const SLOW: Duration = Duration::from_millis(900);
+
 /// What became of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -215,8 +219,12 @@ impl<S: Sink> Steps<S> {
 
     fn end(&mut self, began: Instant) -> Result<(), Failure> {
         loop {
+            let asked = Instant::now();
             match self.sink.commit() {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.doubtful |= asked.elapsed() >= SLOW;
+                    return Ok(());
+                }
                 Err(error) => match error.class {
                     Class::Abortable => return Err(Failure::Abort(error)),
                     Class::Retriable if mutant!("unanswered-is-committed") => return Ok(()),
@@ -238,8 +246,12 @@ impl<S: Sink> Steps<S> {
 
     fn abort(&mut self, started: Instant) -> Result<(), SinkError> {
         loop {
+            let asked = Instant::now();
             match self.sink.abort() {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.doubtful |= asked.elapsed() >= SLOW;
+                    return Ok(());
+                }
                 Err(error) if error.class == Class::Retriable && started.elapsed() < self.limit => {
                     self.doubtful = true;
                     tracing::warn!(%error, "abort not confirmed yet, asking again");
