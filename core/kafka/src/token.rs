@@ -1,6 +1,6 @@
 //! Hands the clients of librdkafka their tokens (SASL/OAUTHBEARER). It could fetch them by itself
-//! only with libcurl, and asks for them on a queue that not every client polls, so they are pushed: a thread an origin, which renews the token in good
-//! time for as long as a client lives.
+//! only with libcurl, and asks for them on a queue that not every client polls, so they are pushed:
+//! a thread an origin, which renews the token in good time for as long as a client lives.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -162,7 +162,8 @@ impl Keeper {
             tracing::warn!(%error, left, again, "The token could not be renewed.");
             return;
         }
-        tracing::error!(%error, again, "There is no token: brokers cannot be reached until one comes.");
+        let text = "There is no token: brokers cannot be reached until one comes.";
+        tracing::error!(%error, again, "{text}");
         state.trouble = Some(error.to_string());
         for target in state.targets.iter().filter_map(Weak::upgrade) {
             target.fail(&error.text);

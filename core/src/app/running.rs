@@ -361,11 +361,7 @@ impl Running {
         let consumer = &self.config.consumer;
         let mut limits =
             Limits::new(consumer.max_poll_interval, self.config.producer.transaction_timeout);
-        if let Some(limit) = self.config.operation.broker_outage_limit {
-            limits.broker_gone = limit;
-        } else {
-            limits.broker_gone = Duration::MAX;
-        }
+        limits.broker_gone = self.config.operation.broker_outage_limit.unwrap_or(Duration::MAX);
         let (pulses, clock, codec) = (self.pulses.clone(), self.clock, self.codec.clone());
         let tables = self.tables.clone();
         let health = move || {

@@ -237,7 +237,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                 continue;
             }
             let asked = self.unknown_schemas.get(&id);
-            if !asked.is_some_and(|asked| asked.elapsed() < ASK_AGAIN) {
+            if asked.is_none_or(|asked| asked.elapsed() >= ASK_AGAIN) {
                 missing = Some(id);
                 break;
             }

@@ -8,6 +8,7 @@ mod outbox;
 mod part;
 mod request;
 mod table;
+mod write;
 
 pub use consumed::Consumed;
 pub(crate) use messages::{Grown, Messages};
@@ -16,9 +17,10 @@ pub(crate) use outbox::{HeaderSource, Outbox};
 pub(crate) use part::Part;
 pub(crate) use request::{Request, Slate};
 pub(crate) use table::TableDesk;
+use write::{append, write_key, write_value};
 
 use crate::error::{Exception, MessageError};
-use crate::record::{Key, Record, Value};
+use crate::record::{Key, Record};
 use crate::retry::{self, RetryRoute, RetryRoutes};
 use nubium_kafka::headers::RETRY_COUNT;
 use nubium_kafka::message::Message;
@@ -360,48 +362,3 @@ impl<'a> Transaction<'a> {
 /// What Kafka adds around key, value and headers at most, in bytes (record batch v2: 61 a batch,
 /// some a record).
 const RECORD_OVERHEAD: usize = 128;
-
-fn append(outbox: &mut Outbox, bytes: &[u8]) -> Range<usize> {
-    let written = outbox.write(|arena| -> Result<(), std::convert::Infallible> {
-        arena.extend_from_slice(bytes);
-        Ok(())
-    });
-    match written {
-        Ok(range) => range,
-        Err(never) => match never {},
-    }
-}
-
-fn write_key(
-    outbox: &mut Outbox,
-    message: &Message,
-    key: Key<'_>,
-    encoder: &TopicEncoder,
-) -> anyhow::Result<Option<Range<usize>>> {
-    Ok(match key {
-        Key::PassThrough => message.key_bytes().map(|bytes| append(outbox, bytes)),
-        Key::Bytes(bytes) => Some(append(outbox, bytes)),
-        Key::Text(text) => Some(outbox.write(|arena| -> Result<(), std::convert::Infallible> {
-            encoder.encode_key(text, arena);
-            Ok(())
-        })?),
-        Key::Null => None,
-    })
-}
-
-fn write_value<V: Encode + ?Sized>(
-    outbox: &mut Outbox,
-    message: &Message,
-    value: &Value<'_, V>,
-    encoder: &mut TopicEncoder,
-) -> anyhow::Result<Option<Range<usize>>> {
-    Ok(match value {
-        Value::PassThrough => message.value_bytes().map(|bytes| append(outbox, bytes)),
-        Value::Bytes(bytes) => Some(append(outbox, bytes)),
-        Value::Null => None,
-        Value::Encode(value) => Some(outbox.write(|arena| encoder.encode_value(*value, arena))?),
-        Value::Datum(datum) => {
-            Some(outbox.write(|arena| encoder.layout().put_datum(datum, arena))?)
-        }
-    })
-}

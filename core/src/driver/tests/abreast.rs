@@ -116,7 +116,7 @@ fn as_many_run_at_once_as_may_and_no_more() {
         let watch = Watch::default();
         let mut driver = keyed(slow(&watch, |_| 3), 0, |n| n);
         for n in 0..60 {
-            driver.send("in", (n % 2) as i32, &(n % keys).to_string(), &n).unwrap();
+            driver.send("in", n % 2, &(n % keys).to_string(), &n).unwrap();
         }
         driver.settings.concurrency = Concurrency { ordering, ..Concurrency::of(most) };
         driver.run().unwrap();

@@ -6,6 +6,7 @@ mod batch;
 mod batch_errors;
 mod messages;
 mod model;
+mod patterns;
 mod refused;
 mod table;
 

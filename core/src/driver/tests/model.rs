@@ -5,14 +5,13 @@
 //! `NUBIUM_MODEL_RUNS` says how many orders are tried of each pattern, `NUBIUM_MODEL_SEED` where to
 //! begin. An order that fails is made as short as it can be, and printed.
 
+use super::patterns::{counting, growing, waiting};
 use super::{LONG, copy};
 use crate::driver::{Driver, Fault, MemoryEngine, Ordering, broker::Broker};
-use crate::pattern::{Batch, BatchTransaction, Pattern, Single};
-use crate::record::Record;
-use crate::transaction::{Transaction, Workbench};
+use crate::pattern::Pattern;
+use crate::transaction::Workbench;
 use nubium_host::Stop;
 use nubium_topic::TopicPartition;
-use serde::{Deserialize, Serialize};
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -305,49 +304,6 @@ impl<P: Pattern> Model<P> {
 fn runs(share: u64) -> u64 {
     let all = std::env::var("NUBIUM_MODEL_RUNS").ok().and_then(|runs| runs.parse().ok());
     all.unwrap_or(4_000) / share
-}
-
-/// Copies one message a unit; the function of every third waits.
-fn waiting() -> impl Pattern {
-    Single(async |tx: &Transaction<'_>| {
-        let n: i64 = tx.value()?;
-        tx.produce(Record::to("out").value(&n).partition(tx.message().partition()))?;
-        for _ in 0..n % 3 {
-            tokio::task::yield_now().await;
-        }
-        Ok(())
-    })
-}
-
-/// Copies batches that wait, and ask for more.
-fn growing() -> impl Pattern {
-    Batch::new(async |batch: &BatchTransaction<'_>| {
-        tokio::task::yield_now().await;
-        batch.consume_within(Duration::ZERO, 9).await?;
-        for message in batch.messages() {
-            let n: i64 = message.value()?;
-            batch.produce(message, Record::to("out").value(&n).partition(message.partition()))?;
-        }
-        tokio::task::yield_now().await;
-        Ok(())
-    })
-    .max_count(6)
-    .max_time(Duration::ZERO)
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Count {
-    count: i64,
-}
-
-/// Counts messages by key and says the count.
-fn counting() -> impl Pattern {
-    Single(async |tx: &Transaction<'_>| {
-        let count = tx.read_table_entry::<Count>()?.map_or(0, |entry| entry.count) + 1;
-        tokio::task::yield_now().await;
-        tx.update_table_entry(&Count { count })?;
-        tx.produce(Record::to("out").value(&count).partition(tx.message().partition()))
-    })
 }
 
 #[test]

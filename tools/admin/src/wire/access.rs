@@ -22,7 +22,7 @@ pub(super) struct Access {
 pub(super) enum Proof {
     Password(Login),
     /// What is told beside the token is in the source.
-    Token(TokenSource, Wallet),
+    Token(Box<TokenSource>, Box<Wallet>),
 }
 
 impl Access {
@@ -49,7 +49,7 @@ fn proof(sasl: &Sasl) -> Result<Proof, AdminError> {
         Sasl::Token(source) => {
             let wallet = Wallet::new(source);
             let wallet = wallet.map_err(|error| settings("sasl_mechanism", error.to_string()))?;
-            Ok(Proof::Token(source.clone(), wallet))
+            Ok(Proof::Token(Box::new(source.clone()), Box::new(wallet)))
         }
         Sasl::Kerberos(_) => {
             let why = "GSSAPI is for apps alone; give the tools a password, a token or a \
