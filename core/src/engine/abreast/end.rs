@@ -156,9 +156,11 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         }
     }
 
-    /// Takes in all that is done, waiting for room where there is none.
+    /// Takes in all that is done, waiting for room where there is none. With one message at a time
+    /// there is nothing to take in, and the outbox may be full of what the unit at work has produced
+    /// so far: no outcome would ever make room for that.
     pub(in crate::engine) fn gather_all(&mut self) -> Result<(), LoopError> {
-        while self.gather()? {
+        while self.abreast.is_some() && self.gather()? {
             self.await_outcome()?;
         }
         Ok(())
