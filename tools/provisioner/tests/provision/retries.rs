@@ -1,8 +1,11 @@
 //! A retry chain in one description: its topics are made, its rights granted, and a deployment's
 //! settings held to it.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use nubium_tests::secure::{Secure, USER};
+use nubium_tests::wait::until;
 use serde_json::json;
 
 use crate::place::Place;
@@ -27,7 +30,9 @@ fn a_chain_is_made_with_its_rights_and_settings_are_held_to_it() -> Result<()> {
     let group = root.name("app_Retry3");
     assert!(shown.contains(&format!("User:{USER} may Read group {group}")), "{shown}");
     root.provision()?;
-    root.run(&["plan"])?.ended(0);
+    // The broker that is asked learns of rights a moment after the controller has them.
+    let done = || root.run(&["plan"]).is_ok_and(|said| said.code == 0);
+    until("there is nothing left to plan", Duration::from_secs(20), done)?;
 
     // The app's own user, with the settings of one of its deployments.
     let mut app = Place::on("chain", json!({ "main": with_password(secure, "PLAIN") }))?;
