@@ -23,7 +23,7 @@ struct Tally {
     ignored: u64,
 }
 
-/// The areas of faults whose every cell was seen to pass more than once, and one cell in so many.
+/// The areas of faults whose every cell was seen to pass, and one cell in so many.
 const SAMPLE: [&str; 4] = ["--area", "messages,registry,shutdown,pause,network", "--one-in", "4"];
 
 fn main() -> ExitCode {
