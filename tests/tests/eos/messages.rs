@@ -151,7 +151,7 @@ fn undecodable_bytes_go_to_the_failure_topic_as_they_are() -> Result<()> {
 }
 
 #[test]
-fn a_record_of_a_schema_that_is_not_avro_goes_to_the_failure_topic() -> Result<()> {
+fn a_record_of_another_format_that_does_not_fit_goes_to_the_failure_topic() -> Result<()> {
     let mut run = prepare("not-avro")?;
     run.scenario.set("NU_PRODUCE_FAILURE_TOPICS", run.failure.clone());
     let registry = RegistryClient::new(&run.scenario.cluster.registry)?;
@@ -170,7 +170,8 @@ fn a_record_of_a_schema_that_is_not_avro_goes_to_the_failure_topic() -> Result<(
     let values: Vec<_> = failed.iter().map(|record| record.value.as_deref()).collect();
     assert_eq!(values, [Some(&*value), Some(&*value)]);
     let exception = failed[0].header("exception").context("no header `exception`")?;
-    assert!(exception.contains("DecodeError") && exception.contains("JSON"), "{exception}");
+    let schema = format!("schema {id}");
+    assert!(exception.contains("DecodeError") && exception.contains(&schema), "{exception}");
     assert!(app.exits().is_empty(), "it ended by itself: {:?}", app.exits());
     Ok(())
 }
