@@ -25,7 +25,7 @@ pub use answer::{refuse, with_error};
 pub use frame::{ApiKey, Frame, Side};
 pub use rule::{
     Gate, Rule, Target, Verdict, answer_error, close, delay, duplicate, hold, kill, kill_after,
-    lose, stop,
+    lose, orphan, stop,
 };
 
 use frame::{RequestHeader, correlation, read_frame, write_frame};
@@ -107,6 +107,14 @@ impl Ends {
             }
             Verdict::Drop => {}
             Verdict::Close => return Ok(false),
+            Verdict::Orphan(gate) => {
+                let _ = lock(&self.client).shutdown(Shutdown::Both);
+                gate.pass();
+                self.write(frame.side, &frame.bytes)?;
+                // A connection that closes at once could take what is not read yet with it.
+                thread::sleep(Duration::from_millis(300));
+                return Ok(false);
+            }
         }
         Ok(true)
     }

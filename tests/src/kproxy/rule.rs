@@ -29,6 +29,9 @@ pub enum Verdict {
     Drop,
     /// It vanishes and the connection is closed.
     Close,
+    /// The client's connection is cut at once; the frame goes on when the gate opens, as if it
+    /// had been on its way all the time.
+    Orphan(Gate),
 }
 
 impl Verdict {
@@ -202,6 +205,12 @@ pub fn close() -> impl FnMut(&Frame) -> Verdict + Send + 'static {
     |_| Verdict::Close
 }
 
+/// Cuts the client's connection, and lets the request go on when the gate opens.
+pub fn orphan(gate: &Gate) -> impl FnMut(&Frame) -> Verdict + Send + 'static {
+    let gate = gate.clone();
+    move |_| Verdict::Orphan(gate.clone())
+}
+
 /// Sends the request twice.
 pub fn duplicate() -> impl FnMut(&Frame) -> Verdict + Send + 'static {
     |_| Verdict::Twice
@@ -267,7 +276,17 @@ impl Gate {
         Ok(())
     }
 
-    fn pass(&self) -> Verdict {
+    /// Says whether a frame has come to the gate.
+    pub fn is_reached(&self) -> bool {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).waiting > 0
+    }
+
+    /// Says whether it has been opened.
+    pub fn is_open(&self) -> bool {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).open.is_some()
+    }
+
+    pub(super) fn pass(&self) -> Verdict {
         let mut state = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.waiting += 1;
         self.0.1.notify_all();
