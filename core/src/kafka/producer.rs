@@ -447,4 +447,23 @@ mod tests {
         }
         assert!(advice(Some(Code::TopicAuthorizationFailed)).contains("Write"));
     }
+
+    #[test]
+    fn requests_are_lost_from_sight_with_a_connection_that_was_in_use() {
+        let lost = "TxnCoordinator: b:9092: Disconnected (after 817ms in state UP)";
+        let over = "b:9092/1: 1 request(s) timed out: disconnect (average rtt 2.1ms) (after \
+                    61000ms in state UP)";
+        let refused = "b:9092/1: Connect to ipv4#10.0.0.1:9092 failed: Connection refused (after \
+                       0ms in state CONNECT)";
+        for (facility, message, is_lost) in [
+            ("FAIL", lost, true),
+            ("FAIL", over, true),
+            ("FAIL", "b:9092/1: a line too long to say its state", true),
+            ("REQTMOUT", "b:9092/1: Timed out EndTxnRequest in flight", true),
+            ("FAIL", refused, false),
+            ("TXNERR", lost, false),
+        ] {
+            assert_eq!(is_of_lost_requests(facility, message), is_lost, "{facility} {message}");
+        }
+    }
 }

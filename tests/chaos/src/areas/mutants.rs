@@ -29,7 +29,15 @@ const MUTANTS: [Mutant; 29] = [
     ("plain-commit", &["kill/copy-commit", "kill/copy-produce"]),
     ("unanswered-is-committed", OVERDUE),
     ("unanswered-is-aborted", OVERDUE),
-    ("doubtful-is-kept", &["pause/a-late-commit-meets-the-next-transaction"]),
+    (
+        "doubtful-is-kept",
+        &[
+            "pause/a-late-commit-meets-the-next-transaction",
+            "pause/a-commit-whose-connection-broke-meets-the-next-transaction",
+            "pause/an-abort-whose-connection-broke-meets-the-next-transaction",
+            "pause/an-offset-whose-connection-broke-meets-the-next-transaction",
+        ],
+    ),
     ("failure-is-committed", &["network/table-told-offsets-group-forbidden"]),
     ("offset-of-the-last", &["kill/copy-committed", "shutdown/copy-term-idle"]),
     ("offset-too-far", &["kill/copy-committed", "shutdown/copy-term-idle"]),

@@ -239,8 +239,9 @@ fn orphaned(world: &World, run: &mut Run, late: Late) -> Result<()> {
         Side::Request => Box::new(kill(&target)),
         Side::Response => Box::new(kill_after(&target)),
     };
+    // Not only the first: that may be the answer to the late one, whose client is gone.
     let die = Rule::on(api, side, move |frame| die(frame)).when(move |_| open.is_open());
-    proxy.add(die.client(&client));
+    proxy.add(die.and_later().client(&client));
     let app = case.start("app")?;
     target.set(app.pid());
     app.wait(DEADLINE)?;
