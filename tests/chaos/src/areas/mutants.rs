@@ -21,7 +21,14 @@ const MUTANTS: [Mutant; 29] = [
     ("committed-is-forgotten", &["network/told-offsets-group-forbidden"]),
     ("stale-is-taken", &["network/told-offsets-group-forbidden", "network/told-commit-bad-epoch"]),
     ("group-is-not-asked", &["network/told-commit-bad-epoch", "network/told-commit-unknown-error"]),
-    ("revoked-is-kept", STORMS),
+    (
+        "revoked-is-kept",
+        &[
+            "rebalance/partitions-go-with-one-at-work",
+            "rebalance/partitions-go-with-many-at-work",
+            "rebalance/copy-storm-cooperative",
+        ],
+    ),
     ("revoked-without-commit", STORMS),
     ("start-is-not-committed", &["kill/before-the-first-commit"]),
     ("records-before-offsets", &["kill/copy-commit-sent", "kill/copy-offsets", "kill/copy-commit"]),
