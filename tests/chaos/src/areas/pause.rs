@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use nubium_tests::kproxy::{ApiKey, Gate, Rule, Side, Target, Verdict, hold, kill, stop};
-use nubium_tests::process::Signal;
-use nubium_tests::scenario::DEADLINE;
-use nubium_tests::wait::{last, until};
+use nubium_test_kit::kproxy::{ApiKey, Gate, Rule, Side, Target, Verdict, hold, kill, stop};
+use nubium_test_kit::process::Signal;
+use nubium_test_kit::scenario::DEADLINE;
+use nubium_test_kit::wait::{last, until};
 
 use super::shared;
 use crate::case::Work;

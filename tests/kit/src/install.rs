@@ -72,7 +72,11 @@ fn numbers(version: &str) -> Result<(u32, u32)> {
     }
 }
 
-pub(crate) fn cache_dir() -> Result<PathBuf> {
+/// Names the directory that keeps what was fetched: `NUBIUM_CACHE`, or `~/.cache/nubium`.
+///
+/// # Errors
+/// Neither is set.
+pub fn cache_dir() -> Result<PathBuf> {
     if let Some(dir) = env::var_os("NUBIUM_CACHE") {
         return Ok(dir.into());
     }
@@ -189,8 +193,11 @@ fn install_packages(missing: &anyhow::Error) -> Result<()> {
     run(&mut apt).context(remedy).map(drop)
 }
 
-/// Runs a command to its end; a failure shows what it printed.
-pub(crate) fn run(command: &mut Command) -> Result<Output> {
+/// Runs a command to its end.
+///
+/// # Errors
+/// It cannot be started, or failed: shows what it printed.
+pub fn run(command: &mut Command) -> Result<Output> {
     let program = command.get_program().display().to_string();
     let output = command.output().with_context(|| format!("cannot run {program}"))?;
     if !output.status.success() {

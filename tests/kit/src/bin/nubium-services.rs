@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
-use nubium_tests::process::{Signal, signal_pid};
-use nubium_tests::services::{BOOTSTRAP, REGISTRY, Services};
-use nubium_tests::wait::until;
+use nubium_test_kit::process::{Signal, signal_pid};
+use nubium_test_kit::services::{BOOTSTRAP, REGISTRY, Services};
+use nubium_test_kit::wait::until;
 use serde::{Deserialize, Serialize};
 
 /// Starts and stops a real Kafka broker and schema registry on free ports of this machine.
@@ -66,7 +66,7 @@ fn run(action: Action) -> Result<ExitCode> {
             .context("no services run: `scripts/services up` starts them")
             .map(|state| print(&state.environment())),
         Action::Down => down(),
-        Action::Fetch => nubium_tests::install::ensure_installed().map(drop),
+        Action::Fetch => nubium_test_kit::install::ensure_installed().map(drop),
         Action::Run { command } => return run_with_services(&command),
     }?;
     Ok(ExitCode::SUCCESS)
@@ -162,7 +162,8 @@ fn load() -> Result<Option<State>> {
 
 /// One set of services for each checkout.
 fn state_file() -> PathBuf {
-    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    let checkout =
+        Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("."));
     checkout.join(".nubium-services.json")
 }
 
