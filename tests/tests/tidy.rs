@@ -264,8 +264,8 @@ fn no_crate_depends_on_the_tests_and_services_stay_apart() {
             | "tools/provisioner/Cargo.toml" => {
                 &["nubium-test", "nubium-core", "nubium-kafka", "rdkafka.", "heed"]
             }
-            _ if name.starts_with("tests/") => &[],
-            _ => &["nubium-test"],
+            _ if name.starts_with("tests/") => &["nubium-benches"],
+            _ => &["nubium-test", "nubium-benches"],
         };
         let dependencies = text.split("\n[").find_map(|part| part.strip_prefix("dependencies]"));
         for line in dependencies.unwrap_or_default().lines() {

@@ -2,91 +2,26 @@
 //! encode.
 //!
 //! ```text
-//! cargo run --release -p nubium-funnel --example mapping_bench
+//! cargo bench -p nubium-benches --bench mapping
 //! ```
 //!
 //! The message is the 16-field record of the benchmarks; the program raises `clicks` and adds
 //! `processed_by`. No broker, no clock but this one: the numbers say what the mapping adds to the
 //! loop, not what the loop does.
-#![allow(clippy::print_stdout, missing_docs)]
+#![allow(clippy::print_stdout, reason = "the result of a benchmark")]
 
-use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Instant;
 
+use nubium_benches::{EVENT, Event, Times, processed};
 use nubium_mapping::avro::{Encoder, Reader, Schema, decode, json};
 use nubium_mapping::mapping::{Envelope, Input, Mapper, Mapping, Output, Source};
-use serde::{Deserialize, Serialize};
 
 /// As in the binary: most of the time of a value is its memory.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const FIELDS: &str = r#"
-  {"name": "seq", "type": "long"},
-  {"name": "sent_ns", "type": "long"},
-  {"name": "campaign_id", "type": "string"},
-  {"name": "email", "type": "string"},
-  {"name": "first_name", "type": "string"},
-  {"name": "last_name", "type": "string"},
-  {"name": "company", "type": ["null", "string"], "default": null},
-  {"name": "score", "type": "double"},
-  {"name": "clicks", "type": "int"},
-  {"name": "active", "type": "boolean"},
-  {"name": "status", "type": {"type": "enum", "name": "Status",
-    "symbols": ["NEW", "OPEN", "QUALIFIED", "CLOSED"]}},
-  {"name": "tags", "type": {"type": "array", "items": "string"}},
-  {"name": "attributes", "type": {"type": "map", "values": "string"}},
-  {"name": "address", "type": {"type": "record", "name": "Address", "fields": [
-    {"name": "street", "type": "string"}, {"name": "city", "type": "string"},
-    {"name": "postcode", "type": "string"}, {"name": "country", "type": "string"}]}},
-  {"name": "created_at", "type": "long"},
-  {"name": "notes", "type": ["null", "string"], "default": null}"#;
-
-#[derive(Deserialize, Serialize)]
-#[allow(clippy::upper_case_acronyms)]
-enum Status {
-    NEW,
-    OPEN,
-    QUALIFIED,
-    CLOSED,
-}
-
-#[derive(Deserialize, Serialize)]
-struct Address<'a> {
-    street: &'a str,
-    city: &'a str,
-    postcode: &'a str,
-    country: &'a str,
-}
-
-#[derive(Deserialize, Serialize)]
-struct Event<'a> {
-    seq: i64,
-    sent_ns: i64,
-    campaign_id: &'a str,
-    email: &'a str,
-    first_name: &'a str,
-    last_name: &'a str,
-    #[serde(borrow)]
-    company: Option<&'a str>,
-    score: f64,
-    clicks: i32,
-    active: bool,
-    status: Status,
-    #[serde(borrow)]
-    tags: Vec<&'a str>,
-    #[serde(borrow)]
-    attributes: HashMap<&'a str, &'a str>,
-    #[serde(borrow)]
-    address: Address<'a>,
-    created_at: i64,
-    #[serde(borrow)]
-    notes: Option<&'a str>,
-    #[serde(skip_deserializing)]
-    processed_by: &'static str,
-}
+const TIMES: Times = Times { rounds: 100, steps: 10_000 };
 
 struct Message<'a>(&'a [u8]);
 
@@ -115,11 +50,6 @@ impl Envelope for Message<'_> {
     }
 }
 
-fn record(name: &str, more: &str) -> String {
-    let fields = format!("{FIELDS}{more}");
-    format!(r#"{{"type": "record", "name": "{name}", "namespace": "bench", "fields": [{fields}]}}"#)
-}
-
 fn sample(schema: &Schema) -> Vec<u8> {
     let document = serde_json::json!({
         "seq": 4711, "sent_ns": 1_700_000_000_000_000_000_i64, "campaign_id": "campaign-0042",
@@ -137,19 +67,8 @@ fn sample(schema: &Schema) -> Vec<u8> {
     datum
 }
 
-/// Takes the best of many short rounds: other work on the machine lengthens most of them, hardly all.
-fn time(what: &str, mut step: impl FnMut()) {
-    const ROUNDS: u32 = 100;
-    const STEPS: u32 = 10_000;
-    let mut best = f64::MAX;
-    for _ in 0..ROUNDS {
-        let start = Instant::now();
-        for _ in 0..STEPS {
-            step();
-        }
-        best = best.min(start.elapsed().as_nanos() as f64 / f64::from(STEPS));
-    }
-    println!("{what:<58} {best:>7.0} ns");
+fn time(what: &str, step: impl FnMut()) {
+    TIMES.print(what, step);
 }
 
 fn mapping(program: &str, input: &&'static Schema, output: &&'static Schema) -> Arc<Mapping> {
@@ -174,14 +93,13 @@ fn time_mapping(what: &str, program: &str, input: &&'static Schema, output: &&'s
 }
 
 fn main() {
-    let input_json = record("Event", "");
-    let output_json = record("EnrichedEvent", r#", {"name": "processed_by", "type": "string"}"#);
-    let input = Schema::parse(&input_json).expect("input");
+    let output_json = processed();
+    let input = Schema::parse(EVENT).expect("input");
     let output = Schema::parse(&output_json).expect("output");
     let datum = sample(input);
     println!("datum of {} bytes", datum.len());
 
-    let fast_in: serde_avro_fast::Schema = input_json.parse().expect("input");
+    let fast_in: serde_avro_fast::Schema = EVENT.parse().expect("input");
     let fast_out: serde_avro_fast::Schema = output_json.parse().expect("output");
     let mut config = serde_avro_fast::ser::SerializerConfig::new(&fast_out);
     let mut buffer = Vec::new();

@@ -1,5 +1,5 @@
 //! Measures how long one `read_table_entry` takes in an app, with the store on disk and nothing of
-//! it in the uncommitted writes: `cargo run --release -p nubium-core --example table_read_bench`.
+//! it in the uncommitted writes: `cargo bench -p nubium-benches --bench table_read`.
 
 use nubium_core::driver::Driver;
 use nubium_core::{Single, Transaction};

@@ -13,9 +13,5 @@ inputs: [{topic: $BENCH_INPUT}]
 outputs: [{topic: $BENCH_OUTPUT, schema: output.avsc}]
 YAML
 export NU_FUNNEL_CONFIG=$dir/funnel.yaml
-export NU_APP_NAME=$BENCH_APP_ID NU_HOSTNAME=$BENCH_APP_ID-0
-export NU_KAFKA_CLUSTERS_CONFIGS_JSON="{\"bench\": {\"url\": \"$BENCH_BOOTSTRAP\"}}" NU_TOPIC_CONFIGS_JSON="{}"
-export NU_SCHEMA_REGISTRY_URL=$BENCH_REGISTRY
-export NU_CONSUMER_AUTO_OFFSET_RESET=earliest NU_DO_METRICS_PUSHING=false NU_HEALTH_FILE=off
-export NU_APP_THREADS=${NU_APP_THREADS:-${BENCH_THREADS:-1}} NU_LOGLEVEL=${BENCH_LOGLEVEL:-WARNING}
+. "$here/../settings.sh"
 exec "$here/../../../target/release/funnel" run

@@ -14,10 +14,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use load::Measured;
+use nubium_local::program::app_settings;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use serde_json::json;
 
 const SCHEMA: &str = r#"{"type": "record", "name": "Form", "fields": [
     {"name": "id", "type": "string"}, {"name": "email", "type": "string"},
@@ -35,7 +35,9 @@ fn main() {
         return bare::serve(&arguments[at + 1], &arguments[at + 2], &arguments[at + 3]);
     }
     let Ok(bootstrap) = env::var("BENCH_BOOTSTRAP") else {
-        println!("set BENCH_BOOTSTRAP and BENCH_REGISTRY, or run scripts/bench-receiver");
+        println!(
+            "set BENCH_BOOTSTRAP, BENCH_REGISTRY and BENCH_BINARY, or run scripts/bench-receiver"
+        );
         return;
     };
     let registry = env::var("BENCH_REGISTRY").expect("BENCH_REGISTRY");
@@ -127,17 +129,13 @@ fn receiver(bootstrap: &str, registry: &str, topic: &str) -> Running {
     let file = dir.path().join("http-receiver.yaml");
     std::fs::write(&file, settings).expect("settings");
     std::fs::write(dir.path().join("form.avsc"), SCHEMA).expect("schema");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_http-receiver"));
+    let program = env::var("BENCH_BINARY").expect("BENCH_BINARY");
+    let mut command = Command::new(program);
     command
         .arg("run")
+        .envs(app_settings(bootstrap, registry, "bench"))
         .env("NU_HTTP_RECEIVER_CONFIG", file)
-        .env("NU_KAFKA_CLUSTERS_CONFIGS_JSON", json!({"main": {"url": bootstrap}}).to_string())
-        .env("NU_TOPIC_CONFIGS_JSON", "{}")
-        .env("NU_SCHEMA_REGISTRY_URL", registry)
-        .env("NU_APP_NAME", "bench")
-        .env("NU_HOSTNAME", "bench-0")
-        .env("NU_HEALTH_FILE", "off")
-        .env("NU_DO_METRICS_PUSHING", "false");
+        .env("NU_HEALTH_FILE", "off");
     Running::start(port, Some(dir), &mut command)
 }
 

@@ -1,69 +1,18 @@
 //! Measures the codec on one thread: ns per message for a record of 16 fields.
 //!
-//! `cargo run --release -p nubium-core --example codec_bench`
+//! `cargo bench -p nubium-benches --bench codec`
 #![allow(clippy::print_stdout)]
 
-use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::time::Instant;
 
+use nubium_benches::{EVENT, Event, Times};
 use nubium_core::codec::{Codec, Dynamic, Encode, Reader, Schema, TopicEncoder, Value};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-const SCHEMA: &str = include_str!("event.avsc");
-const ROUNDS: usize = 5;
-const MESSAGES: usize = 200_000;
+const TIMES: Times = Times { rounds: 5, steps: 200_000 };
 
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-enum Status {
-    New,
-    Open,
-    Qualified,
-    Closed,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Address<'a> {
-    street: &'a str,
-    city: &'a str,
-    postcode: &'a str,
-    country: &'a str,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Event<'a> {
-    seq: i64,
-    sent_ns: i64,
-    #[serde(borrow)]
-    campaign_id: &'a str,
-    email: &'a str,
-    first_name: &'a str,
-    last_name: &'a str,
-    company: Option<&'a str>,
-    score: f64,
-    clicks: i32,
-    active: bool,
-    status: Status,
-    tags: Vec<&'a str>,
-    attributes: BTreeMap<&'a str, &'a str>,
-    address: Address<'a>,
-    created_at: i64,
-    notes: Option<&'a str>,
-}
-
-/// Prints the best of some rounds.
-fn measure(name: &str, mut one: impl FnMut()) {
-    let mut best = f64::INFINITY;
-    for _ in 0..ROUNDS {
-        let start = Instant::now();
-        for _ in 0..MESSAGES {
-            one();
-        }
-        best = best.min(start.elapsed().as_nanos() as f64 / MESSAGES as f64);
-    }
-    println!("{name:<44} {best:>7.0} ns");
+fn measure(name: &str, one: impl FnMut()) {
+    TIMES.print(name, one);
 }
 
 fn encode<T: Encode + ?Sized>(encoder: &mut TopicEncoder, value: &T, out: &mut Vec<u8>) {
@@ -75,7 +24,7 @@ fn encode<T: Encode + ?Sized>(encoder: &mut TopicEncoder, value: &T, out: &mut V
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let codec = Codec::in_memory();
-    let prepared = runtime.block_on(codec.prepare_topic("out", SCHEMA, true));
+    let prepared = runtime.block_on(codec.prepare_topic("out", EVENT, true));
     let mut encoder = prepared.expect("the schema is valid");
     let json = json!({"seq": 4711, "sent_ns": 1_700_000_000_000_000_000i64,
         "campaign_id": "campaign-0042", "email": "ada.lovelace@example.org",
@@ -90,10 +39,15 @@ fn main() {
     let (mut bytes, mut key, mut out) = (Vec::new(), Vec::new(), Vec::new());
     encoder.encode_value(&Dynamic(&json), &mut bytes).expect("the value fits");
     encoder.encode_key("customer-00004711", &mut key);
-    let reader = Reader::new(Schema::parse(SCHEMA).expect("valid")).expect("valid");
+    let reader = Reader::new(Schema::parse(EVENT).expect("valid")).expect("valid");
     let event: Event<'_> = codec.decode(&bytes).expect("decodes");
     let value: Value = codec.decode(&bytes).expect("decodes");
-    println!("value of {} bytes, key of {} bytes; best of {ROUNDS}", bytes.len(), key.len());
+    println!(
+        "value of {} bytes, key of {} bytes; best of {}",
+        bytes.len(),
+        key.len(),
+        TIMES.rounds
+    );
 
     measure("decode key, &str", || drop(black_box(codec.decode_key(&key))));
     measure("encode key", || {
@@ -125,5 +79,5 @@ fn main() {
 /// The schema without the codec around it, for comparison.
 fn fast_schema() -> &'static serde_avro_fast::Schema {
     static FAST: std::sync::OnceLock<serde_avro_fast::Schema> = std::sync::OnceLock::new();
-    FAST.get_or_init(|| SCHEMA.parse().expect("valid"))
+    FAST.get_or_init(|| EVENT.parse().expect("valid"))
 }
