@@ -3,36 +3,36 @@
 use anyhow::{Context, Result};
 use vrl::value::{ObjectMap, Value};
 
-use crate::settings::Settings;
+use nubium_funnel::settings::Settings;
 use nubium_mapping::avro::{Encoder, Schema};
 
-const REPORTS: &str = include_str!("../../data/strike-reports.csv");
+const REPORTS: &str = include_str!("../data/strike-reports.csv");
 const FILES: [(&str, &str); 4] = [
-    ("strikes.vrl", include_str!("../../data/strikes.vrl")),
-    ("report.avsc", include_str!("../../data/report.avsc")),
-    ("strike.avsc", include_str!("../../data/strike.avsc")),
-    ("damage.avsc", include_str!("../../data/damage.avsc")),
+    ("strikes.vrl", include_str!("../data/strikes.vrl")),
+    ("report.avsc", include_str!("../data/report.avsc")),
+    ("strike.avsc", include_str!("../data/strike.avsc")),
+    ("damage.avsc", include_str!("../data/damage.avsc")),
 ];
 
 /// One filled-in form.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub(crate) struct Report {
     /// Number of the row in the data set, as text; key and `guid` of the message.
-    pub id: String,
+    pub(crate) id: String,
     /// The form's fields as an Avro datum.
-    pub datum: Vec<u8>,
+    pub(crate) datum: Vec<u8>,
 }
 
 /// Gives the settings of the demo's funnel.
 ///
 /// # Errors
 /// When the files of the demo are wrong, which a test rules out.
-pub fn settings() -> Result<Settings> {
+pub(crate) fn settings() -> Result<Settings> {
     let read = |name: &str| match FILES.iter().find(|(known, _)| *known == name) {
         Some((_, text)) => Ok((*text).to_owned()),
         None => Err(std::io::Error::from(std::io::ErrorKind::NotFound)),
     };
-    let yaml = include_str!("../../data/funnel.yaml");
+    let yaml = include_str!("../data/funnel.yaml");
     Settings::parse("funnel.yaml", yaml, &read)
         .map_err(|problems| anyhow::anyhow!("the demo's settings are wrong: {problems:?}"))
 }
@@ -42,7 +42,7 @@ pub fn settings() -> Result<Settings> {
 ///
 /// # Errors
 /// When the data set is not what the schema says.
-pub fn reports(schema: &&'static Schema) -> Result<impl Iterator<Item = Report> + use<>> {
+pub(crate) fn reports(schema: &&'static Schema) -> Result<impl Iterator<Item = Report> + use<>> {
     let mut rows = csv::Reader::from_reader(REPORTS.as_bytes());
     let mut data = Vec::new();
     for (index, row) in rows.records().enumerate() {
@@ -64,9 +64,6 @@ pub fn reports(schema: &&'static Schema) -> Result<impl Iterator<Item = Report> 
     });
     Ok(rounds)
 }
-
-/// How many reports the data set has.
-pub const COUNT: usize = 5_000;
 
 fn form(id: &str, row: &csv::StringRecord) -> Value {
     const TEXTS: [(usize, &str); 10] = [
@@ -102,6 +99,9 @@ mod tests {
 
     use super::*;
     use nubium_mapping::mapping::{Envelope, Mapper, Verdict};
+
+    /// How many reports the data set has.
+    const COUNT: usize = 5_000;
 
     struct Message(Report);
 

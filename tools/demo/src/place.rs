@@ -15,7 +15,7 @@ const PARTITIONS: i32 = 4;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Keeps the broker and the registry, or the topics on a cluster, for as long as the demo runs.
-pub struct Place {
+pub(crate) struct Place {
     bootstrap: String,
     registry: String,
     topics: Vec<String>,
@@ -27,7 +27,7 @@ impl Place {
     ///
     /// # Errors
     /// When they cannot listen.
-    pub fn embedded(topics: &[&str]) -> Result<Self> {
+    pub(crate) fn embedded(topics: &[&str]) -> Result<Self> {
         let broker = Broker::start().context("embedded broker")?;
         let registry = Registry::start().context("embedded registry")?;
         for topic in topics {
@@ -45,7 +45,7 @@ impl Place {
     ///
     /// # Errors
     /// When one exists already, or the cluster does not answer.
-    pub fn cluster(
+    pub(crate) fn cluster(
         bootstrap: &str,
         registry: &str,
         topics: &[&str],
@@ -72,7 +72,7 @@ impl Place {
     ///
     /// # Errors
     /// When the addresses are none.
-    pub fn config(&self) -> Result<Config> {
+    pub(crate) fn config(&self) -> Result<Config> {
         let cluster = serde_json::json!({"demo": {"url": self.bootstrap}}).to_string();
         let topics = self.topics.iter();
         let topics: serde_json::Map<_, _> =
@@ -85,7 +85,7 @@ impl Place {
             ("NU_SCHEMA_REGISTRY_URL", self.registry.clone()),
             ("NU_APP_NAME", name.clone()),
             ("NU_HOSTNAME", name),
-            ("NU_PRODUCE_FAILURE_TOPICS", super::FAILURES.to_owned()),
+            ("NU_PRODUCE_FAILURE_TOPICS", crate::FAILURES.to_owned()),
             ("NU_CONSUMER_AUTO_OFFSET_RESET", "earliest".to_owned()),
             ("NU_DO_METRICS_PUSHING", "false".to_owned()),
             ("NU_HEALTH_FILE", "off".to_owned()),
@@ -97,7 +97,7 @@ impl Place {
     }
 
     /// Tells whether it is the embedded one.
-    pub fn is_embedded(&self) -> bool {
+    pub(crate) fn is_embedded(&self) -> bool {
         self.embedded.is_some()
     }
 
@@ -105,7 +105,7 @@ impl Place {
     ///
     /// # Errors
     /// When the cluster refuses.
-    pub fn clear(&self, runtime: &tokio::runtime::Runtime) -> Result<()> {
+    pub(crate) fn clear(&self, runtime: &tokio::runtime::Runtime) -> Result<()> {
         if self.is_embedded() {
             return Ok(());
         }

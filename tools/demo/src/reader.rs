@@ -19,25 +19,25 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Holds what has been read from one topic.
 #[derive(Debug, Default, Clone)]
-pub struct Shelf {
+pub(crate) struct Shelf {
     /// Number of records.
-    pub records: u64,
+    pub(crate) records: u64,
     /// The first one's Avro datum, to show what they look like.
-    pub sample: Option<Vec<u8>>,
+    pub(crate) sample: Option<Vec<u8>>,
 }
 
 /// What has been read, by topic; shared with who shows it.
 #[derive(Debug, Default, Clone)]
-pub struct Shelves(Arc<Mutex<BTreeMap<String, Shelf>>>);
+pub(crate) struct Shelves(Arc<Mutex<BTreeMap<String, Shelf>>>);
 
 impl Shelves {
     /// Gives a copy of what there is now.
-    pub fn now(&self) -> BTreeMap<String, Shelf> {
+    pub(crate) fn now(&self) -> BTreeMap<String, Shelf> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Gives how many records have been read in all.
-    pub fn records(&self) -> u64 {
+    pub(crate) fn records(&self) -> u64 {
         self.now().values().map(|shelf| shelf.records).sum()
     }
 
@@ -56,7 +56,7 @@ impl Shelves {
 ///
 /// # Errors
 /// When the cluster does not answer, or a topic is not there.
-pub fn read(
+pub(crate) fn read(
     config: &Config,
     cluster: &Cluster,
     topics: &[&str],

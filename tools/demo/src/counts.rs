@@ -6,22 +6,22 @@ use nubium_core::metrics::Metrics;
 
 /// Holds what the app has counted.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Counts {
+pub(crate) struct Counts {
     /// Messages consumed, in committed transactions.
-    pub consumed: u64,
+    pub(crate) consumed: u64,
     /// Records produced in committed transactions, by topic.
-    pub produced: BTreeMap<String, u64>,
+    pub(crate) produced: BTreeMap<String, u64>,
     /// Messages dropped by the program.
-    pub dropped: u64,
+    pub(crate) dropped: u64,
     /// Committed transactions.
-    pub committed: u64,
+    pub(crate) committed: u64,
     /// Aborted transactions.
-    pub aborted: u64,
+    pub(crate) aborted: u64,
 }
 
 impl Counts {
     /// Reads the counters.
-    pub fn of(metrics: &Metrics) -> Self {
+    pub(crate) fn of(metrics: &Metrics) -> Self {
         Self::read(&metrics.text())
     }
 
@@ -45,7 +45,7 @@ impl Counts {
     }
 
     /// Gives how many records were produced in all.
-    pub fn produced_in_all(&self) -> u64 {
+    pub(crate) fn produced_in_all(&self) -> u64 {
         self.produced.values().sum()
     }
 }

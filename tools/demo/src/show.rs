@@ -1,4 +1,4 @@
-//! `funnel demo`: real records through a funnel, shown while it works.
+//! Real records through a funnel, shown while it works.
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -12,14 +12,13 @@ use nubium_core::metrics::Metrics;
 use nubium_core::{App, Config, Single, Transaction};
 use nubium_host::{Exit, Or as _, Outcome, Stop};
 
-use crate::demo::counts::Counts;
-use crate::demo::feeder::Feeder;
-use crate::demo::place::Place;
-use crate::demo::reader::{self, Shelves};
-use crate::demo::{BROKEN, FAILURES, data};
-use crate::funnel::Funnel;
-use crate::service::DemoOptions;
-use crate::settings::Settings;
+use crate::counts::Counts;
+use crate::feeder::Feeder;
+use crate::place::Place;
+use crate::reader::{self, Shelves};
+use crate::{BROKEN, FAILURES, Options, data};
+use nubium_funnel::funnel::Funnel;
+use nubium_funnel::settings::Settings;
 use nubium_mapping::avro::{Reader, Schema, decode};
 use nubium_service::{schemas, terminal};
 
@@ -34,17 +33,17 @@ client, engine and codec at work. It does not prove exactly-once: it keeps no tr
 shows records of open and aborted transactions to everyone, forgets the offsets that transactions
 commit, and loses all with the process. For that, run it on a cluster:
 
-  funnel demo --bootstrap host:9092 --registry http://host:8081";
+  scripts/demo --bootstrap host:9092 --registry http://host:8081";
 
 /// Runs the demo and prints what became of the records.
 ///
 /// # Errors
 /// The machine, or the cluster, is in the way.
-pub fn run(options: &DemoOptions) -> Outcome<ExitCode> {
+pub(crate) fn run(options: &Options) -> Outcome<ExitCode> {
     Ok(demo(options).context("demo").or_host()?.into())
 }
 
-fn demo(options: &DemoOptions) -> Result<Exit> {
+fn demo(options: &Options) -> Result<Exit> {
     let level = "WARNING".parse().map_err(anyhow::Error::msg)?;
     nubium_host::logging::init(&level, nubium_host::logging::LogFormat::Text)?;
     let runtime = tokio::runtime::Runtime::new().context("async runtime")?;

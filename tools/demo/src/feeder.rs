@@ -15,8 +15,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
 
-use super::BROKEN;
-use super::data::{self, Report};
+use crate::BROKEN;
+use crate::data::{self, Report};
 use nubium_mapping::avro::Schema;
 
 /// How far the feeder may be ahead of the app: the embedded broker forgets what lies too far back.
@@ -25,7 +25,7 @@ const AHEAD_MAX: u64 = 20_000;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Feeds the reports.
-pub struct Feeder {
+pub(crate) struct Feeder {
     producer: Keyed<ThreadedProducer<DefaultProducerContext>>,
     encoder: TopicEncoder,
     fed: Arc<AtomicU64>,
@@ -36,7 +36,7 @@ impl Feeder {
     ///
     /// # Errors
     /// When a setting of the client is wrong.
-    pub fn new(config: &Config, cluster: &Cluster, encoder: TopicEncoder) -> Result<Self> {
+    pub(crate) fn new(config: &Config, cluster: &Cluster, encoder: TopicEncoder) -> Result<Self> {
         let properties = plain_producer_properties(config, cluster, 0);
         let producer: ThreadedProducer<_> =
             properties.to_client_config().create().context("Kafka producer")?;
@@ -45,7 +45,7 @@ impl Feeder {
     }
 
     /// Gives the counter of what has been fed.
-    pub fn fed(&self) -> Arc<AtomicU64> {
+    pub(crate) fn fed(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.fed)
     }
 
@@ -53,7 +53,7 @@ impl Feeder {
     ///
     /// # Errors
     /// When the cluster does not take them.
-    pub fn feed(
+    pub(crate) fn feed(
         mut self,
         schema: &&'static Schema,
         records: u64,
