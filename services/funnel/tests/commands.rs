@@ -139,36 +139,12 @@ fn the_command_line_explains_itself() {
     let ask = |arguments: &[&str]| FUNNEL.ask(arguments).expect("the binary starts");
     let (code, text) = ask(&["--help"]);
     assert_eq!(code, 0);
-    for word in ["run", "check", "config", "demo", "completions", "Exit codes", "Examples"] {
+    for word in ["run", "check", "config", "completions", "Exit codes", "Examples"] {
         assert!(text.contains(word), "no {word} in\n{text}");
     }
     assert_eq!(ask(&["--version"]).0, 0);
     assert_eq!(ask(&["no-such-command"]).0, 2);
-    assert_eq!(ask(&["demo", "--bootstrap", "host:9092"]).0, 2, "a cluster needs a registry");
     let (code, script) = ask(&["completions", "bash"]);
     assert_eq!(code, 0);
     assert!(script.contains("complete -F _funnel"));
-}
-
-#[test]
-fn the_demo_accounts_for_every_record() {
-    let (code, text) = FUNNEL.ask(&["demo", "--records", "300"]).expect("the binary starts");
-    assert_eq!(code, 0, "{text}");
-    let numbers = |what: &str| -> Vec<u64> {
-        let cells = row(&text, what).split(['│', '┆', '|']);
-        cells.filter_map(|cell| cell.trim().parse().ok()).collect()
-    };
-    assert_eq!(numbers("consumed"), [303], "{text}");
-    let produced: Vec<_> = text.lines().filter(|line| line.contains(" produced ")).collect();
-    assert_eq!(produced.len(), 2, "{text}");
-    let sums: Vec<u64> = ["strikes ", "strikes-damaging", "failed", "dropped by"]
-        .iter()
-        .map(|what| numbers(what)[0])
-        .collect();
-    assert_eq!(sums.iter().sum::<u64>(), 303, "{text}");
-    assert!(sums[2] >= 3, "the messages that are no Avro: {text}");
-    for what in ["strikes ", "strikes-damaging", "failed"] {
-        let [counted, read] = numbers(what)[..] else { panic!("{text}") };
-        assert_eq!(counted, read, "{text}");
-    }
 }

@@ -36,15 +36,8 @@ impl Program {
         app: &str,
         arguments: &[&str],
     ) -> Command {
-        let clusters = format!(r#"{{"main": {{"url": "{}"}}}}"#, broker.bootstrap());
         let mut command = self.command(arguments);
-        command
-            .env("NU_KAFKA_CLUSTERS_CONFIGS_JSON", clusters)
-            .env("NU_TOPIC_CONFIGS_JSON", "{}")
-            .env("NU_SCHEMA_REGISTRY_URL", registry.url())
-            .env("NU_APP_NAME", app)
-            .env("NU_HOSTNAME", format!("{app}-0"))
-            .env("NU_DO_METRICS_PUSHING", "false");
+        command.envs(app_settings(broker.bootstrap(), &registry.url(), app));
         command
     }
 
@@ -55,6 +48,19 @@ impl Program {
     pub fn ask(self, arguments: &[&str]) -> io::Result<Said> {
         said(&mut self.command(arguments))
     }
+}
+
+/// Gives the settings of the first instance of `app` on one cluster.
+#[must_use]
+pub fn app_settings(bootstrap: &str, registry: &str, app: &str) -> [(&'static str, String); 6] {
+    [
+        ("NU_KAFKA_CLUSTERS_CONFIGS_JSON", format!(r#"{{"main": {{"url": "{bootstrap}"}}}}"#)),
+        ("NU_TOPIC_CONFIGS_JSON", "{}".to_owned()),
+        ("NU_SCHEMA_REGISTRY_URL", registry.to_owned()),
+        ("NU_APP_NAME", app.to_owned()),
+        ("NU_HOSTNAME", format!("{app}-0")),
+        ("NU_DO_METRICS_PUSHING", "false".to_owned()),
+    ]
 }
 
 /// Runs a command to its end; gives its exit code, -1 for a signal, and what it printed: standard

@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn no_build_but_that_of_the_feature_has_them() {
         // This very program, and with it the whole product, is built without the feature.
-        assert!(!nubium_tests::has_mutants());
+        assert!(!nubium_test_kit::has_mutants());
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let mut files = vec![root.join("scripts/image")];
         let listed = std::fs::read_dir(root.join("deploy")).unwrap().map_while(Result::ok);

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use nubium_tests::kproxy::{
+use nubium_test_kit::kproxy::{
     ApiKey, Frame, Gate, Rule, Side, Target, Verdict, hold, kill, kill_after, orphan, stop,
     with_error,
 };
-use nubium_tests::process::Signal;
-use nubium_tests::scenario::DEADLINE;
-use nubium_tests::wait::{last, until};
+use nubium_test_kit::process::Signal;
+use nubium_test_kit::scenario::DEADLINE;
+use nubium_test_kit::wait::{last, until};
 
 use super::shared;
 use crate::case::Work;

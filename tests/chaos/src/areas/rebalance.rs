@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result};
-use nubium_tests::kproxy::{ApiKey, Rule, Side, with_error};
-use nubium_tests::process::Process;
-use nubium_tests::scenario::DEADLINE;
-use nubium_tests::wait::until;
+use nubium_test_kit::kproxy::{ApiKey, Rule, Side, with_error};
+use nubium_test_kit::process::Process;
+use nubium_test_kit::scenario::DEADLINE;
+use nubium_test_kit::wait::until;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
