@@ -47,6 +47,7 @@ fn main() -> ExitCode {
     for (name, arguments) in cargo {
         tally.step(name, || run(Command::new("cargo").args(arguments)));
     }
+    tally.step("dependencies", || run(&mut Command::new("scripts/deny")));
     let mut services = None;
     tally.step("services", || {
         services = Some(Services::start()?);
@@ -204,7 +205,7 @@ impl Tally {
 }
 
 fn run(command: &mut Command) -> Result<()> {
-    let status = command.status().context("cannot run cargo")?;
+    let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
     if !status.success() {
         bail!("ended with {status}");
     }
