@@ -107,7 +107,7 @@ impl Service for Tagger {
     }
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     service::main::<Tagger>()
 }
 
