@@ -50,7 +50,7 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "librdkafka reports an error");
+        tracing::warn!(%error, reason, "librdkafka reports an error.");
     }
 }
 

@@ -5,6 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+#[path = "tidy/docs.rs"]
+mod docs;
+#[path = "tidy/packages.rs"]
+mod packages;
+
 /// Lines a source file may have, without its tests.
 const SOFT_CAP: usize = 400;
 /// Lines of tests that may stand in the file they test.

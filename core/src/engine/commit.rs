@@ -132,7 +132,7 @@ impl<S: Sink> Steps<S> {
                     return Outcome::Initialized;
                 }
                 Err(error) if error.class == Class::Retriable && started.elapsed() < self.limit => {
-                    tracing::warn!(%error, "no producer id yet, asking again");
+                    tracing::warn!(%error, "No producer id yet, asking again.");
                 }
                 Err(error) => return Outcome::Unknown { error, overdue: false },
             }
@@ -228,7 +228,7 @@ impl<S: Sink> Steps<S> {
                         if began.elapsed() >= self.limit * 2 {
                             return Err(Failure::Unknown(error));
                         }
-                        tracing::warn!(%error, "commit not confirmed yet, asking again");
+                        tracing::warn!(%error, "Commit not confirmed yet, asking again.");
                     }
                     Class::Fenced | Class::Fatal => return Err(Failure::Unknown(error)),
                 },
@@ -242,7 +242,7 @@ impl<S: Sink> Steps<S> {
                 Ok(()) => return Ok(()),
                 Err(error) if error.class == Class::Retriable && started.elapsed() < self.limit => {
                     self.doubtful = true;
-                    tracing::warn!(%error, "abort not confirmed yet, asking again");
+                    tracing::warn!(%error, "Abort not confirmed yet, asking again.");
                 }
                 Err(error) => return Err(error),
             }

@@ -243,8 +243,8 @@ impl ClientReporter {
     fn reachable(&self, reachable: bool) {
         let was_down = self.down.swap(!reachable, Ordering::Relaxed);
         match (was_down, reachable) {
-            (false, false) => tracing::warn!("no broker can be reached"),
-            (true, true) => tracing::info!("brokers can be reached again"),
+            (false, false) => tracing::warn!("No broker can be reached."),
+            (true, true) => tracing::info!("Brokers can be reached again."),
             _ => {}
         }
         self.pulse.broker(reachable, millis_since(self.clock));
@@ -291,7 +291,7 @@ impl ClientObserver for ClientReporter {
         let last = self.logged.load(Ordering::Relaxed);
         if last == 0 || now - last > 5_000 {
             self.logged.store(now, Ordering::Relaxed);
-            tracing::warn!(?code, reason, "librdkafka reports an error");
+            tracing::warn!(?code, reason, "librdkafka reports an error.");
         }
     }
 }

@@ -28,7 +28,7 @@ impl ClientContext for Quiet {
     fn stats(&self, _: rdkafka::Statistics) {}
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "librdkafka reports an error");
+        tracing::debug!(%error, reason, "librdkafka reports an error.");
     }
 }
 
@@ -191,7 +191,7 @@ impl ChangelogSource for KafkaChangelog {
                     ) => {
                         each(Found::OutOfRange { at });
                     }
-                    Some(code) => tracing::warn!(%at, %code, "a changelog cannot be read for now"),
+                    Some(code) => tracing::warn!(%at, %code, "A changelog cannot be read for now."),
                 }
             });
             count += taken;

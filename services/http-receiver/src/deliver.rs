@@ -270,8 +270,9 @@ impl Reports {
         tracing::error!(
             ?code,
             reason,
-            "Kafka refuses this client: requests are answered 503 until the user, the password, \
-             the certificates or the rights of its cluster's settings are mended."
+            "{}: Kafka refuses this client: requests are answered 503 until the user, the \
+             password, the certificates or the rights of its cluster's settings are right.",
+            nubium_host::errors::Code::ClientRefused
         );
     }
 }

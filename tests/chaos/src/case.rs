@@ -361,7 +361,7 @@ impl Case {
         let mut ended = false;
         until("all stores to be up to date", DEADLINE, || {
             ended = !app.is_running();
-            ended || app.log().matches("the store is up to date").count() >= stores
+            ended || app.log().matches("The store is up to date").count() >= stores
         })
         .with_context(|| app.log_tail())?;
         ensure!(!ended, "it has ended\n{}", app.log_tail());

@@ -188,7 +188,11 @@ fn while_the_api_is_down_the_app_keeps_its_place_in_the_group_and_loses_nothing(
     run.scenario.drained(&run.ledger, || Ok(()))?;
     assert_eq!(one_key_each(&run.api.requests())?, run.all());
     assert_eq!((run.routed(&run.later)?, run.routed(&run.failed)?), (0, 0));
-    assert!(!app.log().contains("given up"), "it has left its group\n{}", app.log_tail());
+    assert!(
+        !app.log().contains("Partitions revoked."),
+        "it has left its group\n{}",
+        app.log_tail()
+    );
     assert!(app.is_running());
     Ok(())
 }

@@ -110,7 +110,7 @@ impl Table {
 pub(crate) fn ready(app: &Process) -> Result<()> {
     until("all stores to be up to date", DEADLINE, || {
         assert!(app.is_running(), "it has ended\n{}", app.log_tail());
-        app.log().matches("the store is up to date").count() >= PARTITIONS as usize
+        app.log().matches("The store is up to date").count() >= PARTITIONS as usize
     })
     .with_context(|| app.log_tail())
 }

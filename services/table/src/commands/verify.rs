@@ -144,7 +144,7 @@ impl Changelog {
         ensure!(
             position <= high,
             "{name} has offsets up to {high}, the store goes up to {position}: the changelog was \
-             made anew, or this is another cluster"
+             created again, or this is another cluster"
         );
         let mut partitions = TopicPartitionList::new();
         partitions

@@ -83,14 +83,16 @@ fn unborn(world: &World, run: &mut Run) -> Result<()> {
     world.shared()?.proxy.add(rule);
     let app = case.start("app")?;
     target.set(app.pid());
-    until("the assignment", DEADLINE, || app.log().contains("assigned"))?;
+    until("the assignment", DEADLINE, || app.log().contains("Partitions assigned."))?;
     // Its first positions are on their way, or never will be.
     last(Duration::from_millis(500));
     case.more(INPUTS)?;
     let status = app.wait(DEADLINE)?;
     case.hit(run, status.signal() == Some(Signal::KILL.as_raw()))?;
     let mut app = case.keep("app")?;
-    until("the assignment", DEADLINE, || app.process().log().matches("assigned").count() > 1)?;
+    until("the assignment", DEADLINE, || {
+        app.process().log().matches("Partitions assigned.").count() > 1
+    })?;
     last(Duration::from_millis(500));
     case.more(1)?;
     case.drained(&mut [&mut app])?;

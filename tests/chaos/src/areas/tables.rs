@@ -116,7 +116,7 @@ fn standby(world: &World, run: &mut Run) -> Result<()> {
     case.drained(&mut [])?;
     let log = second.log();
     let taken: Vec<_> =
-        log[before..].lines().filter(|l| l.contains("the store is up to date")).collect();
+        log[before..].lines().filter(|l| l.contains("The store is up to date")).collect();
     let whole = taken.iter().filter(|line| rows_read(line) > i64::from(INPUTS) / 8).count();
     run.holds("the standby's rows are used", !taken.is_empty() && whole == 0, || {
         format!("{whole} of {} stores were read anew:\n{}", taken.len(), taken.join("\n"))

@@ -113,7 +113,7 @@ fn drift_in_any_attribute_is_refused_before_anything_is_done() -> Result<()> {
         }),
         ("flush.ms", &|place| other.change(&place.name("b"), set("flush.ms", "5"))),
         ("it is gone", &|place| other.delete(&place.name("a"))),
-        ("made anew", &|place| {
+        ("created again", &|place| {
             other.delete(&place.name("b"))?;
             other.create(&place.name("b"), 1)
         }),
