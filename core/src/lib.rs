@@ -29,7 +29,7 @@ pub use nubium_topic as topic;
 pub mod table {
     pub use nubium_table_store::{
         Entry, Identity, PartitionState, Phase, Role, Store, StoreError, StoredRow, Table,
-        TableError, TableReader, is_deleted,
+        TableError, TableReader, is_deleted, read_change,
     };
 }
 

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::document::{self, Fields, kind_of};
+use nubium_document::{kind_of, scalar};
+
+use super::document;
 use super::reader::Reader;
 use super::secret::Secret;
-use super::topic::scalar;
 
 /// Holds librdkafka properties that are handed on as they are. Any of them may be a secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -110,12 +111,10 @@ pub(super) fn read(reader: &mut Reader) -> Properties {
 }
 
 fn read_map(reader: &mut Reader, name: &str) -> BTreeMap<String, Secret> {
-    let Some(document::Document { setting, map }) = document::json(reader, name) else {
-        return BTreeMap::new();
-    };
-    let mut fields = Fields { reader, setting, place: "properties".into(), map: &map };
+    let Some(opened) = document::json(reader, name) else { return BTreeMap::new() };
+    let fields = opened.fields(reader, "properties");
     let mut properties = BTreeMap::new();
-    for (given, value) in &map {
+    for (given, value) in fields.pairs_of_values() {
         let property = canonical(given);
         if let Some((_, why)) = refused().find(|(name, _)| *name == property) {
             fields.refuse(given, "a property that is refused", &format!("it to be absent: {why}"));
@@ -130,6 +129,7 @@ fn read_map(reader: &mut Reader, name: &str) -> BTreeMap<String, Secret> {
             Err(expected) => fields.refuse(given, "what librdkafka refuses", expected),
         }
     }
+    opened.close(reader);
     properties
 }
 

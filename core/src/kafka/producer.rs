@@ -6,6 +6,7 @@ use crate::transaction::Batch;
 use nubium_host::{Watchdog, mutant};
 use nubium_kafka::headers::Headers;
 use nubium_kafka::raw::{Keyed, Outgoing, ProducerTopic, RawError, TransactionCalls};
+use nubium_kafka::report;
 use nubium_kafka::token;
 use nubium_topic::{Notes, Offsets, Topic};
 use rdkafka::client::ClientContext;
@@ -108,7 +109,7 @@ impl ClientContext for Context {
         if is_of_lost_requests(facility, message) {
             self.broke.store(true, Ordering::Release);
         }
-        super::log(level, facility, message);
+        report::log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
