@@ -9,7 +9,7 @@ pub use serde_norway::{Mapping as Map, Value};
 
 use nubium_core::codec::formats;
 pub use nubium_core::config::Problem;
-use nubium_core::config::{Config, Topics};
+use nubium_core::config::{Config, TopicSchemas, Topics};
 use nubium_host::text;
 use nubium_mapping::avro::Schema;
 use nubium_mapping::mapping::Source;
@@ -47,13 +47,34 @@ impl SchemaFile {
         Ok(Self { name: name.into(), json: text, schema })
     }
 
+    /// Takes the text of the file of a topic's schema: what is seen of it is the message that the map
+    /// of topics names.
+    ///
+    /// # Errors
+    /// As [`SchemaFile::parse`]; it has no such message.
+    pub fn of_topic(name: impl Into<String>, text: String, topic: &str) -> Result<Self, String> {
+        let file = Self::parse(name, text)?;
+        let Some(said) = mapped(topic) else { return Ok(file) };
+        // One of another type is told where formats are compared.
+        let schema = match file.schema.form() {
+            Some(_) => said.seen(file.schema).map_err(|error| error.to_string())?,
+            None => file.schema,
+        };
+        Ok(Self { schema, ..file })
+    }
+
     /// Gives what stands for the schema of a topic whose format has none, by the map of topics.
     pub fn without(topic: &str) -> Option<Self> {
-        static TOPICS: OnceLock<Topics> = OnceLock::new();
-        let format = TOPICS.get_or_init(Config::topic_schemas_of_env).get(topic)?.value();
+        let format = mapped(topic)?.value();
         let (name, schema) = (format!("none, {}", format.name()), format.own_schema()?);
         Some(Self { name, json: String::new(), schema })
     }
+}
+
+/// Gives what the map of topics says of a topic.
+fn mapped(topic: &str) -> Option<&'static TopicSchemas> {
+    static TOPICS: OnceLock<Topics> = OnceLock::new();
+    TOPICS.get_or_init(Config::topic_schemas_of_env).get(topic)
 }
 
 /// Reads the file at `path`, which the setting `variable` names, and gives it to `parse` with its
@@ -216,10 +237,10 @@ impl<'a> Document<'a> {
         source
     }
 
-    /// Reads the schema in `file`.
-    pub fn schema(&mut self, place: &str, file: &str) -> Option<SchemaFile> {
+    /// Reads the schema in `file`, of the values of `topic`.
+    pub fn schema(&mut self, place: &str, file: &str, topic: Option<&str>) -> Option<SchemaFile> {
         let json = self.file(place, file, "contact.avsc")?;
-        SchemaFile::parse(file, json)
+        SchemaFile::of_topic(file, json, topic.unwrap_or_default())
             .map_err(|why| {
                 self.problem(place, file, &format!("a schema, but: {why}"), "contact.avsc")
             })

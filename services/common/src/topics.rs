@@ -73,7 +73,7 @@ impl Document<'_> {
             let at = format!("{place}.schema");
             let none = topic.as_deref().and_then(SchemaFile::without);
             let schema = match self.text(&entry, &place, "schema", "contact.avsc") {
-                Some(file) => self.schema(&at, &file),
+                Some(file) => self.schema(&at, &file, topic.as_deref()),
                 None if entry.contains_key("schema") => None,
                 None if none.is_some() => none,
                 None => {

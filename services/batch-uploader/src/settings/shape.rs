@@ -100,7 +100,7 @@ impl Document<'_> {
             Some(none) => Some(none.json),
             None => {
                 let file = self.reader.required(&part, "schema", "answer.avsc");
-                self.schema(&part, &file)
+                self.schema(&part, &file, &topic)
             }
         };
         if !part.has("value") {
@@ -116,9 +116,10 @@ impl Document<'_> {
     }
 
     /// Reads the schema in a file.
-    fn schema(&mut self, part: &Part, file: &str) -> Option<String> {
+    fn schema(&mut self, part: &Part, file: &str, topic: &str) -> Option<String> {
         let read = nubium_host::text::read(self.directory.join(file)).map_err(|e| e.to_string());
-        let read = read.and_then(|text| SchemaFile::parse(file, text).map(|file| file.json));
+        let read =
+            read.and_then(|text| SchemaFile::of_topic(file, text, topic).map(|file| file.json));
         read.map_err(|why| {
             let expected = format!("a file with the schema of the topic, but: {why}");
             self.reader.refuse(part, "schema", file, &expected, "schema: answer.avsc");

@@ -91,7 +91,8 @@ fn read_inputs(document: &mut Document<'_>, root: &Map, program: Option<&str>) -
             }
         };
         let schema = document.text(&entry, &place, "schema", "form.avsc");
-        let schema = schema.map(|file| document.schema(&format!("{place}.schema"), &file));
+        let at = format!("{place}.schema");
+        let schema = schema.map(|file| document.schema(&at, &file, topic.as_deref()));
         if let (Some(topic), Some(source), None | Some(Some(_))) = (topic, source, &schema) {
             inputs.push(Input { topic, source, schema: schema.flatten() });
         }

@@ -38,9 +38,14 @@ impl Files<'_> {
         }
     }
 
-    pub(super) fn schema(&self, fields: &Fields<'_>, name: &'static str) -> Option<SchemaFile> {
+    pub(super) fn schema(
+        &self,
+        fields: &Fields<'_>,
+        name: &'static str,
+        topic: Option<&str>,
+    ) -> Option<SchemaFile> {
         let (file, json) = self.text(fields, name, "form.avsc")?;
-        SchemaFile::parse(&file, json)
+        SchemaFile::of_topic(&file, json, topic.unwrap_or_default())
             .map_err(|why| {
                 fields.problem(name, &file, &format!("a schema, but: {why}"), "form.avsc")
             })

@@ -14,7 +14,7 @@ pub(super) fn read(fields: Fields<'_>, files: &Files<'_>, credentials: &[String]
     let path = path(&fields);
     let outputs = outputs(&fields, files);
     let program = files.program(&fields);
-    let body = files.schema(&fields, "body");
+    let body = files.schema(&fields, "body", None);
     if body.is_some() && !fields.has("program") {
         let expected = "a program too: without one, an item has the schema of the topic";
         fields.problem("body", "a schema", expected, "program: forms.vrl");
@@ -94,7 +94,7 @@ fn output(fields: &Fields<'_>, files: &Files<'_>) -> Option<Output> {
     if !fields.has("schema") && none.is_none() {
         fields.problem("schema", "nothing", "the file of the topic's schema", "form.avsc");
     }
-    let schema = files.schema(fields, "schema").or(none);
+    let schema = files.schema(fields, "schema", topic.as_deref()).or(none);
     let topic = topic.filter(|topic| {
         // What Kafka allows: org.apache.kafka.common.internals.Topic.
         let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');

@@ -84,7 +84,7 @@ impl Settings {
         document.distinct(&inputs, &outputs);
         let default_output = document.default_output(&root, &outputs);
         let entry = document.text(&root, "", "entry", "entry.avsc");
-        let entry = entry.and_then(|file| document.schema("entry", &file));
+        let entry = entry.and_then(|file| document.schema("entry", &file, None));
         let lookups = lookups::read(document, &root);
         let name = name.to_owned();
         Some(Self { name, inputs, mode, entry, outputs, default_output, lookups })
@@ -145,7 +145,7 @@ fn read_input(
     document.names(&entry, "input", &["topic", "schema"]);
     let topic = document.topic(&entry, "input");
     let schema = document.text(&entry, "input", "schema", "person.avsc");
-    let schema = schema.map(|file| document.schema("input.schema", &file));
+    let schema = schema.map(|file| document.schema("input.schema", &file, topic.as_deref()));
     match (topic, source, schema) {
         (Some(topic), Some(source), None) => Some(Input { topic, source, schema: None }),
         (Some(topic), Some(source), Some(Some(schema))) => {
