@@ -1,5 +1,6 @@
 //! Errors by what the caller must do, and the names they get in the `message_errors` metric.
 
+use nubium_host::errors::Code;
 use nubium_table_store::TableError;
 use nubium_topic::TopicPartition;
 use std::fmt;
@@ -78,10 +79,16 @@ fn type_name(debug: &str) -> Option<String> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
     /// A consumed message lacks a required header.
-    #[error("the consumed message has no header {0:?}; whoever produced it must set one")]
+    #[error(
+        "{code}: the consumed message has no header {0:?}; whoever produced it must set one",
+        code = Code::MissingHeader
+    )]
     MissingHeader(&'static str),
     /// A record to produce lacks a required header.
-    #[error("a record to {topic} has no header {name:?}; set it with .header({name:?}, …)")]
+    #[error(
+        "{}: a record to {topic} has no header {name:?}; set it with .header({name:?}, …)",
+        Code::MissingProducedHeader
+    )]
     MissingProducedHeader {
         /// The record's topic.
         topic: String,
@@ -90,7 +97,9 @@ pub enum MessageError {
     },
     /// A record goes to a topic that was not declared.
     #[error(
-        "{topic} is not among the app's output topics ({declared}); declare it with .produce(…)"
+        "{}: {topic} is not among the app's output topics ({declared}); declare it with \
+         .produce(…)",
+        Code::UndeclaredTopic
     )]
     UndeclaredTopic {
         /// The record's topic.
@@ -99,7 +108,10 @@ pub enum MessageError {
         declared: String,
     },
     /// A record is larger than the producer may send.
-    #[error("a record to {topic} has {size} bytes, over the limit of {limit} (message.max.bytes)")]
+    #[error(
+        "{}: a record to {topic} has {size} bytes, over the limit of {limit} (message.max.bytes)",
+        Code::RecordTooLarge
+    )]
     RecordTooLarge {
         /// The record's topic.
         topic: String,
@@ -109,7 +121,10 @@ pub enum MessageError {
         limit: usize,
     },
     /// A record was refused by the broker for what it is.
-    #[error("the broker refuses a record to {topic} that the message became: {why}")]
+    #[error(
+        "{}: the broker refuses a record to {topic} that the message became: {why}",
+        Code::RecordRefused
+    )]
     RecordRefused {
         /// The record's topic.
         topic: String,
@@ -117,7 +132,10 @@ pub enum MessageError {
         why: String,
     },
     /// A value was asked of a tombstone.
-    #[error("the message has no value (a tombstone); check is_tombstone() first")]
+    #[error(
+        "{}: the message has no value (a tombstone); check is_tombstone() first",
+        Code::NullValue
+    )]
     NullValue,
     /// Something was produced after `commit()`.
     #[error("produced after commit(): this message is committed already; produce before it")]
@@ -141,7 +159,7 @@ pub enum MessageError {
     #[error("there is no failure topic: set NU_PRODUCE_FAILURE_TOPICS")]
     NoFailureTopic,
     /// The app function panicked.
-    #[error("the app function panicked: {0}")]
+    #[error("{code}: the app function panicked: {0}", code = Code::Panicked)]
     Panic(String),
 }
 
@@ -166,7 +184,11 @@ impl MessageError {
 #[derive(Debug, thiserror::Error)]
 pub enum LoopError {
     /// The app function failed on a message or batch and the policy is to stop.
-    #[error("the {} at {at}, offset {offset} could not be handled: {error:#}", unit(*count))]
+    #[error(
+        "{}: the {} at {at}, offset {offset} could not be handled: {error:#}",
+        Code::AppFailed,
+        unit(*count)
+    )]
     App {
         /// Where the message lies; of a batch, the first one.
         at: TopicPartition,
@@ -179,9 +201,9 @@ pub enum LoopError {
     },
     /// Another producer with the same `transactional.id` took over.
     #[error(
-        "fenced: another instance uses transactional.id {id}. Each instance needs a NU_HOSTNAME of \
-         its own; \
-         stop the other one, or let this one stay down. ({error})"
+        "{}: fenced: another instance uses transactional.id {id}. Each instance needs a \
+         NU_HOSTNAME of its own; stop the other one, or let this one stay down. ({error})",
+        Code::Fenced
     )]
     Fenced {
         /// The id in question.
@@ -193,7 +215,7 @@ pub enum LoopError {
     #[error("stopped while waiting for {0}")]
     Stopped(&'static str),
     /// The app's table cannot be kept.
-    #[error("the table cannot be kept ({what}): {error}")]
+    #[error("{}: the table cannot be kept up to date ({what}): {error}", Code::TableFailed)]
     Table {
         /// What failed: a partition of the changelog, or a step.
         what: String,
@@ -201,7 +223,7 @@ pub enum LoopError {
         error: String,
     },
     /// Kafka refuses for good, or too often.
-    #[error("{step} failed {what}: {error}")]
+    #[error("{}: {step} failed {what}: {error}", Code::KafkaRefused)]
     Kafka {
         /// What was being done.
         step: &'static str,

@@ -187,7 +187,7 @@ impl Rules<'_> {
         let kept = routes.failure.len() <= 1;
         self.demand(&[failure], kept, "one topic: nothing would ever go to the others");
         let looping = routes.failure.iter().any(|topic| routes.retry.contains(topic));
-        let expected = "a topic that is none of the retry topics";
+        let expected = "a topic that is not one of the retry topics";
         self.demand(&[failure, retry], !looping, expected);
         let kept = routes.delays.is_empty() || routes.delays.len() == routes.retry.len();
         self.demand(&[delays, retry], kept, "as many times as there are retry topics");

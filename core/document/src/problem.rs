@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use nubium_host::errors::Code;
+
 /// Names one setting that cannot be used. Secrets are redacted before a problem is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -37,9 +39,10 @@ pub struct Problems(pub Vec<Problem>);
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = Code::BadSettings;
         match self.0.len() {
-            1 => writeln!(f, "1 problem with the settings; nothing was started.")?,
-            n => writeln!(f, "{n} problems with the settings; nothing was started.")?,
+            1 => writeln!(f, "{code}: 1 problem with the settings; nothing was started.")?,
+            n => writeln!(f, "{code}: {n} problems with the settings; nothing was started.")?,
         }
         for problem in &self.0 {
             writeln!(f, "\n  {problem}")?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use crate::errors::Code;
 use crate::exit::Exit;
 use crate::failure::{Failure, Or as _, Outcome};
 use crate::health_file::HealthFile;
@@ -54,7 +55,8 @@ impl Shift {
             stop.bound(limit, move || {
                 tracing::error!(
                     ?limit,
-                    "The stop took too long (NU_SHUTDOWN_TIMEOUT_SECONDS): {words}."
+                    "{}: The stop took too long (NU_SHUTDOWN_TIMEOUT_SECONDS): {words}.",
+                    Code::StopTimedOut
                 );
             })
         });

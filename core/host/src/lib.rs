@@ -11,6 +11,7 @@
 //! | [`logging`] | the one `tracing` subscriber of the process |
 //! | [`daemon`] | the shell of a program that runs until it is told to stop |
 //! | [`stop`], [`signals`] | the request to stop, and how INT and TERM make it |
+//! | [`errors`] | codes of errors, with why and what to do: docs/errors.md |
 //! | [`exit`], [`failure`] | exit codes, the way out when something hangs, an error with its code |
 //! | [`health_file`] | a file that exists while the program runs |
 //! | [`watchdog`] | limits for calls that may never return |
@@ -20,6 +21,7 @@
 //! | `terminal` | what commands print; a feature of that name, for binaries |
 
 pub mod daemon;
+pub mod errors;
 pub mod exit;
 pub mod failure;
 pub mod health_file;

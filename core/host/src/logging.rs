@@ -7,6 +7,8 @@ use std::str::FromStr;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::SystemTime;
 
+use crate::errors::Code;
+
 /// Libraries that tell more than an app's author wants to know at level DEBUG.
 const CHATTY: &str = "hyper=info,hyper_util=info,h2=info,reqwest=info,rustls=info";
 
@@ -104,7 +106,8 @@ fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
     let said = panic.payload_as_str().unwrap_or("(no text)");
     let thread = std::thread::current();
     let location = panic.location().map(ToString::to_string).unwrap_or_default();
-    tracing::error!(thread = thread.name().unwrap_or("unnamed"), location, said, "Panic: a bug.");
+    let thread = thread.name().unwrap_or("unnamed");
+    tracing::error!(thread, location, said, "{}: Panic: a bug.", Code::Panic);
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::signal_name;
 
+use crate::errors::Code;
 use crate::exit;
 use crate::stop::Stop;
 
@@ -109,7 +110,9 @@ fn exit_now(signal: i32) -> ! {
         tracing::error!(
             signal = name(signal),
             code,
-            "Second signal: exiting without waiting. What was not committed will be read again."
+            "{}: Second signal: exiting without waiting. What was not committed will be read \
+             again.",
+            Code::SecondSignal
         );
     })
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
+use crate::errors::Code;
 use crate::exit::{self, Exit};
 
 /// How often the thread looks while something is being watched. A later wake-up than this means
@@ -199,8 +200,9 @@ fn log(overdue: &Overdue) {
         call = overdue.name,
         elapsed_ms = overdue.elapsed.as_millis(),
         limit_ms = overdue.limit.as_millis(),
-        "A call did not return within its limit: exiting, as its thread cannot be freed. Nothing \
-         uncommitted is visible to readers and it will be read again. Check the brokers."
+        "{}: A call did not return within its limit: exiting, as its thread cannot be freed. \
+         Nothing uncommitted is visible to readers and it will be read again. Check the brokers.",
+        Code::CallHung
     );
 }
 

@@ -85,7 +85,7 @@ impl Keeper {
             let run = move || keeper.run();
             match std::thread::Builder::new().name("tokens".into()).spawn(run) {
                 Ok(_) => state.running = true,
-                Err(error) => tracing::error!(%error, "no thread for renewing tokens"),
+                Err(error) => tracing::error!(%error, "No thread for renewing tokens."),
             }
         }
         drop(state);
@@ -184,7 +184,7 @@ fn hand(source: &TokenSource, target: &TokenTarget, token: &Token) {
     let given =
         target.set(token.expose(), token.until_millis(), &token.principal, &source.extensions);
     if let Err(error) = given {
-        tracing::error!(error, "librdkafka does not take the token");
+        tracing::error!(error, "librdkafka refuses the token.");
     }
 }
 

@@ -139,7 +139,7 @@ pub const REGISTRY_REQUESTS: Metric = counter(
 pub const PRODUCER_RENEWALS: Metric = counter(
     "nubium_producer_renewals_total",
     &[],
-    "Producers built anew because the old one was fenced, failed, or its last outcome is unknown.",
+    "Producers created because the old one was fenced, failed, or its last outcome is unknown.",
 );
 /// Rewinds.
 pub const REPLAYS: Metric =

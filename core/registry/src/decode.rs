@@ -2,6 +2,7 @@
 
 use std::io::BufRead as _;
 
+use nubium_host::errors::Code;
 use serde::de::DeserializeSeed;
 use serde_avro_fast::de::read::SliceRead;
 use serde_avro_fast::de::{DeserializerConfig, DeserializerState};
@@ -13,19 +14,19 @@ use super::wire::{SchemaId, WireError};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// The bytes are not in the registry's wire format.
-    #[error("cannot decode: {0}")]
+    #[error("{code}: cannot decode: {0}", code = Code::NotWireFormat)]
     Wire(#[from] WireError),
     /// The topic's format is JSON, and the bytes are none.
-    #[error("cannot decode: not JSON: {0}")]
+    #[error("{code}: cannot decode: not JSON: {0}", code = Code::NotOfItsFormat)]
     NotJson(String),
     /// The key is to be text, and its bytes are none.
-    #[error("cannot decode: not UTF-8")]
+    #[error("{}: cannot decode: not UTF-8", Code::NotOfItsFormat)]
     NotText,
     /// The schema is not in the cache: call [`Codec::ensure`](super::Codec::ensure) and try again.
     #[error("cannot decode: schema {0} has not been fetched from the registry yet")]
     NotFetched(SchemaId),
     /// The registry has the schema, and it is none that can be decoded with.
-    #[error("cannot decode: {reason}")]
+    #[error("{}: cannot decode: {reason}", Code::UnusableSchema)]
     Unusable {
         /// The schema that the message names.
         schema: SchemaId,
@@ -33,7 +34,7 @@ pub enum DecodeError {
         reason: String,
     },
     /// The bytes do not fit the schema, or the schema does not fit the type asked for.
-    #[error("cannot decode with schema {schema}: {reason}")]
+    #[error("{}: cannot decode with schema {schema}: {reason}", Code::NotOfItsSchema)]
     Invalid {
         /// The schema that the message names.
         schema: SchemaId,
@@ -41,7 +42,10 @@ pub enum DecodeError {
         reason: String,
     },
     /// There are bytes after the datum, so it was written with another schema than it names.
-    #[error("cannot decode with schema {schema}: {count} bytes are left over after the value")]
+    #[error(
+        "{}: cannot decode with schema {schema}: {count} bytes are left over after the value",
+        Code::NotOfItsSchema
+    )]
     Trailing {
         /// The schema that the message names.
         schema: SchemaId,

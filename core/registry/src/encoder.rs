@@ -5,12 +5,16 @@ use std::sync::Arc;
 
 use nubium_avro::{Body, Encode, Reader, Schema, Typed};
 use nubium_formats::Format;
+use nubium_host::errors::Code;
 
 use super::wire::{self, SchemaId};
 
 /// Says why a value does not fit the schema of its topic.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot encode the value for topic `{topic}` with schema {schema}: {reason}")]
+#[error(
+    "{}: cannot encode the value for topic `{topic}` with schema {schema}: {reason}",
+    Code::CannotEncode
+)]
 pub struct EncodeError {
     /// The output topic.
     pub topic: Arc<str>,

@@ -135,7 +135,7 @@ impl App {
             tracing::error!("{error:#}");
         }
         if own_process {
-            tracing::info!(code = ended.exit.code(), "ended");
+            tracing::info!(code = ended.exit.code(), "Ended.");
         }
         ended.exit.into()
     }

@@ -16,6 +16,7 @@ use crate::transaction::{Output, Workbench};
 use anyhow::Context as _;
 use nubium_config::Config;
 use nubium_host::daemon::Shift;
+use nubium_host::errors::Code;
 use nubium_host::http::{ProbeServer, Probes};
 use nubium_host::{Exit, Failure, Or as _, Outcome, Stop, Watchdog};
 use nubium_metrics::Metrics;
@@ -55,8 +56,9 @@ fn every_output_has_a_producer(named: &[String], produced: &[&str]) -> anyhow::R
         named.iter().map(String::as_str).filter(|topic| !produced.contains(topic)).collect();
     anyhow::ensure!(
         nobodys.is_empty(),
-        "NU_PRODUCE_SUCCESS_TOPICS names {}, to which the app never produces; it produces to {}. \
-         Take it out of the setting, or declare it with .produce(…)",
+        "{}: NU_PRODUCE_SUCCESS_TOPICS names {}, to which the app never produces; it produces to \
+         {}. Take it out of the setting, or declare it with .produce(…)",
+        Code::NotForThisApp,
         nobodys.join(", "),
         if produced.is_empty() { "no topic".into() } else { produced.join(", ") },
     );
@@ -69,7 +71,8 @@ impl Running {
             if app.consume.is_empty() { config.routes.consume.clone() } else { app.consume };
         if consume.is_empty() {
             let error = anyhow::anyhow!(
-                "nothing to consume: set NU_CONSUME_TOPICS or name topics with .consume(…)"
+                "{}: nothing to consume: set NU_CONSUME_TOPICS or name topics with .consume(…)",
+                Code::NothingToConsume
             );
             return Err(Failure { exit: Exit::BadSettings, error });
         }
@@ -140,13 +143,17 @@ impl Running {
         let (most, unordered) = (app.concurrency, app.ordering == nubium_config::Ordering::None);
         match (most > 1, concurrent) {
             (true, false) => Err(Failure::settings(format_args!(
-                "NU_APP_CONCURRENCY={most} is for apps that handle one message a call, and this \
-                 one takes batches or a pattern of its own: set it to 1"
+                "{}: NU_APP_CONCURRENCY={most} is for apps that handle one message a call, and \
+                 this one takes batches or a pattern of its own: set it to 1",
+                Code::NotForThisApp
             ))),
-            (true, true) if self.table.is_some() && unordered => Err(Failure::settings(
-                "NU_APP_ORDERING=none lets two messages change one table entry at once: set it to \
-                 key or partition, or NU_APP_CONCURRENCY to 1",
-            )),
+            (true, true) if self.table.is_some() && unordered => {
+                Err(Failure::settings(format_args!(
+                    "{}: NU_APP_ORDERING=none lets two messages change one table entry at once: \
+                     set it to key or partition, or NU_APP_CONCURRENCY to 1",
+                    Code::NotForThisApp
+                )))
+            }
             _ => Ok(()),
         }
     }
@@ -164,7 +171,7 @@ impl Running {
             error: anyhow::anyhow!("{problems}"),
         })?;
         tracing::info!(cluster = name, brokers = %cluster.url, topics = ?self.consume,
-            threads = self.config.app.threads, "starting");
+            threads = self.config.app.threads, "Starting.");
         let Some(encoders) = self.prepare_outputs()? else { return Ok(()) };
         let started = self.start_tables(cluster)?;
         if self.stop.requested() {

@@ -138,7 +138,7 @@ impl Running {
                 Ok(answer) => return Ok(answer),
                 Err(error) if attempt < 20 && !self.stop.requested() => {
                     attempt += 1;
-                    tracing::warn!(topic, error, "the topic cannot be looked at, trying again");
+                    tracing::warn!(topic, error, "The topic cannot be looked at, trying again.");
                     std::thread::sleep(Duration::from_millis(500));
                 }
                 Err(error) => {
@@ -168,7 +168,7 @@ impl Running {
         let mut found = self.ask(name, look)?;
         if found.partitions == 0 && of_input > 0 && self.config.table.create_changelog {
             self.ask(name, || self.runtime.block_on(create_compacted(properties, name, of_input)))?;
-            tracing::info!(topic = name, partitions = of_input, "made the changelog");
+            tracing::info!(topic = name, partitions = of_input, "Made the changelog.");
             found = self.ask(name, || match look() {
                 Ok(found) if found.partitions == 0 => Err("it is not there yet".into()),
                 found => found,

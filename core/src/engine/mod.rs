@@ -177,7 +177,7 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
         self.observer.ended();
         if let Ok(false) | Err(_) = &flushed {
             tracing::warn!(
-                "the last transaction failed; its messages are handled after the restart"
+                "The last transaction failed; its messages are handled after the restart."
             );
         }
         unless_stopped(ended)
@@ -304,7 +304,7 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
 fn unless_stopped(ended: Result<(), LoopError>) -> Result<(), LoopError> {
     match ended {
         Err(LoopError::Stopped(what)) => {
-            tracing::info!(what, "stopped while waiting");
+            tracing::info!(what, "Stopped while waiting.");
             Ok(())
         }
         ended => ended,

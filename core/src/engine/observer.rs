@@ -243,8 +243,8 @@ impl ClientReporter {
     fn reachable(&self, reachable: bool) {
         let was_down = self.down.swap(!reachable, Ordering::Relaxed);
         match (was_down, reachable) {
-            (false, false) => tracing::warn!("no broker can be reached"),
-            (true, true) => tracing::info!("brokers can be reached again"),
+            (false, false) => tracing::warn!("No broker can be reached."),
+            (true, true) => tracing::info!("Brokers can be reached again."),
             _ => {}
         }
         self.pulse.broker(reachable, millis_since(self.clock));

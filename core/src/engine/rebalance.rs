@@ -21,7 +21,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                 Event::Revoked(partitions) => self.revoked(&event, partitions)?,
                 Event::Lost(partitions) => self.lost(&event, partitions)?,
                 Event::Partition { at, trouble } => self.partition_trouble(*at, trouble)?,
-                Event::Trouble(text) => tracing::warn!(%text, "librdkafka reports an error"),
+                Event::Trouble(text) => tracing::warn!(%text, "librdkafka reports an error."),
                 Event::Fatal(text) => {
                     let (step, what) = ("consumer", "for good".to_owned());
                     return Err(LoopError::Kafka { step, what, error: text.clone() });
@@ -50,7 +50,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                 }
             }
         }
-        tracing::info!(partitions = %starts, "assigned");
+        tracing::info!(partitions = %starts, "Partitions assigned.");
         self.observer.assigned(&starts);
         self.accept(event, &starts);
         for (at, start) in starts.iter() {
@@ -69,7 +69,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         if mutant!("revoked-without-commit") {
             self.hand.flight = None;
         } else if !(self.flush()? && self.save_positions()?) {
-            tracing::warn!("could not commit before giving partitions up; their new owner replays");
+            tracing::warn!("Could not commit before the revocation; the new owner replays.");
         }
         self.give_up(event, partitions)
     }
@@ -87,7 +87,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     /// Lets go of partitions of which nothing is complete and uncommitted any more.
     fn give_up(&mut self, event: &Event, partitions: &[TopicPartition]) -> Result<(), LoopError> {
         let lost = matches!(event, Event::Lost(_));
-        tracing::info!(?partitions, lost, "given up");
+        tracing::info!(?partitions, lost, "Partitions revoked.");
         self.observer.revoked(partitions, lost);
         self.release_tables(partitions);
         self.hand.wake(&mut self.source, partitions);
@@ -105,7 +105,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
 
     fn accept(&mut self, event: &Event, starts: &Offsets) {
         if let Err(error) = self.source.accept(event, starts) {
-            tracing::warn!(%error, "the group moved on meanwhile");
+            tracing::warn!(%error, "The group moved on meanwhile.");
         }
     }
 }

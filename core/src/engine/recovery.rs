@@ -33,7 +33,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             }
             (Outcome::Committed | Outcome::Initialized, _) => return Ok(true),
             (Outcome::Aborted { error, committing, refused }, _) => {
-                tracing::warn!(%error, "transaction aborted, replaying");
+                tracing::warn!(%error, "Transaction aborted, replaying.");
                 let known = self.blame(&error, refused, flight.as_ref());
                 self.rewind();
                 if !known? {
@@ -48,7 +48,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             (Outcome::Unknown { error, overdue }, _) => (error, overdue),
         };
         tracing::warn!(%error, overdue,
-            "transaction in doubt, making a new producer and asking the group");
+            "Transaction in doubt, making a new producer and asking the group.");
         self.rewind();
         self.renew(error, overdue)?;
         self.ask_group(flight.as_ref())?;
@@ -209,7 +209,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
                         let what = format!("{attempt} times in a row");
                         return Err(LoopError::Kafka { step, what, error: error.to_string() });
                     }
-                    tracing::warn!(%error, step, "no answer, asking again");
+                    tracing::warn!(%error, step, "No answer, asking again.");
                     self.linger(self.settings.wait_before(attempt));
                 }
             }

@@ -6,6 +6,7 @@ use super::recovery::QUESTION;
 use crate::error::LoopError;
 use crate::kafka::{OffsetReset, PartitionTrouble, Source};
 use crate::pattern::Pattern;
+use nubium_host::errors::Code;
 use nubium_topic::TopicPartition;
 use std::time::Duration;
 
@@ -54,8 +55,8 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             PartitionTrouble::Denied(text) => Err(denied(at, text)),
             PartitionTrouble::Gone(text) => {
                 tracing::error!(topic = %at.topic, partition = at.partition, error = %text,
-                    "An input topic or a partition of it is gone. Its messages are not handled: \
-                    make it again, or take it out of NU_CONSUME_TOPICS.");
+                    "{}: An input topic or a partition of it is gone. Its messages are not \
+                    handled: create it again, or take it out of NU_CONSUME_TOPICS.", Code::InputGone);
                 self.observer.input_gone(GONE);
                 Ok(())
             }
@@ -86,8 +87,9 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         } else {
             let offset = place.map_or("unknown".to_owned(), |place| place.to_string());
             tracing::error!(%topic, partition, offset, first, end, to, deleted, skipped, ?reset,
-                "The log does not hold the offset to read next. Going on elsewhere, as \
-                NU_CONSUMER_AUTO_OFFSET_RESET says; look at the topic's retention and the lag.");
+                "{}: The log does not hold the offset to read next. Going on elsewhere, as \
+                NU_CONSUMER_AUTO_OFFSET_RESET says; look at the topic's retention and the lag.",
+                Code::OffsetGone);
             self.observer.skipped(at, deleted, skipped);
         }
         let complete = self.bench.outbox.borrow().batch().next.get(at);

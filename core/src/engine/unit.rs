@@ -9,6 +9,7 @@ use crate::kafka::Source;
 use crate::pattern::Pattern;
 use crate::transaction::{Grown, Messages, Request, Transaction};
 use futures::FutureExt;
+use nubium_host::errors::Code;
 use nubium_host::mutant;
 use nubium_kafka::message::Message;
 use nubium_registry::{DecodeError, RegistryError, SchemaId};
@@ -91,7 +92,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             if self.tries_again(unit, attempt, &error) {
                 tracing::warn!(error = %exception, at = %unit[0].topic_partition(),
                     offset = unit[0].offset(), messages = unit.len(), attempt,
-                    "the app function failed, trying again");
+                    "The app function failed, trying again.");
                 let wait = self.settings.wait_before(attempt);
                 if let Driven::Cancelled = self.sleep(wait, unit)? {
                     return Ok(());
@@ -101,7 +102,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             if unit.len() > 1 && self.halves(&error) {
                 tracing::warn!(error = %exception, at = %unit[0].topic_partition(),
                     offset = unit[0].offset(), messages = unit.len(),
-                    "the batch failed, looking for the messages to blame by halves");
+                    "The batch failed, looking for the messages to blame by halves.");
                 self.hand.bisection.failed(unit.len());
                 self.put_back(unit);
                 return Ok(());
@@ -302,7 +303,8 @@ pub(super) fn bury(
     exception: &Exception,
 ) -> Result<(), LoopError> {
     tracing::error!(error = %exception, at = %unit[0].topic_partition(),
-        offset = unit[0].offset(), messages = unit.len(), "to the failure topic");
+        offset = unit[0].offset(), messages = unit.len(),
+        "{}: Sent to the failure topic.", Code::ToFailureTopic);
     let sent =
         (0..unit.len()).try_for_each(|i| transaction.produce_failure_from(i, Some(exception)));
     sent.map_err(|second| app_error(unit, error.context(format!("and not sent to it: {second:#}"))))

@@ -78,7 +78,7 @@ impl ConsumerContext for Context {
             // The loop is over and everything is committed or given up: only librdkafka waits for
             // this.
             if !assign && let Err(error) = unassign(consumer, partitions) {
-                tracing::debug!(%error, "unassign while closing");
+                tracing::debug!(%error, "Unassign while closing.");
             }
             return;
         }

@@ -228,4 +228,7 @@ pub(crate) trait Sink {
     /// # Errors
     /// See the class; retriable: call it again and nothing else.
     fn abort(&mut self) -> Result<(), SinkError>;
+    /// Says whether a connection of this producer broke, or a request of it was not answered in
+    /// time: the client repeats what was on its way, and the first one may still arrive.
+    fn broke(&self) -> bool;
 }

@@ -66,7 +66,7 @@ pub(crate) async fn facts(
             settings.extend(pairs.filter_map(|(name, value)| Some((name, value?))));
         }
         Some(Err(code)) => {
-            tracing::warn!(topic, %code, "the changelog's settings cannot be checked");
+            tracing::warn!(topic, %code, "The changelog's settings cannot be checked.");
         }
         None => {}
     }

@@ -82,7 +82,7 @@ impl Store {
     fn grow(&self) -> Result<(), StoreError> {
         let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
         let size = self.env.info().map_size.saturating_mul(2);
-        tracing::info!(store = %self.path.display(), size, "the store's map grows");
+        tracing::info!(store = %self.path.display(), size, "The store's map grows.");
         resize_lmdb(&self.env, size).map_err(|error| self.failed(error))
     }
 }

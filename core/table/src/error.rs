@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use nubium_host::errors::Code;
+
 /// Why a table cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
@@ -39,19 +41,31 @@ pub enum TableError {
 pub enum StoreError {
     /// The volume has no space left. Nothing is damaged, and nothing is lost: it goes on from the
     /// changelog.
-    #[error("no space left for the table's store {}: enlarge the volume", path.display())]
+    #[error(
+        "{}: no space left for the table's store {}: enlarge the volume",
+        Code::StoreFull,
+        path.display()
+    )]
     Full {
         /// The store.
         path: PathBuf,
     },
     /// Another process, or another loop of this one, holds the store.
-    #[error("the table's store {} is held by another instance", path.display())]
+    #[error(
+        "{}: the table's store {} is held by another instance",
+        Code::StoreBusy,
+        path.display()
+    )]
     Busy {
         /// The store.
         path: PathBuf,
     },
     /// What lies there cannot be used.
-    #[error("the table's store {} cannot be used: {why}", path.display())]
+    #[error(
+        "{}: the table's store {} cannot be used: {why}",
+        Code::StoreUnusable,
+        path.display()
+    )]
     Unusable {
         /// The store.
         path: PathBuf,
@@ -59,7 +73,7 @@ pub enum StoreError {
         why: String,
     },
     /// The system or LMDB refuses.
-    #[error("the table's store {}: {error}", path.display())]
+    #[error("{}: the table's store {}: {error}", Code::StoreFailed, path.display())]
     Failed {
         /// The store.
         path: PathBuf,

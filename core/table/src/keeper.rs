@@ -169,7 +169,7 @@ impl<S: ChangelogSource> Keeper<S> {
         if let Some(store) = store
             && let Err(error) = store.seal()
         {
-            tracing::warn!(%error, %at, "the store could not be closed in good order");
+            tracing::warn!(%error, %at, "The store could not be closed in good order.");
         }
     }
 
@@ -225,13 +225,14 @@ impl<S: ChangelogSource> Keeper<S> {
         let Some(task) = self.tasks.iter_mut().find(|task| task.at == at) else { return };
         if task.role == Role::Active {
             let text = format!(
-                "the record at offset {offset} is none of a table app: {why}. Find out what writes \
-                 to {}, stop it, and delete the record's key with a tombstone",
+                "the record at offset {offset} was not written by a table app: {why}. Find out what \
+                 writes to {}, stop it, and delete the record's key with a tombstone",
                 at.topic
             );
             self.fail(at, text);
         } else {
-            tracing::warn!(%at, offset, why, "skipped a record that is none of a table app");
+            tracing::warn!(%at, offset, why,
+                "Skipped a record that was not written by a table app.");
             task.reached(offset + 1);
         }
     }
@@ -242,7 +243,7 @@ impl<S: ChangelogSource> Keeper<S> {
         self.release(at);
         match role {
             Some(role @ (Role::Standby | Role::Lookup)) => {
-                tracing::warn!(%at, ?role, text, "no copy for now, trying again");
+                tracing::warn!(%at, ?role, text, "No copy for now, trying again.");
                 let mut task = self.task(at, role, 0);
                 task.stage = Stage::Closed { tries: 1, due: Instant::now() + backoff(100) };
                 self.tasks.push(task);
@@ -266,7 +267,7 @@ impl<S: ChangelogSource> Keeper<S> {
                 true
             }
             Err(error) => {
-                tracing::warn!(%error, "the changelog cannot be read, trying again");
+                tracing::warn!(%error, "The changelog cannot be read, trying again.");
                 std::thread::sleep(Duration::from_millis(100));
                 false
             }

@@ -29,7 +29,7 @@ impl<S: ChangelogSource> Keeper<S> {
                 }
                 Err(error @ StoreError::Busy { .. }) => {
                     if *tries % 10 == 1 {
-                        tracing::info!(at = %task.at, tries, "{error}; waiting for it");
+                        tracing::info!(at = %task.at, tries, "{error}; waiting for it.");
                     }
                     *due = now + backoff(*tries);
                 }
@@ -51,7 +51,7 @@ impl<S: ChangelogSource> Keeper<S> {
             return;
         }
         let found = self.source.bounds(&asked, QUESTION).unwrap_or_else(|error| {
-            tracing::warn!(%error, "the changelog's ends are not known, asking again");
+            tracing::warn!(%error, "The changelog's ends are not known, asking again.");
             std::thread::sleep(Duration::from_millis(200));
             Vec::new()
         });
@@ -75,14 +75,14 @@ impl<S: ChangelogSource> Keeper<S> {
                     Plan::Replay(from) => from,
                     Plan::Rebuild(from, why) => {
                         tracing::warn!(at = %bounds.at, why,
-                            "the table is rebuilt from its changelog");
+                            "The table is rebuilt from its changelog.");
                         store.clear(&task.identity)?;
                         from
                     }
                 };
                 task.open(store, from, bounds.end);
                 tracing::info!(at = %bounds.at, role = ?task.role, from, end = bounds.end,
-                    "the store is brought up to date");
+                    "The store is brought up to date.");
             }
             // Promoted from follower to owner.
             Stage::Open { end, .. } => *end = Some(bounds.end),

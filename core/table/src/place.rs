@@ -121,7 +121,7 @@ impl Place {
         };
         aside().map_err(|error| self.io(error))?;
         tracing::warn!(store = %path.display(), why,
-            "the store cannot be used: set aside as .bad, rebuilt from the changelog");
+            "The store cannot be used: set aside as .bad, rebuilt from the changelog.");
         Ok(())
     }
 
@@ -180,7 +180,7 @@ fn stranger(found: &Identity, wanted: &Identity) -> Option<String> {
     }
     let known = !found.topic_id.is_empty() && !wanted.topic_id.is_empty();
     (known && found.topic_id != wanted.topic_id).then(|| {
-        format!("the changelog {} was deleted and made anew since it was written", wanted.topic)
+        format!("the changelog {} was deleted and created again since it was written", wanted.topic)
     })
 }
 

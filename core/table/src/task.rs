@@ -172,7 +172,7 @@ impl Task {
     /// Gives the store away with all that was read; what cannot be written is read again.
     pub(super) fn into_flushed(mut self) -> Option<Arc<Store>> {
         if let Err(error) = self.flush() {
-            tracing::warn!(%error, at = %self.at, "the last of the changelog is read again later");
+            tracing::warn!(%error, at = %self.at, "The last of the changelog is read again later.");
         }
         self.store().cloned()
     }
@@ -199,7 +199,7 @@ impl Task {
         let took = self.began.elapsed();
         let rate = (self.rows as f64 / took.as_secs_f64().max(0.001)).round();
         tracing::info!(at = %self.at, role = ?self.role, rows = self.rows, ?took, rate,
-            "the store is up to date");
+            "The store is up to date.");
     }
 }
 
@@ -234,7 +234,7 @@ fn decide(
     if position > end && !nubium_host::mutant!("foreign-position-is-trusted") {
         return Plan::Rebuild(
             first,
-            "its position is behind the changelog's end: that was made anew",
+            "its position is behind the changelog's end: that was created again",
         );
     }
     if has_rows && position < first && !nubium_host::mutant!("gap-is-ignored") {

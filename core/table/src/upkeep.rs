@@ -27,7 +27,7 @@ impl<S: ChangelogSource> Keeper<S> {
             self.shared.set_phase(task.at, phase);
             if let (Phase::Recovering { rows, rate, left }, true) = (phase, log) {
                 tracing::info!(at = %task.at, role = ?task.role, rows, rate = rate.round(), ?left,
-                    "recovering");
+                    "Recovering.");
                 if let Some(metrics) = self.shared.metrics() {
                     let (topic, partition) = (task.at.topic.name(), task.at.partition);
                     let left = left.map_or(0.0, |left| left.as_secs_f64());
@@ -44,7 +44,7 @@ impl<S: ChangelogSource> Keeper<S> {
         let Some(changelog) = self.settings.changelog else { return };
         for (_, _, store) in self.shared.stores(changelog.name()) {
             if let Err(error) = store.sync() {
-                tracing::warn!(%error, "the store could not be brought to the disk");
+                tracing::warn!(%error, "The store could not be brought to the disk.");
             }
         }
         self.synced = Instant::now();
@@ -61,7 +61,7 @@ impl<S: ChangelogSource> Keeper<S> {
         let members = match self.source.members(QUESTION) {
             Ok(members) => members,
             Err(error) => {
-                tracing::warn!(%error, "it is not known who owns what: standbys stay as they are");
+                tracing::warn!(%error, "It is not known who owns what: standbys stay as they are.");
                 return;
             }
         };

@@ -46,7 +46,7 @@ impl Announced {
             known.remove(at);
             let note = notes.iter().find(|(noted, _)| noted == at);
             if let Some(cuts) = note.and_then(|(_, note)| read(note)) {
-                tracing::info!(%at, ?cuts, "requests were announced and not confirmed, repeating");
+                tracing::info!(%at, ?cuts, "Requests were announced and not confirmed, repeating.");
                 known.insert(*at, cuts);
             }
         }
@@ -118,8 +118,8 @@ impl Announced {
             return Cover::Missing;
         }
         for at in missing {
-            tracing::warn!(%at, "announced requests cannot be repeated as they were: the last of \
-                their messages is gone");
+            tracing::warn!(%at, "Announced requests cannot be repeated as they were: the last of \
+                their messages is gone.");
             known.remove(&at);
         }
         Cover::AtLeast(0)

@@ -261,9 +261,9 @@ impl Uploader {
         };
         match self.breaker.note(said, Instant::now()) {
             Some(Change::Opens) => {
-                tracing::warn!("the API fails again and again: leaving it alone for a while");
+                tracing::warn!("The API fails again and again: leaving it alone for a while.");
             }
-            Some(Change::Closes) => tracing::info!("the API works again"),
+            Some(Change::Closes) => tracing::info!("The API works again."),
             None => {}
         }
     }
@@ -272,7 +272,7 @@ impl Uploader {
     fn pause(&self, headers: &HeaderMap) {
         let quota = self.settings.quota.as_ref();
         if let Some(wait) = quota.and_then(|quota| quota.pause(headers, SystemTime::now())) {
-            tracing::info!(?wait, "the API's quota is used up, waiting");
+            tracing::info!(?wait, "The API's quota is used up, waiting.");
             self.pace.hold(Instant::now() + wait);
         }
     }

@@ -98,7 +98,7 @@ impl Service for Tagger {
     }
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     service::main::<Tagger>()
 }
 

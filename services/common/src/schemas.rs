@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use nubium_core::codec::{Codec, Registry, RegistryConfig};
 use nubium_core::config::Config;
 use nubium_host::Failure;
+use nubium_host::errors::Code;
 use nubium_mapping::avro::Schema;
 use nubium_mapping::mapping::ProgramError;
 
@@ -79,5 +80,5 @@ async fn latest(codec: &Codec, topic: &str) -> anyhow::Result<&'static Schema> {
 /// Makes one failure of all that is wrong with programs.
 pub fn wrong(problems: Vec<ProgramError>) -> Failure {
     let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
-    Failure::settings(problems.join("\n\n"))
+    Failure::settings(format!("{}: {}", Code::BadProgram, problems.join("\n\n")))
 }

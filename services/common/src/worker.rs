@@ -136,7 +136,7 @@ pub fn log_drop(message: Consumed<'_>, reason: Option<&str>) {
         partition = message.partition(),
         offset = message.offset(),
         reason,
-        "dropped by the mapping program"
+        "Dropped by the mapping program."
     );
 }
 

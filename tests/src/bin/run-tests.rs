@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
-use nubium_tests::services::{BOOTSTRAP, REGISTRY, Services};
+use nubium_test_kit::services::{BOOTSTRAP, REGISTRY, Services};
 
 // Tests share one broker and two cores: more at once makes transactions time out by themselves.
 const TEST_THREADS: &str = "2";
@@ -47,6 +47,7 @@ fn main() -> ExitCode {
     for (name, arguments) in cargo {
         tally.step(name, || run(Command::new("cargo").args(arguments)));
     }
+    tally.step("dependencies", || run(&mut Command::new("scripts/deny")));
     let mut services = None;
     tally.step("services", || {
         services = Some(Services::start()?);
@@ -204,7 +205,7 @@ impl Tally {
 }
 
 fn run(command: &mut Command) -> Result<()> {
-    let status = command.status().context("cannot run cargo")?;
+    let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
     if !status.success() {
         bail!("ended with {status}");
     }

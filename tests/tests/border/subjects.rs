@@ -5,9 +5,9 @@ use nubium_core::codec::{
     Codec, Dynamic, Registry, RegistryConfig, SchemaId, SubjectNames, SubjectReference,
     TopicEncoder, TopicSchemas, Topics, Version,
 };
-use nubium_tests::registry::RegistryClient;
-use nubium_tests::services;
-use nubium_tests::topics::unique;
+use nubium_test_kit::registry::RegistryClient;
+use nubium_test_kit::services;
+use nubium_test_kit::topics::unique;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 

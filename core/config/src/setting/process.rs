@@ -153,7 +153,7 @@ pub(super) const METRICS: Section = Section {
             "NU_METRICS_SERVICE_NAME",
             Text,
             Derived("bifrost-metrics-cache-headless.{NU_MP_PROJECT}.svc.cluster.local"),
-            "The headless service: one address for each pod, looked up anew for each push.",
+            "The headless service: one address for each pod, looked up again for each push.",
             "metrics-cache-headless.marketing.svc.cluster.local",
         ),
         Setting::original(

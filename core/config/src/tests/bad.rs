@@ -197,7 +197,7 @@ const TOGETHER: &[(Changes, &str, &str)] = &[
     (
         &[(FAILURE, "late"), ("NU_PRODUCE_RETRY_TOPICS", "soon,late")],
         FAILURE,
-        "none of the retry topics",
+        "not one of the retry topics",
     ),
     (
         &[("NU_RETRY_DELAYS_MINUTES", "5"), ("NU_PRODUCE_RETRY_TOPICS", "soon,late")],
@@ -292,7 +292,7 @@ fn no_problem_hides_another() {
 fn the_list_is_readable() {
     let problems = load(&[(POLL, "soon"), ("NU_APP_NAME", UNSET)]).expect_err("two are wrong");
     let expected = "\
-2 problems with the settings; nothing was started.
+NU-2001: 2 problems with the settings; nothing was started.
 
   NU_APP_NAME
     read:     nothing: it is not set

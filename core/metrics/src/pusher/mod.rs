@@ -89,7 +89,7 @@ fn push_on(runtime: &Runtime, mut inbox: UnboundedReceiver<Order>, make: impl Fn
         if std::panic::catch_unwind(AssertUnwindSafe(rounds)).is_ok() {
             return;
         }
-        tracing::error!(pause = ?PAUSE, "The pushing of metrics panicked; it begins anew.");
+        tracing::error!(pause = ?PAUSE, "The pushing of metrics panicked; it starts again.");
         std::thread::sleep(PAUSE);
     }
 }

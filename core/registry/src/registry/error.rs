@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use nubium_host::errors::Code;
+
 use super::super::SchemaError;
 use super::super::wire::SchemaId;
 
@@ -12,7 +14,11 @@ pub enum RegistryError {
     #[error("registry settings: {0}")]
     Settings(String),
     /// The registry gave no usable answer until the deadline.
-    #[error("cannot {what}: no usable answer from the registry{}; last: {last}", within(*waited))]
+    #[error(
+        "{}: cannot {what}: no usable answer from the registry{}; last: {last}",
+        Code::RegistryUnreachable,
+        within(*waited)
+    )]
     Unreachable {
         /// What was to be done.
         what: String,
@@ -22,7 +28,11 @@ pub enum RegistryError {
         last: String,
     },
     /// The registry refuses, and will refuse again.
-    #[error("cannot {what}: the registry answers {status}: {message}{}", advice(*status))]
+    #[error(
+        "{}: cannot {what}: the registry answers {status}: {message}{}",
+        Code::RegistryRefused,
+        advice(*status)
+    )]
     Refused {
         /// What was to be done.
         what: String,
@@ -32,7 +42,10 @@ pub enum RegistryError {
         message: String,
     },
     /// The registry does not know the schema id, also not after a while.
-    #[error("schema {id} is not in the registry (asked for {waited:?}): {message}")]
+    #[error(
+        "{}: schema {id} is not in the registry (asked for {waited:?}): {message}",
+        Code::UnknownSchema
+    )]
     UnknownSchema {
         /// The schema id.
         id: SchemaId,
@@ -42,7 +55,7 @@ pub enum RegistryError {
         message: String,
     },
     /// The registry has the schema, and nothing can be decoded with it.
-    #[error("schema {id}: {why}")]
+    #[error("{}: schema {id}: {why}", Code::UnusableSchema)]
     Unusable {
         /// The schema id.
         id: SchemaId,
@@ -51,8 +64,9 @@ pub enum RegistryError {
     },
     /// The schema is not registered, and this app shall not register schemas.
     #[error(
-        "the schema is not registered under subject `{subject}` ({message}); register it first, or \
-         let the app register schemas at start-up"
+        "{}: the schema is not registered under subject `{subject}` ({message}); register it \
+         first, or let the app register schemas at start-up",
+        Code::NotRegistered
     )]
     NotRegistered {
         /// The subject.
@@ -61,7 +75,7 @@ pub enum RegistryError {
         message: String,
     },
     /// The registry's schema, or the one to be registered, cannot be used.
-    #[error("{what}: {error}")]
+    #[error("{}: {what}: {error}", Code::BadOutputSchema)]
     Schema {
         /// Which schema it is.
         what: String,

@@ -115,7 +115,8 @@ fn unions_come_and_go() {
     let error = read(union, &json!("x"), "double").unwrap_err().to_string();
     assert_eq!(
         error,
-        "cannot decode with schema 1: string cannot be read as double, at byte 1 of the value"
+        "NU-1204: cannot decode with schema 1: string cannot be read as double, at byte 1 of the \
+         value"
     );
     assert_eq!(
         read(int, &json!(1), r#"["double","int"]"#),

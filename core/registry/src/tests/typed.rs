@@ -64,7 +64,10 @@ fn an_encoding_error_leaves_the_buffer_as_it_was() {
     let error = encoder.encode_value(&Half { id: 1, email: 2 }, &mut out).unwrap_err();
     assert_eq!(out, b"kept");
     let text = error.to_string();
-    assert!(text.starts_with("cannot encode the value for topic `out` with schema 1: "), "{text}");
+    assert!(
+        text.starts_with("NU-1205: cannot encode the value for topic `out` with schema 1: "),
+        "{text}"
+    );
     encoder.encode_value(&event(), &mut out).unwrap();
     assert_eq!(encoder.clone().topic(), "out");
 }
@@ -87,7 +90,7 @@ fn what_cannot_be_decoded_is_named() {
         missing: i64,
     }
     let error = codec.decode::<Other>(&bytes).unwrap_err().to_string();
-    assert_eq!(error, "cannot decode with schema 1: missing field `missing`");
+    assert_eq!(error, "NU-1204: cannot decode with schema 1: missing field `missing`");
     let wrong = codec.decode::<Vec<i64>>(&bytes).unwrap_err();
     assert!(matches!(wrong, DecodeError::Invalid { .. }), "{wrong}");
 }

@@ -30,7 +30,7 @@ const STARTS: usize = 12;
 impl Random {
     fn fault(&self) -> Fault {
         let n = self.below(3) as usize;
-        match self.below(14) {
+        match self.below(15) {
             0..=2 => Fault::RevokeOne(n),
             3 => Fault::LoseOne(n),
             4..=5 => Fault::Abort,
@@ -41,6 +41,7 @@ impl Random {
             10 => Fault::RefuseSeeks(n as u32 + 1),
             11 => Fault::RefusePauses(n as u32 + 1),
             12 => Fault::LateStores(4 * n as u32 + 1),
+            13 => Fault::BrokenConnection,
             _ => [Fault::Crash, Fault::Fence, Fault::Crash][n],
         }
     }

@@ -64,7 +64,7 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
         self.observer.failed(&exception.name);
         if self.tries_again(&unit, attempt, &error) {
             tracing::warn!(error = %exception, %at, offset = unit[0].offset(), attempt,
-                "the app function failed, trying again");
+                "The app function failed, trying again.");
             let [message] = unit;
             self.wait_aside(at, ticket, message, self.settings.wait_before(attempt));
             return Ok(());

@@ -114,7 +114,7 @@ impl KafkaSource {
         // A restart that failed may have left it paused, and it would come back so.
         for at in self.halted.extract_if(.., |at| gone(at)) {
             if let Err(error) = self.consumer.resume(&list_of([(at, None)])) {
-                tracing::debug!(%error, %at, "resume of a partition that was not fetched");
+                tracing::debug!(%error, %at, "Resume of a partition that was not fetched.");
             }
         }
         self.places.retain(|at| !gone(&at));

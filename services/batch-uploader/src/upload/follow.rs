@@ -41,7 +41,7 @@ impl Uploader {
             }
             Verdict::TooLarge(exception) => match chunk.clone().halves() {
                 Some(halves) => {
-                    tracing::info!(items = chunk.items.len(), "too large for the API, halving");
+                    tracing::info!(items = chunk.items.len(), "Too large for the API, halving.");
                     round.left.extend(halves);
                 }
                 None => self.follow(round, chunk, Verdict::Failed(exception), told),
@@ -53,7 +53,7 @@ impl Uploader {
             Verdict::Again { exception, wait: Some(wait) } => {
                 let wait = wait.max(self.backoff(1));
                 tracing::warn!(%exception, ?wait, items = chunk.items.len(),
-                    "the API asks to come back later");
+                    "The API asks to come back later.");
                 round.wait = round.wait.max(wait);
                 round.left.push(chunk);
             }
@@ -128,12 +128,23 @@ impl Uploader {
         let first = exceptions.first().map(ToString::to_string).unwrap_or_default();
         if tries < self.tries {
             let wait = self.backoff(tries);
-            tracing::warn!(exception = first, items, tries, ?wait, "not taken, trying again");
+            tracing::warn!(
+                exception = first,
+                items,
+                tries,
+                ?wait,
+                "The API refused items for now, trying again."
+            );
             round.wait = round.wait.max(wait);
             round.left.push(chunk);
             return;
         }
-        tracing::error!(exception = first, items, tries, "not taken, to be retried later");
+        tracing::error!(
+            exception = first,
+            items,
+            tries,
+            "The API refused items for now, sent to the retry topic."
+        );
         for (item, exception) in chunk.items.iter().zip(exceptions) {
             self.metrics.error(&exception.name);
             round.batch.retry(round.messages[item.index], exception);
@@ -152,7 +163,8 @@ impl Uploader {
         exception: Exception,
     ) {
         tracing::error!(topic = message.topic(), partition = message.partition(),
-            offset = message.offset(), %exception, "refused, to the failure topic");
+            offset = message.offset(), %exception,
+            "The API refused an item, sent to the failure topic.");
         self.metrics.error(&exception.name);
         batch.fail(message, exception);
     }

@@ -64,7 +64,7 @@ pub fn format(headers: &HeaderMap) -> Result<Format, String> {
     let given = given.to_str().unwrap_or_default();
     let (kind, charset) = kind_and_charset(given);
     if let Some(charset) = charset.filter(|charset| !is_utf_8(charset)) {
-        return Err(format!("the charset {charset:?} is not taken; send UTF-8"));
+        return Err(format!("the charset {charset:?} is not supported; send UTF-8"));
     }
     match kind.as_str() {
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Format::Lines),
@@ -75,14 +75,14 @@ pub fn format(headers: &HeaderMap) -> Result<Format, String> {
             })
         }
         kind if is_json(kind) => Ok(Format::Json),
-        _ => Err(format!("the content type {kind:?} is not taken; send {ACCEPTED}")),
+        _ => Err(format!("the content type {kind:?} is not supported; send {ACCEPTED}")),
     }
 }
 
 /// Reads the content coding from a request's headers.
 ///
 /// # Errors
-/// It is not taken; for the client.
+/// It is not supported; for the client.
 pub fn coding(headers: &HeaderMap) -> Result<Coding, String> {
     let mut found = Coding::Identity;
     for given in headers.get_all(CONTENT_ENCODING) {
@@ -93,12 +93,12 @@ pub fn coding(headers: &HeaderMap) -> Result<Coding, String> {
                 "deflate" => Coding::Deflate,
                 _ => {
                     return Err(format!(
-                        "the content encoding {name:?} is not taken; {CODINGS} are"
+                        "the content encoding {name:?} is not supported; {CODINGS} are"
                     ));
                 }
             };
             if found != Coding::Identity {
-                return Err("a body that is packed twice is not taken; pack it once".into());
+                return Err("a body that is packed twice is not supported; pack it once".into());
             }
             found = next;
         }

@@ -47,7 +47,7 @@ async fn part(field: Field<'_>, number: usize) -> Result<(String, Json), BodyErr
     let kind = field.headers().get("content-type").and_then(|value| value.to_str().ok());
     let (kind, charset) = kind_and_charset(kind.unwrap_or("text/plain"));
     if let Some(charset) = charset.filter(|charset| !is_utf_8(charset)) {
-        return Err(BodyError::at(pointer, format!("the charset {charset:?} is not taken")));
+        return Err(BodyError::at(pointer, format!("the charset {charset:?} is not supported")));
     }
     let is_file = field.file_name().is_some();
     let bytes = field.bytes().await.map_err(wrong)?;
@@ -59,7 +59,7 @@ async fn part(field: Field<'_>, number: usize) -> Result<(String, Json), BodyErr
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok((name, Json::from(text))),
         Err(_) => {
-            let reason = "the part is not UTF-8 text; other files are not taken";
+            let reason = "the part is not UTF-8 text; other files are not supported";
             Err(BodyError::at(pointer, reason))
         }
     }

@@ -102,7 +102,7 @@ fn responses(route: &Route, topics: &[&str]) -> Json {
         "400": problem("The body is wrong, and nothing was produced."),
         "408": problem("The body did not arrive in time."),
         "413": problem("The body, or a record of it, is too large."),
-        "415": problem("The content type or the content encoding is not taken."),
+        "415": problem("The content type or the content encoding is not supported."),
         "500": problem("The receiver or its program is wrong."),
         "503": retry("Kafka did not acknowledge all records; `items` says what became of each."),
         "429": retry("Too many requests."),

@@ -139,7 +139,7 @@ impl Changelog {
         ensure!(
             position <= high,
             "{name} has offsets up to {high}, the store goes up to {position}: the changelog was \
-             made anew, or this is another cluster"
+             created again, or this is another cluster"
         );
         let (consumer, trouble) = self.consumer("read_committed")?;
         let range = Range { partition: of.partition, start: low, end: high };

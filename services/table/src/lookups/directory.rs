@@ -217,5 +217,5 @@ async fn fetch<T: DeserializeOwned>(request: reqwest::RequestBuilder) -> anyhow:
         ensure!(body.len() + chunk.len() <= LONGEST_ANSWER, "its answer is too long");
         body.extend_from_slice(&chunk);
     }
-    serde_json::from_slice(&body).context("its answer is none of this service's")
+    serde_json::from_slice(&body).context("its answer is not a table service's")
 }

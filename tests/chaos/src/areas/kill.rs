@@ -5,11 +5,11 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
 
 use anyhow::Result;
-use nubium_tests::kproxy::{ApiKey, Frame, Rule, Side, Target, Verdict, kill, kill_after};
-use nubium_tests::process::Signal;
-use nubium_tests::reader::settled;
-use nubium_tests::scenario::DEADLINE;
-use nubium_tests::wait::{last, until};
+use nubium_test_kit::kproxy::{ApiKey, Frame, Rule, Side, Target, Verdict, kill, kill_after};
+use nubium_test_kit::process::Signal;
+use nubium_test_kit::reader::settled;
+use nubium_test_kit::scenario::DEADLINE;
+use nubium_test_kit::wait::{last, until};
 
 use super::shared;
 use crate::case::Work;
@@ -83,14 +83,16 @@ fn unborn(world: &World, run: &mut Run) -> Result<()> {
     world.shared()?.proxy.add(rule);
     let app = case.start("app")?;
     target.set(app.pid());
-    until("the assignment", DEADLINE, || app.log().contains("assigned"))?;
+    until("the assignment", DEADLINE, || app.log().contains("Partitions assigned."))?;
     // Its first positions are on their way, or never will be.
     last(Duration::from_millis(500));
     case.more(INPUTS)?;
     let status = app.wait(DEADLINE)?;
     case.hit(run, status.signal() == Some(Signal::KILL.as_raw()))?;
     let mut app = case.keep("app")?;
-    until("the assignment", DEADLINE, || app.process().log().matches("assigned").count() > 1)?;
+    until("the assignment", DEADLINE, || {
+        app.process().log().matches("Partitions assigned.").count() > 1
+    })?;
     last(Duration::from_millis(500));
     case.more(1)?;
     case.drained(&mut [&mut app])?;
@@ -144,7 +146,7 @@ fn killed_while_aborting(world: &World, run: &mut Run, work: Work) -> Result<()>
     let case = shared(world, run, work, "kill-abort", INPUTS)?;
     let (target, client) = (Target::new(), case.client("app"));
     // Not at the first request of the transaction: one that the client thinks empty ends without a word.
-    let no = nubium_tests::kproxy::with_error(GROUP_AUTHORIZATION_FAILED);
+    let no = nubium_test_kit::kproxy::with_error(GROUP_AUTHORIZATION_FAILED);
     let proxy = &world.shared()?.proxy;
     proxy.add(Rule::on(ApiKey::TXN_OFFSET_COMMIT, Side::Response, no).nth(2).client(&client));
     let mut act = kill(&target);

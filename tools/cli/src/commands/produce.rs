@@ -92,7 +92,7 @@ pub struct Options {
 fn parse_header(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
     let pair = pair.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    pair.ok_or_else(|| format!("{text:?} is no NAME=VALUE"))
+    pair.ok_or_else(|| format!("{text:?} is not NAME=VALUE"))
 }
 
 /// Produces a file.

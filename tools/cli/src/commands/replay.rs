@@ -43,7 +43,7 @@ const TRANSACTION: Duration = Duration::from_secs(60);
 Key, value and headers stay as they are; kafka_retry_count begins at 0 again and the header
 exception is taken off. Where a message goes on is committed together with it, under the group
 dude-replay.FROM.TO: after a kill the same command goes on where it was, and nothing is produced
-twice. Another condition makes another group, for which the topic begins anew; --group names one.")]
+twice. Another condition makes another group, which reads from the start; --group names one.")]
 pub struct Options {
     /// Topic to read, mostly a failure topic.
     from: String,

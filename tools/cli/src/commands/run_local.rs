@@ -52,7 +52,7 @@ fn parse_topic(text: &str) -> Result<(String, Option<u32>), String> {
 }
 
 fn parse_schema(text: &str) -> Result<(String, PathBuf), String> {
-    let pair = text.split_once('=').ok_or_else(|| format!("{text:?} is no TOPIC=FILE"))?;
+    let pair = text.split_once('=').ok_or_else(|| format!("{text:?} is not TOPIC=FILE"))?;
     Ok((pair.0.into(), pair.1.into()))
 }
 

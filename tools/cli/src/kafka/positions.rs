@@ -55,7 +55,7 @@ pub fn parse_offset(text: &str) -> Result<(i32, i64), String> {
         Some((partition.trim().parse().ok()?, offset.trim().parse().ok()?))
     });
     pair.filter(|(partition, offset): &(i32, i64)| *partition >= 0 && *offset >= 0)
-        .ok_or_else(|| format!("{text:?} is no PARTITION=OFFSET, such as 0=1500"))
+        .ok_or_else(|| format!("{text:?} is not PARTITION=OFFSET, such as 0=1500"))
 }
 
 /// The first offset there is and the one behind the last, as the consumer's isolation sees them.

@@ -135,7 +135,7 @@ impl Producer {
 
     fn stuck(&self, left: i32) -> anyhow::Error {
         anyhow!(
-            "{left} records to {} were not taken within {:?}{}",
+            "{left} records to {} were not acknowledged within {:?}{}",
             self.topic,
             self.limit,
             self.context.trouble()

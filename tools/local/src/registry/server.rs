@@ -21,13 +21,13 @@ use super::{Shared, routes};
 pub(super) fn run(listener: TcpListener, shared: Arc<Shared>, stop: oneshot::Receiver<()>) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return tracing::error!(%error, "the local registry has no runtime"),
+        Err(error) => return tracing::error!(%error, "The local registry has no runtime."),
     };
     runtime.block_on(async {
         tokio::select! {
             outcome = accept(listener, shared) => {
                 if let Err(error) = outcome {
-                    tracing::error!(%error, "the local registry stopped");
+                    tracing::error!(%error, "The local registry stopped.");
                 }
             }
             _ = stop => {}

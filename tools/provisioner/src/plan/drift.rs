@@ -56,7 +56,7 @@ pub fn standing(plan: &TopicPlan, now: Option<&State>) -> Standing {
 }
 
 fn recreated() -> Standing {
-    Standing::Drifted("it was deleted and made anew".into())
+    Standing::Drifted("it was deleted and created again".into())
 }
 
 fn created(

@@ -45,7 +45,7 @@ pub fn save(path: &Path, plan: &Plan) -> Result<(), Error> {
 pub fn load(path: &Path) -> Result<Plan, Error> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(Error::file(path))?;
-    let again = "make it anew with plan --out";
+    let again = "make it again with plan --out";
     let format = serde_json::from_str::<serde_json::Value>(&text).ok();
     let format = format.and_then(|file| file["format"].as_u64());
     if let Some(other) = format.filter(|format| *format != u64::from(FORMAT)) {

@@ -288,7 +288,7 @@ fn each_attribute_may_be_as_before_or_as_wanted_and_nothing_else() {
         (state(2, 1, &[("x", "1"), ("y", "2")]), "y was 1 and is 2"),
         (state(2, 1, &[("x", "1")]), "y was 1 and is not set"),
         (state(2, 1, &[("x", "1"), ("y", "1"), ("q", "1")]), "q was not set and is 1"),
-        (State { id: "2".into(), ..before.clone() }, "made anew"),
+        (State { id: "2".into(), ..before.clone() }, "created again"),
     ] {
         match standing(&plan, Some(&now)) {
             Standing::Drifted(text) => assert!(text.contains(why), "{why}: {text}"),

@@ -6,9 +6,9 @@ use anyhow::{Context as _, Result};
 use nubium_admin::{Admin, ConfigChange, ConfigScope, Mode, NewTopic};
 use nubium_config::{Cluster, SecurityProtocol, Tls};
 use nubium_provisioner::plan;
-use nubium_tests::scenario::DEADLINE;
-use nubium_tests::services::shared;
-use nubium_tests::wait::{Look, eventually};
+use nubium_test_kit::scenario::DEADLINE;
+use nubium_test_kit::services::shared;
+use nubium_test_kit::wait::{Look, eventually};
 use tokio::runtime::Runtime;
 
 use crate::place::Place;
@@ -113,7 +113,7 @@ fn drift_in_any_attribute_is_refused_before_anything_is_done() -> Result<()> {
         }),
         ("flush.ms", &|place| other.change(&place.name("b"), set("flush.ms", "5"))),
         ("it is gone", &|place| other.delete(&place.name("a"))),
-        ("made anew", &|place| {
+        ("created again", &|place| {
             other.delete(&place.name("b"))?;
             other.create(&place.name("b"), 1)
         }),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use nubium_tests::services::shared;
-use nubium_tests::wait::{Look, eventually};
+use nubium_test_kit::services::shared;
+use nubium_test_kit::wait::{Look, eventually};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
@@ -51,7 +51,7 @@ fn a_static_member_that_comes_back_gets_the_partitions_that_were_added() -> Resu
     has(&first, 2)?;
     drop(first);
     let said = rejoin(&place)?;
-    assert!(!said.err.contains("joins anew"), "nothing is free: {}", said.all());
+    assert!(!said.err.contains("joins again"), "nothing is free: {}", said.all());
     assert!(said.ended(0).contains("takes its place"));
 
     place.topics("STEM-in: {cluster: main, configs: {num_partitions: 3}}")?;
@@ -62,6 +62,6 @@ fn a_static_member_that_comes_back_gets_the_partitions_that_were_added() -> Resu
     said.ended(0);
     has(&member(&place)?, 3)?;
     // All belong to somebody now.
-    assert!(!rejoin(&place)?.err.contains("joins anew"));
+    assert!(!rejoin(&place)?.err.contains("joins again"));
     Ok(())
 }

@@ -50,7 +50,7 @@ impl Change {
 
     /// Reads `OLD=NEW`.
     pub(super) fn rename(text: &str) -> Result<Self, String> {
-        let (old, new) = text.split_once('=').ok_or(format!("{text:?} is no OLD=NEW"))?;
+        let (old, new) = text.split_once('=').ok_or(format!("{text:?} is not OLD=NEW"))?;
         Ok(Self::Rename { old: name_of(old)?, new: name_of(new)? })
     }
 

@@ -65,7 +65,7 @@ struct Shape {
 fn pair(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
     let pair = pair.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    pair.ok_or_else(|| format!("{text:?} is no NAME=VALUE, such as retention.ms=604800000"))
+    pair.ok_or_else(|| format!("{text:?} is not NAME=VALUE, such as retention.ms=604800000"))
 }
 
 /// Says whether a topic is left alone: Kafka's own, or a mirror of another cluster's.

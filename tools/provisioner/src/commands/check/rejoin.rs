@@ -44,7 +44,7 @@ pub(super) async fn rejoin(start: &Start, apps: &[&Manifest]) -> Result<(), Erro
     }
     let told: Vec<_> = free.iter().map(ToString::to_string).collect();
     terminal::tell(format!(
-        "Nobody of group {} has {}: {} leaves it and joins anew.",
+        "Nobody of group {} has {}: {} leaves it and joins again.",
         app.app,
         told.join(", "),
         ours.join(", ")
