@@ -15,6 +15,7 @@ pub mod error;
 mod kafka;
 mod liveness;
 pub mod pattern;
+mod random;
 pub mod record;
 pub mod retry;
 pub mod transaction;
