@@ -145,6 +145,8 @@ fn fluvii(scenario: &Scenario, host: &str) -> Vec<(&'static str, String)> {
     vec![
         ("FLUVII_APP_NAME", scenario.group.clone()),
         ("FLUVII_APP_HOSTNAME", scenario.host(host)),
+        // Made of the app's name in its documentation, and of nothing in its code.
+        ("FLUVII_APP_TABLE_CHANGELOG_TOPIC", format!("{}__changelog", scenario.group)),
         ("FLUVII_CONSUMER_URLS", broker.clone()),
         ("FLUVII_PRODUCER_URLS", broker),
         ("FLUVII_SCHEMA_REGISTRY_URL", scenario.cluster.registry.clone()),

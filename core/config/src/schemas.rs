@@ -7,13 +7,14 @@ use nubium_formats::{Format, SubjectNames, SubjectReference, TopicSchemas, Versi
 use super::document::Fields;
 
 /// The keys of a topic's entry that are read here.
-pub(super) const KEYS: [&str; 7] = [
+pub(super) const KEYS: [&str; 8] = [
     "key_format",
     "value_format",
     "value_subjects",
     "value_version",
     "value_schema_id",
     "value_references",
+    "value_message",
     "value_compatibility",
 ];
 
@@ -26,6 +27,7 @@ pub(super) fn read(fields: &Fields<'_>) -> TopicSchemas {
         subjects: subjects(fields),
         version: version(fields),
         references: references(fields),
+        message: message(fields, value_format),
         compatibility: compatibility(fields),
     };
     let framed = value_format.is_none_or(|format| format.kind().is_some());
@@ -79,6 +81,15 @@ fn compatibility(fields: &Fields<'_>) -> Option<String> {
     }
     fields.refuse("value_compatibility", level, &format!("one of {}", LEVELS.join(", ")));
     None
+}
+
+fn message(fields: &Fields<'_>, format: Option<Format>) -> Option<String> {
+    let name = fields.text("value_message")?.trim().trim_start_matches('.').to_owned();
+    if !matches!(format, Some(Format::Protobuf)) {
+        fields.refuse("value_message", &name, "no such key but where value_format is protobuf");
+        return None;
+    }
+    Some(name)
 }
 
 fn whole(fields: &Fields<'_>, key: &str, expected: &str) -> Option<u32> {

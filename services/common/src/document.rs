@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 pub use nubium_document::{Document, Fields, Problem, Value};
 
 use nubium_core::codec::formats;
-use nubium_core::config::{Config, Topics};
+use nubium_core::config::{Config, TopicSchemas, Topics};
 use nubium_host::text;
 use nubium_mapping::avro::Schema;
 use nubium_mapping::mapping::Source;
@@ -38,13 +38,34 @@ impl SchemaFile {
         Ok(Self { name: name.into(), json: text, schema })
     }
 
+    /// Takes the text of the file of a topic's schema: what is seen of it is the message that the map
+    /// of topics names.
+    ///
+    /// # Errors
+    /// As [`SchemaFile::parse`]; it has no such message.
+    pub fn of_topic(name: impl Into<String>, text: String, topic: &str) -> Result<Self, String> {
+        let file = Self::parse(name, text)?;
+        let Some(said) = mapped(topic) else { return Ok(file) };
+        // One of another type is told where formats are compared.
+        let schema = match file.schema.form() {
+            Some(_) => said.seen(file.schema).map_err(|error| error.to_string())?,
+            None => file.schema,
+        };
+        Ok(Self { schema, ..file })
+    }
+
     /// Gives what stands for the schema of a topic whose format has none, by the map of topics.
     pub fn without(topic: &str) -> Option<Self> {
-        static TOPICS: OnceLock<Topics> = OnceLock::new();
-        let format = TOPICS.get_or_init(Config::topic_schemas_of_env).get(topic)?.value();
+        let format = mapped(topic)?.value();
         let (name, schema) = (format!("none, {}", format.name()), format.own_schema()?);
         Some(Self { name, json: String::new(), schema })
     }
+}
+
+/// Gives what the map of topics says of a topic.
+fn mapped(topic: &str) -> Option<&'static TopicSchemas> {
+    static TOPICS: OnceLock<Topics> = OnceLock::new();
+    TOPICS.get_or_init(Config::topic_schemas_of_env).get(topic)
 }
 
 /// Reads the file at `path`, which the setting `variable` names, and gives it to `parse` with its
@@ -98,20 +119,32 @@ impl<'a> Files<'a> {
         }
     }
 
-    /// Reads the schema in the file that a field names.
-    pub fn schema(&self, fields: &Fields<'_>, name: &str, example: &str) -> Option<SchemaFile> {
+    /// Reads the schema in the file that a field names; of the values of `topic`, if one is given.
+    pub fn schema(
+        &self,
+        fields: &Fields<'_>,
+        name: &str,
+        example: &str,
+        topic: Option<&str>,
+    ) -> Option<SchemaFile> {
         let (file, text) = self.text(fields, name, example)?;
-        SchemaFile::parse(&file, text)
+        SchemaFile::of_topic(&file, text, topic.unwrap_or_default())
             .map_err(|why| fields.problem(name, &file, &format!("a schema, but: {why}"), example))
             .ok()
     }
 
     /// As [`Self::schema`], and a problem when none is named.
-    pub fn needed_schema(&self, fields: &Fields<'_>, name: &str, ex: &str) -> Option<SchemaFile> {
+    pub fn needed_schema(
+        &self,
+        fields: &Fields<'_>,
+        name: &str,
+        example: &str,
+        topic: Option<&str>,
+    ) -> Option<SchemaFile> {
         if !fields.has(name) {
-            fields.problem(name, "nothing", "the file of the topic's schema", ex);
+            fields.problem(name, "nothing", "the file of the topic's schema", example);
         }
-        self.schema(fields, name, ex)
+        self.schema(fields, name, example, topic)
     }
 
     /// Reads the mapping program that `program` names; one that several name is read once.

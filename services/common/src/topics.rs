@@ -79,7 +79,7 @@ pub fn output(fields: &Fields<'_>, files: &Files<'_>, example: &str) -> Option<O
     let none = topic.as_deref().and_then(SchemaFile::without);
     let schema = match none {
         Some(none) if !fields.has("schema") => Some(none),
-        _ => files.needed_schema(fields, "schema", "contact.avsc"),
+        _ => files.needed_schema(fields, "schema", "contact.avsc", topic.as_deref()),
     };
     Some(Output { topic: topic?, schema: schema? })
 }

@@ -12,6 +12,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, Producer as _};
 use tempfile::TempDir;
 
 use crate::checker::{Evidence, Extent, Output, assert_exactly_once};
@@ -154,6 +156,19 @@ impl Scenario {
     /// The full host name of an instance, unique on the cluster.
     pub fn host(&self, host: &str) -> String {
         format!("{}-{host}", self.group)
+    }
+
+    /// Ends the transaction that a killed instance left open, as one that is started again under the
+    /// same name does; else readers wait until it is too old.
+    ///
+    /// # Errors
+    /// The broker says why.
+    pub fn settle(&self, host: &str) -> Result<()> {
+        let producer: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", &self.cluster.bootstrap)
+            .set("transactional.id", self.host(host))
+            .create()?;
+        Ok(producer.init_transactions(DEADLINE)?)
     }
 
     /// Where the logs of the instances are.

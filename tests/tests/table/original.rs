@@ -68,6 +68,11 @@ fn table_apps_take_turns_and_no_count_has_a_gap() -> Result<()> {
     tables_take_turns(Version::Two)
 }
 
+#[test]
+fn table_apps_of_version_4_take_turns_and_no_count_has_a_gap() -> Result<()> {
+    tables_take_turns(Version::Four)
+}
+
 fn tables_take_turns(version: Version) -> Result<()> {
     let Some(original) = Original::find(version)? else { return skipped() };
     let (cluster, mut ledger, mut scenario) = prepare("in-turns", 7)?;
@@ -91,6 +96,7 @@ fn tables_take_turns(version: Version) -> Result<()> {
     ledger.write(150)?;
     scenario.progress()?.reach(340, DEADLINE, || alive(&theirs))?;
     theirs.kill()?;
+    scenario.settle("second")?;
 
     // Ours takes the rest.
     let third = scenario.start(APP, "third")?;
@@ -118,6 +124,11 @@ fn plain_apps_take_turns_and_copy_every_input_once() -> Result<()> {
     copies_take_turns(Version::Two)
 }
 
+#[test]
+fn plain_apps_of_version_4_take_turns_and_copy_every_input_once() -> Result<()> {
+    copies_take_turns(Version::Four)
+}
+
 fn copies_take_turns(version: Version) -> Result<()> {
     let Some(original) = Original::find(version)? else { return skipped() };
     let (_, mut ledger, scenario) = prepare("plain-turns", 50)?;
@@ -125,6 +136,7 @@ fn copies_take_turns(version: Version) -> Result<()> {
     let theirs = original.start(&scenario, "plain", "first")?;
     scenario.progress()?.reach(30, DEADLINE, || alive(&theirs))?;
     theirs.kill()?;
+    scenario.settle("first")?;
     let ours = scenario.start(PLAIN_APP, "second")?;
     scenario.drained(&ledger, || alive(&ours))?;
     ours.kill()?;

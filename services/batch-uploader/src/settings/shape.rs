@@ -101,7 +101,7 @@ impl Directory<'_> {
             Some(none) => Some(none.json),
             None => {
                 let file = part.needed("schema", "text", "answer.avsc").unwrap_or_default();
-                self.schema(&part, &file)
+                self.schema(&part, &file, &topic)
             }
         };
         if !part.has("value") {
@@ -118,9 +118,10 @@ impl Directory<'_> {
     }
 
     /// Reads the schema in a file.
-    fn schema(&self, part: &Fields<'_>, file: &str) -> Option<String> {
+    fn schema(&self, part: &Fields<'_>, file: &str, topic: &str) -> Option<String> {
         let read = nubium_host::text::read(self.directory.join(file)).map_err(|e| e.to_string());
-        let read = read.and_then(|text| SchemaFile::parse(file, text).map(|file| file.json));
+        let read =
+            read.and_then(|text| SchemaFile::of_topic(file, text, topic).map(|file| file.json));
         read.map_err(|why| {
             let expected = format!("a file with the schema of the topic, but: {why}");
             part.problem("schema", file, &expected, "schema: answer.avsc");

@@ -90,7 +90,7 @@ fn read_inputs(root: &Fields<'_>, files: &Files<'_>, all: Option<&Arc<Source>>) 
             let expected = "a mapping program, here or as `program` for all inputs";
             entry.problem("program", "nothing", expected, "forms.vrl");
         }
-        let schema = files.schema(&entry, "schema", "form.avsc");
+        let schema = files.schema(&entry, "schema", "form.avsc", topic.as_deref());
         if let (Some(topic), Some(source), true) =
             (topic, source, schema.is_some() || !entry.has("schema"))
         {

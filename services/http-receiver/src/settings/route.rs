@@ -15,7 +15,7 @@ pub(super) fn read(fields: Fields<'_>, files: &Files<'_>, credentials: &[String]
     let path = path(&fields);
     let outputs = outputs(&fields, files);
     let program = files.program(&fields);
-    let body = files.schema(&fields, "body", "form.avsc");
+    let body = files.schema(&fields, "body", "form.avsc", None);
     if body.is_some() && !fields.has("program") {
         let expected = "a program too: without one, an item has the schema of the topic";
         fields.problem("body", "a schema", expected, "program: forms.vrl");

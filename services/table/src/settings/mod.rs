@@ -72,7 +72,7 @@ impl Settings {
         };
         topics::distinct(&root, &inputs, &outputs);
         let default_output = topics::default_output(&root, &outputs);
-        let entry = files.schema(&root, "entry", "entry.avsc");
+        let entry = files.schema(&root, "entry", "entry.avsc", None);
         let lookups = lookups::read(&root, files);
         root.finish();
         Self { name: name.to_owned(), inputs, mode, entry, outputs, default_output, lookups }
@@ -124,7 +124,7 @@ fn read_input(root: &Fields<'_>, files: &Files<'_>, source: Option<Arc<Source>>)
     }
     let entry = root.section("input", EXAMPLE)?;
     let topic = entry.topic("topic", "the topic's name", "people");
-    let schema = files.schema(&entry, "schema", "person.avsc");
+    let schema = files.schema(&entry, "schema", "person.avsc", topic.as_deref());
     let whole = schema.is_some() || !entry.has("schema");
     entry.finish();
     Some(Input { topic: topic?, source: source.filter(|_| whole)?, schema })
