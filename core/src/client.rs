@@ -12,6 +12,7 @@ use nubium_config::{Cluster, Config};
 use nubium_kafka::headers::Header;
 use nubium_kafka::message::{Message, MessageBody};
 use nubium_kafka::raw::Keyed;
+use nubium_kafka::report;
 use nubium_kafka::token;
 use nubium_metrics::{Metrics, RebalanceEvent, TopicCounters};
 use nubium_registry::{Codec, Encode, TopicEncoder};
@@ -30,17 +31,18 @@ use std::time::Duration;
 struct Context {
     metrics: Metrics,
     is_consumer: bool,
+    errors: report::Errors,
 }
 
 impl Context {
     fn of(metrics: &Metrics, is_consumer: bool) -> Self {
-        Self { metrics: metrics.clone(), is_consumer }
+        Self { metrics: metrics.clone(), is_consumer, errors: report::Errors::default() }
     }
 }
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        crate::kafka::log(level, facility, message);
+        report::log(level, facility, message);
     }
 
     fn stats(&self, statistics: rdkafka::Statistics) {
@@ -50,7 +52,7 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "librdkafka reports an error.");
+        self.errors.say(error.rdkafka_error_code(), reason);
     }
 }
 

@@ -15,6 +15,7 @@ pub mod error;
 mod kafka;
 mod liveness;
 pub mod pattern;
+mod random;
 pub mod record;
 pub mod retry;
 pub mod transaction;
@@ -29,7 +30,7 @@ pub use nubium_topic as topic;
 pub mod table {
     pub use nubium_table_store::{
         Entry, Identity, PartitionState, Phase, Role, Store, StoreError, StoredRow, Table,
-        TableError, TableReader, is_deleted,
+        TableError, TableReader, is_deleted, read_change,
     };
 }
 

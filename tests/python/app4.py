@@ -9,8 +9,7 @@ import logging
 import os
 import sys
 
-import nubium_utils  # noqa: F401 (it sets fluvii's logging up, as apps do)
-from fluvii import FluviiAppFactory, FluviiTableAppFactory
+from nubium_utils.fluvii_extensions.apps import NubiumAppFactory, NubiumTableAppFactory
 
 INPUT = os.environ["LEDGER_INPUTS"]
 OUTPUT = os.environ["LEDGER_OUTPUT"]
@@ -42,6 +41,6 @@ def count(transaction):
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     if sys.argv[1] == "table":
-        FluviiTableAppFactory(count, INPUT, produce_topic_schema_dict=SCHEMAS).run()
+        NubiumTableAppFactory(count, INPUT, produce_topic_schema_dict=SCHEMAS).run()
     else:
-        FluviiAppFactory(copy, INPUT.split(","), produce_topic_schema_dict=SCHEMAS).run()
+        NubiumAppFactory(copy, INPUT.split(","), produce_topic_schema_dict=SCHEMAS).run()

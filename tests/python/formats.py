@@ -2,6 +2,7 @@
 
 formats.py write BOOTSTRAP REGISTRY JSON_TOPIC PROTOBUF_TOPIC
 formats.py read BOOTSTRAP REGISTRY JSON_TOPIC PROTOBUF_TOPIC     one line of JSON a message
+formats.py nested BOOTSTRAP REGISTRY TOPIC HEX     reads a nested message, and prints one in HEX
 """
 
 import json
@@ -26,10 +27,43 @@ FILE = descriptor_pb2.FileDescriptorProto(
         descriptor_pb2.FieldDescriptorProto(name="count", number=2, type=3, label=1)])])
 
 
-def note_class():
+SEVERAL = descriptor_pb2.FileDescriptorProto(
+    name="several.proto", package="border", syntax="proto3",
+    message_type=[
+        descriptor_pb2.DescriptorProto(name="First"),
+        descriptor_pb2.DescriptorProto(
+            name="Second",
+            field=[descriptor_pb2.FieldDescriptorProto(
+                name="tags", number=1, type=11, label=3, type_name=".border.Second.TagsEntry")],
+            nested_type=[
+                descriptor_pb2.DescriptorProto(
+                    name="TagsEntry", options=descriptor_pb2.MessageOptions(map_entry=True),
+                    field=[
+                        descriptor_pb2.FieldDescriptorProto(name="key", number=1, type=9, label=1),
+                        descriptor_pb2.FieldDescriptorProto(
+                            name="value", number=2, type=9, label=1)]),
+                descriptor_pb2.DescriptorProto(name="Inner", field=[
+                    descriptor_pb2.FieldDescriptorProto(name="text", number=1, type=9, label=1),
+                    descriptor_pb2.FieldDescriptorProto(
+                        name="count", number=2, type=3, label=1)])])])
+
+
+def message_class(file, name):
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(FILE)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("border.Note"))
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
+
+
+def note_class():
+    return message_class(FILE, "border.Note")
+
+
+def nested(registry, topic, text):
+    inner = message_class(SEVERAL, "border.Second.Inner")
+    context = SerializationContext(topic, MessageField.VALUE)
+    value = ProtobufDeserializer(inner, {"use.deprecated.format": False})(bytes.fromhex(text), context)
+    serializer = ProtobufSerializer(inner, registry, {"use.deprecated.format": False})
+    print(value.text, value.count, serializer(value, context).hex())
 
 
 def write(bootstrap, registry, topics):
@@ -74,5 +108,7 @@ if __name__ == "__main__":
     what, bootstrap, url, *topics = sys.argv[1:]
     if what == "write":
         write(bootstrap, SchemaRegistryClient({"url": url}), topics)
+    elif what == "nested":
+        nested(SchemaRegistryClient({"url": url}), *topics)
     else:
         read(bootstrap, topics)

@@ -1,45 +1,7 @@
-//! Holds the vocabulary of Nubium's end-to-end tests: real services, real processes, a ledger of
-//! what went in, and a checker of what came out.
+//! Holds what end-to-end tests share and the kit (`nubium_test_kit`) has not: the [`fleet`] of all
+//! services, and the [`original`], nubium-utils.
 //!
-//! A test reads as a story: start a [`broker`] and a [`registry`], write a [`ledger`], run the app
-//! as a [`process`] and hurt it (by signal, or at an exact request through [`kproxy`]), read the
-//! output with the independent [`reader`], and let the [`checker`] compare both, record by record.
-//!
-//! Nothing here shares code with the product, so that a fault cannot hide on both sides; only a
-//! table's stores are read with its own reader, and compared with the changelog.
+//! This package is the only one whose tests have all services built, as its own binaries.
 
-pub mod broker;
-pub mod checker;
-pub mod dns;
-pub mod exposition;
-pub mod faulty;
 pub mod fleet;
-pub mod install;
-pub mod kproxy;
-pub mod ledger;
 pub mod original;
-pub mod outage;
-pub mod pods;
-pub mod ports;
-pub mod probe;
-pub mod process;
-pub mod pushgateway;
-pub mod reader;
-mod reaper;
-pub mod receiver;
-pub mod registry;
-pub mod scenario;
-pub mod secure;
-pub mod services;
-pub mod table;
-pub mod tls;
-pub mod tokens;
-pub mod topics;
-pub mod trio;
-pub mod wait;
-pub mod wire;
-
-/// Says whether this build has the planted bugs of `nubium_host::mutants`.
-pub const fn has_mutants() -> bool {
-    cfg!(feature = "mutants")
-}

@@ -7,9 +7,9 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 
-use crate::ledger::INPUT_SCHEMA;
-use crate::process::Process;
-use crate::scenario::Scenario;
+use nubium_test_kit::ledger::INPUT_SCHEMA;
+use nubium_test_kit::process::Process;
+use nubium_test_kit::scenario::Scenario;
 
 /// 2.5.2 pins 1.7.0, which does not understand how Kafka 4 answers where a log ends.
 const CLIENT: &str = "confluent-kafka[avro]==1.9.2";
@@ -79,7 +79,7 @@ impl Original {
         static INSTALLING: Mutex<()> = Mutex::new(());
         let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(python) = python() else { return Ok(None) };
-        let place = crate::install::cache_dir()?.join(version.place());
+        let place = nubium_test_kit::install::cache_dir()?.join(version.place());
         let installed = place.join("bin/python");
         if !place.join("complete").exists() {
             run(Command::new(python).args(["-m", "venv", "--clear"]).arg(&place))?;
@@ -145,6 +145,8 @@ fn fluvii(scenario: &Scenario, host: &str) -> Vec<(&'static str, String)> {
     vec![
         ("FLUVII_APP_NAME", scenario.group.clone()),
         ("FLUVII_APP_HOSTNAME", scenario.host(host)),
+        // Made of the app's name in its documentation, and of nothing in its code.
+        ("FLUVII_APP_TABLE_CHANGELOG_TOPIC", format!("{}__changelog", scenario.group)),
         ("FLUVII_CONSUMER_URLS", broker.clone()),
         ("FLUVII_PRODUCER_URLS", broker),
         ("FLUVII_SCHEMA_REGISTRY_URL", scenario.cluster.registry.clone()),

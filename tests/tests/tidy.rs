@@ -246,21 +246,35 @@ fn finds_the_rooms_that_a_file_uses() {
 fn no_crate_depends_on_the_tests_and_services_stay_apart() {
     let mut problems = Vec::new();
     for (name, text) in tracked(&["Cargo.toml"]) {
-        if name == "Cargo.toml" || name.starts_with("tests/") {
-            continue;
-        }
         let forbidden: &[&str] = match name.as_str() {
+            "Cargo.toml" => continue,
+            // The tools' tests build what the kit builds.
+            "tests/kit/Cargo.toml" => &[
+                "nubium-batch-uploader",
+                "nubium-cli",
+                "nubium-core",
+                "nubium-funnel",
+                "nubium-http-receiver",
+                "nubium-mapping",
+                "nubium-service",
+                "nubium-table.",
+            ],
             "core/host/Cargo.toml" => &["nubium-", "rdkafka"],
-            "core/Cargo.toml" => &["nubium-tests", "nubium-local", "nubium-funnel"],
+            "core/Cargo.toml" => &["nubium-test", "nubium-local", "nubium-funnel"],
             // What needs settings and schemas alone links neither librdkafka nor LMDB.
             "core/config/Cargo.toml"
             | "core/metrics/Cargo.toml"
             | "core/registry/Cargo.toml"
             | "tools/admin/Cargo.toml"
             | "tools/provisioner/Cargo.toml" => {
-                &["nubium-tests", "nubium-core", "nubium-kafka", "rdkafka.", "heed"]
+                &["nubium-test", "nubium-core", "nubium-kafka", "rdkafka.", "heed"]
             }
-            _ => &["nubium-tests"],
+            // Neither mock broker nor demo is in what is released.
+            _ if name.starts_with("services/") => {
+                &["nubium-test", "nubium-benches", "nubium-local"]
+            }
+            _ if name.starts_with("tests/") => &["nubium-benches"],
+            _ => &["nubium-test", "nubium-benches"],
         };
         let dependencies = text.split("\n[").find_map(|part| part.strip_prefix("dependencies]"));
         for line in dependencies.unwrap_or_default().lines() {
@@ -268,6 +282,9 @@ fn no_crate_depends_on_the_tests_and_services_stay_apart() {
                 problems.push(format!("{name}: {line}"));
             }
         }
+        // Nobody has the end-to-end tests, not even for tests of its own: they build everything.
+        let all = text.lines().filter(|line| line.starts_with("nubium-tests"));
+        problems.extend(all.map(|line| format!("{name}: {line}: take nubium-test-kit")));
     }
     fail_with(&problems);
 }
@@ -310,7 +327,8 @@ fn lines_fit_the_width() {
 fn no_test_is_switched_off_or_sleeps_for_luck() {
     let mut problems = Vec::new();
     for (name, text) in tracked(&[".rs"]) {
-        let is_vocabulary = name.starts_with("tests/src/") || name == "tests/tests/tidy.rs";
+        let homes = ["tests/kit/src/", "tests/src/", "tests/tests/tidy.rs"];
+        let is_vocabulary = homes.iter().any(|home| name.starts_with(home));
         for (at, line) in text.lines().enumerate() {
             let is_ignored = line.trim_start().starts_with("#[ignore");
             let sleeps = name.starts_with("tests/") && !is_vocabulary && line.contains("sleep(");

@@ -38,6 +38,15 @@ pub trait Form: Debug + Send + Sync {
     /// # Errors
     /// The document is not of the schema; says why.
     fn write(&self, document: &[u8], out: &mut Vec<u8>) -> Result<(), String>;
+
+    /// Gives the form that writes another of the schema's types, by its full name.
+    ///
+    /// # Errors
+    /// There is no such type; names those that there are.
+    fn of_type(&self, name: &str) -> Result<Box<dyn Form>, String> {
+        let kind = self.kind();
+        Err(format!("a schema of type {kind} has no messages to choose `{name}` from"))
+    }
 }
 
 /// Refers to a form; two are equal when they are one.

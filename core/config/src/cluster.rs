@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde_json::Value;
+use nubium_document::Value;
 
 use super::choice::{Choice, SaslMechanism, SecurityProtocol};
 use super::document::{self, Fields};
@@ -112,17 +112,18 @@ struct Access {
 pub(super) fn read(reader: &mut Reader) -> BTreeMap<String, Cluster> {
     let common = read_common(reader);
     let (json, yaml) = ("NU_KAFKA_CLUSTERS_CONFIGS_JSON", "NU_KAFKA_CLUSTERS_CONFIGS_YAML");
-    let Some(document) = document::either(reader, json, yaml) else { return BTreeMap::new() };
+    let Some(opened) = document::either(reader, json, yaml) else { return BTreeMap::new() };
     let mut clusters = BTreeMap::new();
-    for (name, value) in document.map.iter().filter(|(name, _)| !name.starts_with('.')) {
-        let fields = Fields::enter(reader, document.setting, name.clone(), value);
-        if let Some(cluster) = fields.and_then(|mut fields| read_cluster(&mut fields, &common)) {
-            clusters.insert(name.clone(), cluster);
+    for (name, fields) in opened.named(reader) {
+        if let Some(cluster) = fields.and_then(|fields| read_cluster(&fields, &common)) {
+            clusters.insert(name.to_owned(), cluster);
         }
     }
-    if !reader.is_wrong(&[document.setting.name]) && clusters.is_empty() {
+    let setting = opened.setting;
+    opened.close(reader);
+    if !reader.is_wrong(&[setting.name]) && clusters.is_empty() {
         let expected = "at least one cluster".into();
-        reader.problem(document.setting, String::new(), "an empty map".into(), expected);
+        reader.problem(setting, String::new(), "an empty map".into(), expected);
     }
     clusters
 }
@@ -144,7 +145,7 @@ fn read_common(reader: &mut Reader) -> Access {
     }
 }
 
-fn read_cluster(fields: &mut Fields<'_>, common: &Access) -> Option<Cluster> {
+fn read_cluster(fields: &Fields<'_>, common: &Access) -> Option<Cluster> {
     fields.warn_unknown(cluster_keys().map(|(key, _)| key));
     let own = Access {
         protocol: choice(fields, "security_protocol"),
@@ -213,7 +214,7 @@ impl Access {
     }
 }
 
-fn sasl(fields: &mut Fields<'_>, access: &Access) -> Option<Sasl> {
+fn sasl(fields: &Fields<'_>, access: &Access) -> Option<Sasl> {
     let mechanism = access.mechanism.unwrap_or(SaslMechanism::Plain);
     match mechanism.is_password() {
         true => login(fields, access, mechanism).map(Sasl::Password),
@@ -221,7 +222,7 @@ fn sasl(fields: &mut Fields<'_>, access: &Access) -> Option<Sasl> {
     }
 }
 
-fn login(fields: &mut Fields<'_>, access: &Access, mechanism: SaslMechanism) -> Option<Login> {
+fn login(fields: &Fields<'_>, access: &Access, mechanism: SaslMechanism) -> Option<Login> {
     let (username, password) = (access.username.clone(), access.password.clone());
     let common = ["NU_KAFKA_USERNAME", "NU_KAFKA_PASSWORD"];
     if fields.is_wrong("username") || fields.is_wrong("password") || fields.reader.is_wrong(&common)
@@ -242,7 +243,7 @@ fn login(fields: &mut Fields<'_>, access: &Access, mechanism: SaslMechanism) -> 
     Some(Login { mechanism, username: username?, password: password? })
 }
 
-fn url(fields: &mut Fields<'_>) -> Option<String> {
+fn url(fields: &Fields<'_>) -> Option<String> {
     let expected = "brokers as host:port, separated by commas";
     let Some(url) = fields.text("url") else {
         if !fields.is_wrong("url") {
@@ -259,9 +260,9 @@ fn url(fields: &mut Fields<'_>) -> Option<String> {
 
 /// Reads a mark that is off unless given. Whatever is no yes or no is a problem: a mark that
 /// protects must not get lost by a typing error.
-fn flag(fields: &mut Fields<'_>, key: &str) -> bool {
-    match fields.map.get(key) {
-        None | Some(Value::Null) => false,
+fn flag(fields: &Fields<'_>, key: &str) -> bool {
+    match fields.value(key) {
+        None => false,
         Some(Value::Bool(flag)) => *flag,
         Some(Value::String(text)) if ["true", "false"].contains(&text.trim()) => {
             text.trim() == "true"
@@ -273,7 +274,7 @@ fn flag(fields: &mut Fields<'_>, key: &str) -> bool {
     }
 }
 
-fn choice<C: Choice>(fields: &mut Fields<'_>, key: &str) -> Option<C> {
+fn choice<C: Choice>(fields: &Fields<'_>, key: &str) -> Option<C> {
     let text = fields.text(key)?;
     let choice = C::from_name(text.trim());
     if choice.is_none() {
@@ -283,7 +284,7 @@ fn choice<C: Choice>(fields: &mut Fields<'_>, key: &str) -> Option<C> {
     choice
 }
 
-pub(super) fn path(fields: &mut Fields<'_>, key: &str) -> Option<PathBuf> {
+pub(super) fn path(fields: &Fields<'_>, key: &str) -> Option<PathBuf> {
     let text = fields.text(key)?;
     match exists(&text) {
         Ok(path) => Some(path),

@@ -1,19 +1,22 @@
 //! Settings that hold a map: as JSON in the environment, or as the path of a YAML file.
 
-use serde_json::{Map, Value};
+use std::ops::Deref;
+
+use nubium_document::{self as document, Document, Map, Value};
 
 use super::reader::{Reader, known, reason};
 use super::secret::Secret;
-use super::setting::{Setting, nearest_of};
+use super::setting::Setting;
 
 /// Holds a map and the setting that it came from.
-pub(super) struct Document {
+pub(super) struct Opened {
     pub(super) setting: &'static Setting,
-    pub(super) map: Map<String, Value>,
+    pub(super) map: Map,
+    pub(super) document: Document,
 }
 
 /// Reads a map that is given as JSON or as a YAML file, one of the two.
-pub(super) fn either(reader: &mut Reader, json: &str, yaml: &str) -> Option<Document> {
+pub(super) fn either(reader: &mut Reader, json: &str, yaml: &str) -> Option<Opened> {
     let text = reader.secret(json);
     let path = reader.path(yaml);
     match (text, path) {
@@ -34,146 +37,103 @@ pub(super) fn either(reader: &mut Reader, json: &str, yaml: &str) -> Option<Docu
 }
 
 /// Reads a map that is given as JSON only.
-pub(super) fn json(reader: &mut Reader, name: &str) -> Option<Document> {
+pub(super) fn json(reader: &mut Reader, name: &str) -> Option<Opened> {
     let text = reader.secret(name)?;
     from_json(reader, name, &text)
 }
 
-fn from_json(reader: &mut Reader, name: &str, text: &Secret) -> Option<Document> {
-    let setting = known(name);
-    let why = match serde_json::from_str(nubium_host::text::without_mark(text.expose())) {
-        Ok(Value::Object(map)) => return Some(Document { setting, map }),
+fn from_json(reader: &mut Reader, name: &str, text: &Secret) -> Option<Opened> {
+    let why = match document::json(nubium_host::text::without_mark(text.expose())) {
+        Ok(Value::Mapping(map)) => return Some(Opened::new(name, map)),
         Ok(_) => "it is JSON, but no object".to_owned(),
-        // serde's own words may quote the text; the place alone is safe.
-        Err(error) => format!("not JSON from line {} column {}", error.line(), error.column()),
+        Err(error) => error.without_text("not JSON"),
     };
-    reader.refuse(setting, text.expose(), &why);
+    reader.refuse(known(name), text.expose(), &why);
     None
 }
 
-fn from_yaml(reader: &mut Reader, name: &str, path: &std::path::Path) -> Option<Document> {
-    let setting = known(name);
-    let why = match nubium_host::text::read(path) {
+fn from_yaml(reader: &mut Reader, name: &str, path: &std::path::Path) -> Option<Opened> {
+    let why = match nubium_host::text::read(path).map(|text| document::yaml(&text)) {
         Err(error) => reason(&error).to_owned(),
-        Ok(text) => match parse_yaml(&text) {
-            Ok(map) => return Some(Document { setting, map }),
-            Err(why) => why,
-        },
+        Ok(Ok(Value::Mapping(map))) => return Some(Opened::new(name, map)),
+        Ok(Ok(_)) => "its content is YAML, but no map".to_owned(),
+        Ok(Err(error)) => error.without_text("its content is not YAML"),
     };
-    reader.refuse(setting, &path.to_string_lossy(), &why);
+    reader.refuse(known(name), &path.to_string_lossy(), &why);
     None
 }
 
-fn parse_yaml(text: &str) -> Result<Map<String, Value>, String> {
-    let place = |error: serde_norway::Error| match error.location() {
-        Some(at) => {
-            format!("its content is not YAML from line {} column {}", at.line(), at.column())
-        }
-        None => "its content is not YAML".to_owned(),
-    };
-    let mut value: serde_norway::Value = serde_norway::from_str(text).map_err(place)?;
-    merge(&mut value)?;
-    match to_json(value)? {
-        Value::Object(map) => Ok(map),
-        _ => Err("its content is YAML, but no map".into()),
+impl Opened {
+    fn new(name: &str, map: Map) -> Self {
+        let setting = known(name);
+        let example = format!("{name}={}", setting.example);
+        Self { setting, map, document: Document::hidden(name, example) }
     }
-}
 
-/// Resolves `<<` keys. One pass leaves those of an anchor that itself merges another.
-fn merge(value: &mut serde_norway::Value) -> Result<(), String> {
-    for _ in 0..16 {
-        let before = value.clone();
-        value.apply_merge().map_err(|_| "a << key in it refers to something other than a map")?;
-        if *value == before {
-            return Ok(());
-        }
+    /// Gives the whole map; in problems it is called `place`.
+    pub(super) fn fields<'o>(&'o self, reader: &'o Reader, place: &str) -> Fields<'o> {
+        let inner = document::Fields::new(&self.document, place.to_owned(), self.map.clone());
+        Fields { reader, inner }
     }
-    Err("its << keys are nested too deeply".into())
-}
 
-fn to_json(value: serde_norway::Value) -> Result<Value, String> {
-    use serde_norway::Value as Yaml;
-    Ok(match value {
-        Yaml::Null => Value::Null,
-        Yaml::Bool(flag) => Value::Bool(flag),
-        Yaml::String(text) => Value::String(text),
-        Yaml::Number(number) => {
-            serde_json::to_value(number).map_err(|_| "a number in it is out of range")?
-        }
-        Yaml::Sequence(items) => {
-            Value::Array(items.into_iter().map(to_json).collect::<Result<_, _>>()?)
-        }
-        Yaml::Mapping(map) => Value::Object(
-            map.into_iter()
-                .map(|(key, value)| Ok((key_text(key)?, to_json(value)?)))
-                .collect::<Result<_, String>>()?,
-        ),
-        Yaml::Tagged(_) => return Err("a YAML tag (!...) in it".into()),
-    })
-}
+    /// Enters each map of the map. A name that starts with a dot holds a YAML anchor.
+    pub(super) fn named<'o>(
+        &'o self,
+        reader: &'o Reader,
+    ) -> impl Iterator<Item = (&'o str, Option<Fields<'o>>)> {
+        let named = self.map.iter().filter_map(|(name, value)| Some((name.as_str()?, value)));
+        named.filter(|(name, _)| !name.starts_with('.')).map(move |(name, value)| {
+            let inner = document::Fields::enter(&self.document, name.to_owned(), value, "");
+            (name, inner.map(|inner| Fields { reader, inner }))
+        })
+    }
 
-fn key_text(key: serde_norway::Value) -> Result<String, String> {
-    match key {
-        serde_norway::Value::String(text) => Ok(text),
-        serde_norway::Value::Number(number) => Ok(number.to_string()),
-        _ => Err("a key in it that is neither text nor number".into()),
+    /// Hands what was noted to the reader.
+    pub(super) fn close(self, reader: &mut Reader) {
+        let (problems, warnings) = self.document.into_notes();
+        reader.problems.extend(problems);
+        reader.warnings.extend(warnings);
     }
 }
 
 /// Walks over one map inside a document and notes a problem for each field that is wrong.
 pub(super) struct Fields<'a> {
-    pub(super) reader: &'a mut Reader,
-    pub(super) setting: &'static Setting,
-    pub(super) place: String,
-    pub(super) map: &'a Map<String, Value>,
+    pub(super) reader: &'a Reader,
+    inner: document::Fields<'a>,
 }
 
-impl<'a> Fields<'a> {
-    /// Enters the map at `place`; anything else there is a problem.
-    pub(super) fn enter(
-        reader: &'a mut Reader,
-        setting: &'static Setting,
-        place: String,
-        value: &'a Value,
-    ) -> Option<Self> {
-        match value {
-            Value::Object(map) => Some(Self { reader, setting, place, map }),
-            other => {
-                let read = kind_of(other).to_owned();
-                reader.problem(setting, place, read, "a map".into());
-                None
-            }
-        }
-    }
+impl<'a> Deref for Fields<'a> {
+    type Target = document::Fields<'a>;
 
+    fn deref(&self) -> &Self::Target {
+        &self.inner
+    }
+}
+
+impl Fields<'_> {
     /// Notes a problem with one field; `read` must hold no secret.
-    pub(super) fn refuse(&mut self, key: &str, read: impl Into<String>, expected: &str) {
-        let place = format!("{}.{key}", self.place);
-        self.reader.problem(self.setting, place, read.into(), expected.into());
-    }
-
-    /// Tells whether a problem was noted with this field, or with its `_file`.
-    pub(super) fn is_wrong(&self, key: &str) -> bool {
-        let place = format!("{}.{key}", self.place);
-        let here = |name: &str| name == self.setting.name;
-        self.reader.problems.iter().any(|p| here(&p.setting) && p.place.starts_with(&place))
+    pub(super) fn refuse(&self, key: &str, read: impl AsRef<str>, expected: &str) {
+        self.inner.problem(key, read.as_ref(), expected, "");
     }
 
     /// Gives a text field; absent, null and blank are the same.
-    pub(super) fn text(&mut self, key: &str) -> Option<String> {
-        match self.map.get(key)? {
-            Value::Null => None,
-            Value::String(text) if text.trim().is_empty() => None,
-            Value::String(text) => Some(text.clone()),
-            other => {
-                self.refuse(key, kind_of(other), "text in quotes");
-                None
-            }
-        }
+    pub(super) fn text(&self, key: &str) -> Option<String> {
+        self.inner.text_or_empty(key, "").filter(|text| !text.trim().is_empty())
+    }
+
+    /// Enters a map inside this one, if it is there.
+    pub(super) fn section(&self, key: &str) -> Option<Self> {
+        Some(Self { reader: self.reader, inner: self.inner.section(key, "")? })
+    }
+
+    /// Enters a map that stands in a list at `key`.
+    pub(super) fn inside(&self, key: &str, item: &Value) -> Option<Self> {
+        let inner = document::Fields::enter(self.document(), self.at(key), item, "")?;
+        Some(Self { reader: self.reader, inner })
     }
 
     /// Gives a secret field, from itself or from the file that `<key>_file` names.
-    pub(super) fn secret(&mut self, key: &str) -> Option<Secret> {
+    pub(super) fn secret(&self, key: &str) -> Option<Secret> {
         let file_key = format!("{key}_file");
         let (own, path) = (self.text(key), self.text(&file_key));
         match (own, path) {
@@ -183,35 +143,14 @@ impl<'a> Fields<'a> {
                 None
             }
             (Some(text), None) => Some(text.into()),
-            (None, Some(path)) => {
-                let place = format!("{}.{file_key}", self.place);
-                let (name, setting) = (self.setting.name, self.setting);
-                self.reader.secret_file(name, &place, setting, &path).map(Secret::from)
-            }
+            (None, Some(path)) => Reader::secret_of(&path)
+                .map(Secret::from)
+                .map_err(|read| {
+                    let expected = "the path of a readable file that holds the secret";
+                    self.refuse(&file_key, read, expected);
+                })
+                .ok(),
             (None, None) => None,
         }
-    }
-
-    /// Warns of every key that is not among `known`.
-    pub(super) fn warn_unknown<'k>(&mut self, known: impl Iterator<Item = &'k str> + Clone) {
-        for key in self.map.keys().filter(|key| !known.clone().any(|k| k == *key)) {
-            let near = nearest_of(key, known.clone())
-                .map(|near| format!("; did you mean {near}?"))
-                .unwrap_or_default();
-            let text = format!("{}.{key} is ignored: no such key{near}", self.place);
-            self.reader.warn(self.setting.name, text);
-        }
-    }
-}
-
-/// Names the type of a value without showing the value.
-pub(super) fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "a map",
     }
 }

@@ -6,7 +6,7 @@ mod keys;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde_json::Value;
+use nubium_document::Value;
 use url::Url;
 
 use super::choice::{Choice, SaslMechanism};
@@ -148,17 +148,15 @@ pub(super) fn read_common(reader: &mut Reader) -> Identity {
             identity.paths.insert(key, path);
         }
     }
-    if let Some(document) = document::json(reader, "NU_KAFKA_OAUTH_EXTENSIONS") {
-        let place = String::from("extensions");
-        let (setting, map) = (document.setting, &document.map);
-        let mut fields = Fields { reader, setting, place, map };
-        identity.extensions = extensions(&mut fields);
+    if let Some(opened) = document::json(reader, "NU_KAFKA_OAUTH_EXTENSIONS") {
+        identity.extensions = extensions(&opened.fields(reader, "extensions"));
+        opened.close(reader);
     }
     identity
 }
 
 /// Reads what one cluster says.
-pub(super) fn read_own(fields: &mut Fields<'_>) -> Identity {
+pub(super) fn read_own(fields: &Fields<'_>) -> Identity {
     let mut identity = Identity::default();
     for key in TEXTS {
         if let Some(text) = fields.text(key) {
@@ -175,22 +173,19 @@ pub(super) fn read_own(fields: &mut Fields<'_>) -> Identity {
             identity.paths.insert(key, path);
         }
     }
-    if let Some(value) = fields.map.get("oauth_extensions") {
-        let place = format!("{}.oauth_extensions", fields.place);
-        let inner = Fields::enter(fields.reader, fields.setting, place, value);
-        identity.extensions = inner.map(|mut inner| extensions(&mut inner)).unwrap_or_default();
-    }
+    let inner = fields.section("oauth_extensions");
+    identity.extensions = inner.map(|inner| extensions(&inner)).unwrap_or_default();
     identity
 }
 
-fn extensions(fields: &mut Fields<'_>) -> BTreeMap<String, String> {
+fn extensions(fields: &Fields<'_>) -> BTreeMap<String, String> {
     let mut extensions = BTreeMap::new();
-    for (name, value) in fields.map {
+    for (name, value) in fields.pairs_of_values() {
         let named = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphabetic());
         match value {
             // `auth` is the token itself.
             Value::String(text) if named && name != "auth" && is_printable(text) => {
-                extensions.insert(name.clone(), text.clone());
+                extensions.insert(name.to_owned(), text.clone());
             }
             _ => {
                 let expected = "letters as the name (not `auth`) and printable text as the value";
@@ -247,11 +242,7 @@ const EXCLUDES: [(&str, &[&str]); 4] = [
 ];
 
 /// Notes what a cluster gives for another mechanism than its own.
-pub(super) fn refuse_unused(
-    fields: &mut Fields<'_>,
-    own: &Identity,
-    mechanism: Option<SaslMechanism>,
-) {
+pub(super) fn refuse_unused(fields: &Fields<'_>, own: &Identity, mechanism: Option<SaslMechanism>) {
     let mechanism = mechanism.unwrap_or(SaslMechanism::Plain);
     for key in own.keys() {
         let wanted = match key {
@@ -269,7 +260,7 @@ pub(super) fn refuse_unused(
 
 /// Makes of what was given what is proven.
 pub(super) fn proof(
-    fields: &mut Fields<'_>,
+    fields: &Fields<'_>,
     given: &Identity,
     mechanism: SaslMechanism,
 ) -> Option<Sasl> {
@@ -280,7 +271,7 @@ pub(super) fn proof(
     }
 }
 
-fn oauth(fields: &mut Fields<'_>, given: &Identity) -> Option<Sasl> {
+fn oauth(fields: &Fields<'_>, given: &Identity) -> Option<Sasl> {
     let location = given.paths.get("oauth_token_location").cloned();
     let origin = match (given.texts.get("oauth_token_url"), location) {
         (Some(_), Some(_)) => {
@@ -302,7 +293,7 @@ fn oauth(fields: &mut Fields<'_>, given: &Identity) -> Option<Sasl> {
     Some(Sasl::Token(TokenSource { origin, extensions: given.extensions.clone() }))
 }
 
-fn endpoint(fields: &mut Fields<'_>, given: &Identity, url: &str) -> Option<TokenEndpoint> {
+fn endpoint(fields: &Fields<'_>, given: &Identity, url: &str) -> Option<TokenEndpoint> {
     let url = url_of(fields, "oauth_token_url", url);
     let client_id = needed(fields, "oauth_client_id", given.text("oauth_client_id"));
     let secret = given.secrets.get("oauth_client_secret").cloned();
@@ -317,7 +308,7 @@ fn endpoint(fields: &mut Fields<'_>, given: &Identity, url: &str) -> Option<Toke
     })
 }
 
-fn msk(fields: &mut Fields<'_>, given: &Identity) -> Option<Sasl> {
+fn msk(fields: &Fields<'_>, given: &Identity) -> Option<Sasl> {
     let region = needed(fields, "aws_region", given.text("aws_region"))?;
     if !region.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
         fields.refuse("aws_region", "another text", "a region, such as eu-central-1");
@@ -351,7 +342,7 @@ fn msk(fields: &mut Fields<'_>, given: &Identity) -> Option<Sasl> {
     Some(Sasl::Token(TokenSource { origin, extensions: BTreeMap::new() }))
 }
 
-fn kerberos(fields: &mut Fields<'_>, given: &Identity) -> Option<Sasl> {
+fn kerberos(fields: &Fields<'_>, given: &Identity) -> Option<Sasl> {
     if !cfg!(feature = "kerberos") {
         let expected = "another mechanism, or a build with the cargo feature `kerberos`";
         fields.refuse("sasl_mechanism", "GSSAPI, which this build does not have", expected);
@@ -363,7 +354,7 @@ fn kerberos(fields: &mut Fields<'_>, given: &Identity) -> Option<Sasl> {
     Some(Sasl::Kerberos(Kerberos { service, principal, keytab }))
 }
 
-fn url_of(fields: &mut Fields<'_>, key: &str, text: &str) -> Option<Url> {
+fn url_of(fields: &Fields<'_>, key: &str, text: &str) -> Option<Url> {
     let url = parse::urls(text, "https").ok().filter(|urls| urls.len() == 1);
     let url = url.and_then(|mut urls| urls.pop()).filter(|url| url.username().is_empty());
     if url.is_none() {
@@ -372,7 +363,7 @@ fn url_of(fields: &mut Fields<'_>, key: &str, text: &str) -> Option<Url> {
     url
 }
 
-fn needed<T>(fields: &mut Fields<'_>, key: &str, value: Option<T>) -> Option<T> {
+fn needed<T>(fields: &Fields<'_>, key: &str, value: Option<T>) -> Option<T> {
     if value.is_none() && !is_wrong(fields, key) {
         let expected = format!("a value (or {} for every cluster)", setting_of(key));
         fields.refuse(key, "nothing", &expected);

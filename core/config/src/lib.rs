@@ -16,7 +16,6 @@ mod instance;
 mod load;
 mod page;
 mod parse;
-mod problem;
 mod properties;
 mod raw;
 mod reader;
@@ -45,7 +44,6 @@ pub use self::group::{
 pub use self::identity::{AwsCredentials, Kerberos, TokenEndpoint, TokenOrigin, TokenSource};
 pub use self::instance::{Instance, numbered};
 pub use self::page::settings_page;
-pub use self::problem::{Problem, Problems, Warning};
 pub use self::properties::Properties;
 pub use self::reader::{Effective, Source};
 pub use self::secret::{REDACTED, Secret};
@@ -57,6 +55,7 @@ pub use self::topology::{Clusters, Topology};
 
 use self::raw::Raw;
 
+pub use nubium_document::{Problem, Problems, Warning};
 pub use nubium_formats::{Format, SubjectNames, SubjectReference, TopicSchemas, Topics, Version};
 
 /// Holds every setting, checked and typed. Printing it shows no secret.

@@ -8,10 +8,10 @@ use super::group::{
     Registry, Routes, Table,
 };
 use super::instance::group_instance_id;
-use super::problem::Problems;
 use super::raw::Raw;
 use super::reader::Reader;
 use super::{Config, Loaded, cluster, cross, properties, topic};
+use nubium_document::Problems;
 
 /// Reads everything, so that no problem hides another.
 pub(super) fn load(raw: Raw) -> Result<Loaded, Problems> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use nubium_document::topic_name;
 use url::Url;
 
 use super::setting::Unit;
@@ -71,21 +72,8 @@ pub(super) fn topics(text: &str) -> Result<Vec<String>, Refusal> {
     if text.is_empty() {
         return Ok(Vec::new());
     }
-    text.split(',').map(str::trim).map(|name| topic(name).map(|()| name.to_owned())).collect()
-}
-
-/// Checks a topic's name by the broker's own rules.
-pub(super) fn topic(name: &str) -> Result<(), Refusal> {
-    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    if name.is_empty() {
-        Err("an empty name".into())
-    } else if name.len() > 249 {
-        Err("a name longer than 249 characters".into())
-    } else if name == "." || name == ".." || !name.bytes().all(legal) {
-        Err("a character that topic names cannot have".into())
-    } else {
-        Ok(())
-    }
+    let names = text.split(',').map(str::trim);
+    names.map(|name| Ok(topic_name(name).map(|()| name.to_owned())?)).collect()
 }
 
 /// Reads a comma-separated list of HTTP addresses; `scheme` goes before one that has none.

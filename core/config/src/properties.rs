@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::document::{self, Fields, kind_of};
+use nubium_document::{kind_of, scalar};
+
+use super::document;
 use super::reader::Reader;
 use super::secret::Secret;
-use super::topic::scalar;
 
 /// Holds librdkafka properties that are handed on as they are. Any of them may be a secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,7 +50,9 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("enabled_events", WATCHED),
     ("group.protocol.type", "the groups are consumer groups"),
     ("isolation.level", "messages of aborted transactions must not be handled"),
+    ("log.connection.close", "a producer whose connection broke is replaced: the log tells"),
     ("log.queue", WATCHED),
+    ("log_level", "the log is read, too: NU_LOGLEVEL says what of it is shown"),
     ("max.in.flight.requests.per.connection", DELIVERY),
     ("message.timeout.ms", "the transaction time-out bounds delivery"),
     ("offset.store.method", COMMIT),
@@ -108,12 +111,10 @@ pub(super) fn read(reader: &mut Reader) -> Properties {
 }
 
 fn read_map(reader: &mut Reader, name: &str) -> BTreeMap<String, Secret> {
-    let Some(document::Document { setting, map }) = document::json(reader, name) else {
-        return BTreeMap::new();
-    };
-    let mut fields = Fields { reader, setting, place: "properties".into(), map: &map };
+    let Some(opened) = document::json(reader, name) else { return BTreeMap::new() };
+    let fields = opened.fields(reader, "properties");
     let mut properties = BTreeMap::new();
-    for (given, value) in &map {
+    for (given, value) in fields.pairs_of_values() {
         let property = canonical(given);
         if let Some((_, why)) = refused().find(|(name, _)| *name == property) {
             fields.refuse(given, "a property that is refused", &format!("it to be absent: {why}"));
@@ -128,6 +129,7 @@ fn read_map(reader: &mut Reader, name: &str) -> BTreeMap<String, Secret> {
             Err(expected) => fields.refuse(given, "what librdkafka refuses", expected),
         }
     }
+    opened.close(reader);
     properties
 }
 

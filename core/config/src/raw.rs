@@ -5,8 +5,8 @@ use std::ffi::OsString;
 
 use serde::Deserialize;
 
-use super::problem::{Problem, Warning};
 use super::setting::{nearest, setting};
+use nubium_document::{Problem, Warning};
 
 /// Holds the text of every known setting, by name.
 #[derive(Debug, Default)]

@@ -10,11 +10,11 @@ use url::Url;
 use super::certificate::Certificates;
 use super::choice::Choice;
 use super::parse::{self, Refusal};
-use super::problem::{Problem, Warning};
 use super::raw::{HOSTNAME, Raw, file_name_of};
 use super::secret::Secret;
 use super::setting::{Kind, Setting, WhenUnset, setting, settings};
 use super::shown::{quoted, shown, shown_secret_path};
+use nubium_document::{Problem, Warning};
 
 /// Tells where the value in force came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,35 +192,36 @@ impl Reader {
                 None
             }
             (None, Some(path)) => {
-                self.secret_file(&file_name, "", setting, path.trim()).map(|t| (t, Source::File))
+                self.secret_file(&file_name, setting, path.trim()).map(|t| (t, Source::File))
             }
         }
     }
 
     /// Reads a secret from a file and takes the line ends off its end.
-    pub(super) fn secret_file(
-        &mut self,
-        name: &str,
-        place: &str,
-        setting: &Setting,
-        path: &str,
-    ) -> Option<String> {
+    ///
+    /// # Errors
+    /// It cannot be read or is empty; says so with the path.
+    pub(super) fn secret_of(path: &str) -> Result<String, String> {
         let why = match nubium_host::text::read(path) {
-            Ok(text) if text.trim().is_empty() => "the file is empty".to_owned(),
-            Ok(text) => return Some(text.trim_end_matches(['\n', '\r']).to_owned()),
-            Err(error) => reason(&error).to_owned(),
+            Ok(text) if text.trim().is_empty() => "the file is empty",
+            Ok(text) => return Ok(text.trim_end_matches(['\n', '\r']).to_owned()),
+            Err(error) => reason(&error),
         };
-        self.problems.push(Problem {
-            setting: name.into(),
-            place: place.into(),
-            read: format!("{} ({why})", quoted(&shown_secret_path(path))),
-            expected: format!("the path of a readable file that holds {}", setting.name),
-            example: match place {
-                "" => format!("{name}=/run/secrets/{}", setting.name.to_lowercase()),
-                _ => format!("{name}={}", setting.example),
-            },
-        });
-        None
+        Err(format!("{} ({why})", quoted(&shown_secret_path(path))))
+    }
+
+    fn secret_file(&mut self, name: &str, setting: &Setting, path: &str) -> Option<String> {
+        Self::secret_of(path)
+            .map_err(|read| {
+                self.problems.push(Problem {
+                    setting: name.into(),
+                    place: String::new(),
+                    read,
+                    expected: format!("the path of a readable file that holds {}", setting.name),
+                    example: format!("{name}=/run/secrets/{}", setting.name.to_lowercase()),
+                });
+            })
+            .ok()
     }
 
     fn read<T>(

@@ -2,16 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use nubium_document::{Value, kind_of, nearest, scalar, show, topic_name, whole};
 use nubium_formats::{TopicSchemas, Topics};
-use serde_json::Value;
 
 use super::cluster::Cluster;
-use super::document::{self, Fields, kind_of};
-use super::parse;
-use super::problem::Problem;
+use super::document::{self, Fields};
 use super::reader::{Reader, known};
 use super::schemas;
-use super::setting::nearest_of;
+use nubium_document::Problem;
 
 pub(super) const JSON: &str = "NU_TOPIC_CONFIGS_JSON";
 pub(super) const YAML: &str = "NU_TOPIC_CONFIGS_YAML";
@@ -39,19 +37,19 @@ pub(super) fn setting_in_use(reader: &Reader) -> &'static str {
 
 /// Reads the topics and gives them by name.
 pub(super) fn read(reader: &mut Reader) -> BTreeMap<String, Topic> {
-    let Some(document) = document::either(reader, JSON, YAML) else { return BTreeMap::new() };
+    let Some(opened) = document::either(reader, JSON, YAML) else { return BTreeMap::new() };
     let mut topics = BTreeMap::new();
-    // A name that starts with a dot holds a YAML anchor.
-    for (name, value) in document.map.iter().filter(|(name, _)| !name.starts_with('.')) {
-        if let Err(why) = parse::topic(name) {
-            let expected = "a topic name: letters, digits, '.', '_' and '-', at most 249".into();
-            reader.problem(document.setting, name.chars().take(80).collect(), why, expected);
+    for (name, fields) in opened.named(reader) {
+        if let Err(why) = topic_name(name) {
+            let place: String = name.chars().take(80).collect();
+            let expected = "a topic name: letters, digits, '.', '_' and '-', at most 249";
+            opened.document.problem(&place, why, expected, "");
         }
-        let fields = Fields::enter(reader, document.setting, name.clone(), value);
-        if let Some(topic) = fields.and_then(|mut fields| read_topic(&mut fields)) {
-            topics.insert(name.clone(), topic);
+        if let Some(topic) = fields.and_then(|fields| read_topic(&fields)) {
+            topics.insert(name.to_owned(), topic);
         }
     }
+    opened.close(reader);
     topics
 }
 
@@ -61,7 +59,7 @@ pub(super) fn schemas_of(topics: &BTreeMap<String, Topic>) -> Topics {
     said.map(|(name, topic)| (name.clone(), topic.schemas.clone())).collect()
 }
 
-fn read_topic(fields: &mut Fields<'_>) -> Option<Topic> {
+fn read_topic(fields: &Fields<'_>) -> Option<Topic> {
     fields.warn_unknown(["cluster", "configs"].into_iter().chain(schemas::KEYS));
     let cluster = fields.text("cluster");
     if cluster.is_none() && !fields.is_wrong("cluster") {
@@ -74,21 +72,20 @@ fn read_topic(fields: &mut Fields<'_>) -> Option<Topic> {
         config: BTreeMap::new(),
         schemas: schemas::read(fields),
     };
-    if let Some(value) = fields.map.get("configs").filter(|value| !value.is_null()) {
-        let place = format!("{}.configs", fields.place);
-        let mut inner = Fields::enter(fields.reader, fields.setting, place, value)?;
+    if fields.has("configs") {
+        let inner = fields.section("configs")?;
         inner.warn_unknown(["num_partitions", "replication_factor", "config"].into_iter());
-        topic.num_partitions = count(&mut inner, "num_partitions");
-        topic.replication_factor = count(&mut inner, "replication_factor");
-        topic.config = config(&mut inner);
+        topic.num_partitions = count(&inner, "num_partitions");
+        topic.replication_factor = count(&inner, "replication_factor");
+        topic.config = config(&inner);
     }
     Some(topic)
 }
 
 /// Reads a number from 1; -1 is Kafka's own word for the brokers' default.
-fn count<T: TryFrom<u64>>(fields: &mut Fields<'_>, key: &str) -> Option<T> {
-    let number = match fields.map.get(key)? {
-        Value::Null => return None,
+fn count<T: TryFrom<u64>>(fields: &Fields<'_>, key: &str) -> Option<T> {
+    let value = fields.value(key)?;
+    let number = match value {
         Value::Number(number) if number.as_i64() == Some(-1) => return None,
         Value::String(text) if text.trim() == "-1" => return None,
         Value::Number(number) => whole(number).and_then(|number| u64::try_from(number).ok()),
@@ -97,24 +94,17 @@ fn count<T: TryFrom<u64>>(fields: &mut Fields<'_>, key: &str) -> Option<T> {
     };
     let count = number.filter(|n| *n > 0).and_then(|n| T::try_from(n).ok());
     if count.is_none() {
-        let read = fields.map.get(key).map(Value::to_string).unwrap_or_default();
-        fields.refuse(key, read, "a whole number from 1, or -1 for the brokers' default");
+        fields.refuse(key, show(value), "a whole number from 1, or -1 for the brokers' default");
     }
     count
 }
 
-fn config(fields: &mut Fields<'_>) -> BTreeMap<String, String> {
-    let Some(value) = fields.map.get("config").filter(|value| !value.is_null()) else {
-        return BTreeMap::new();
-    };
-    let place = format!("{}.config", fields.place);
-    let Some(mut inner) = Fields::enter(fields.reader, fields.setting, place, value) else {
-        return BTreeMap::new();
-    };
+fn config(fields: &Fields<'_>) -> BTreeMap<String, String> {
+    let Some(inner) = fields.section("config") else { return BTreeMap::new() };
     let mut config = BTreeMap::new();
-    for (key, value) in inner.map {
+    for (key, value) in inner.pairs_of_values() {
         match scalar(value).or_else(|| list(value)) {
-            Some(text) => drop(config.insert(key.clone(), text)),
+            Some(text) => drop(config.insert(key.to_owned(), text)),
             None => {
                 let expected = "text, a number, true or false, or a list of such";
                 inner.refuse(key, kind_of(value), expected);
@@ -124,30 +114,10 @@ fn config(fields: &mut Fields<'_>) -> BTreeMap<String, String> {
     config
 }
 
-/// Writes a text, number or boolean as Kafka expects it; anything else has no such form.
-pub(super) fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => {
-            Some(whole(number).map_or_else(|| number.to_string(), |whole| whole.to_string()))
-        }
-        Value::Bool(flag) => Some(flag.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
-}
-
 /// Writes a list as Kafka does: with commas.
 fn list(value: &Value) -> Option<String> {
-    let items: Option<Vec<String>> = value.as_array()?.iter().map(scalar).collect();
+    let items: Option<Vec<String>> = value.as_sequence()?.iter().map(scalar).collect();
     items.map(|items| items.join(","))
-}
-
-/// Gives a number that is whole, however it is written: `1e6` is 1000000.
-fn whole(number: &serde_json::Number) -> Option<i64> {
-    /// Above it a double does not tell neighbours apart.
-    const EXACT: f64 = (1_u64 << 53) as f64;
-    let float = || number.as_f64().filter(|n| n.fract() == 0.0 && n.abs() <= EXACT);
-    number.as_i64().or_else(|| float().map(|n| n as i64))
 }
 
 /// Says where topics are: the two maps, and the setting that the map of topics came from.
@@ -216,7 +186,7 @@ fn unknown(
     mapped: &[(&str, &str)],
 ) -> Problem {
     let topics: Vec<&str> = mapped.iter().map(|(topic, _)| *topic).collect();
-    let near = nearest_of(name, clusters.keys().map(String::as_str))
+    let near = nearest(name, clusters.keys().map(String::as_str))
         .map(|near| format!("; did you mean {near}?"))
         .unwrap_or_default();
     problem(

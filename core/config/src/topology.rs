@@ -7,12 +7,11 @@ use super::cross;
 use super::group::{Producer, Registry};
 use super::instance::{Instance, group_instance_id};
 use super::load;
-use super::problem::{Problem, Problems, Warning};
 use super::properties::{self, Properties};
 use super::raw::Raw;
 use super::reader::{Reader, known};
-use super::setting::nearest_of;
 use super::topic::{self, Places, Topic};
+use nubium_document::{Problem, Problems, Warning};
 
 const REGISTRY: &str = "NU_SCHEMA_REGISTRY_URL";
 const CLUSTERS: [&str; 2] = ["NU_KAFKA_CLUSTERS_CONFIGS_JSON", "NU_KAFKA_CLUSTERS_CONFIGS_YAML"];
@@ -180,7 +179,7 @@ fn check_clusters(
     topics: &BTreeMap<String, Topic>,
 ) {
     for (name, topic) in topics.iter().filter(|(_, t)| !clusters.contains_key(&t.cluster)) {
-        let near = nearest_of(&topic.cluster, clusters.keys().map(String::as_str))
+        let near = nubium_document::nearest(&topic.cluster, clusters.keys().map(String::as_str))
             .map(|near| format!("; did you mean {near}?"))
             .unwrap_or_default();
         let expected = format!("a cluster that the map of clusters names{near}");

@@ -76,6 +76,32 @@ pub fn parse(
     Ok(schema)
 }
 
+/// Gives the schema that writes another message of the same file, by its full name.
+///
+/// # Errors
+/// There is no such message, or the schema is of a type that has none.
+pub fn of_message(schema: &'static Schema, name: &str) -> Result<&'static Schema, SchemaError> {
+    type Chosen = HashMap<(usize, String), &'static Schema>;
+    static CHOSEN: OnceLock<Mutex<Chosen>> = OnceLock::new();
+    let form = schema.form().ok_or_else(|| {
+        SchemaError::new(format!("an Avro schema has no messages to choose `{name}` from"))
+    })?;
+    if form.name() == Some(name) {
+        return Ok(schema);
+    }
+    // Schemas live as long as the process: an address is one schema for ever.
+    let key = (std::ptr::from_ref(schema).addr(), name.to_owned());
+    let mut chosen =
+        CHOSEN.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = chosen.get(&key) {
+        return Ok(known);
+    }
+    let form: &'static dyn Form = Box::leak(form.of_type(name).map_err(SchemaError::new)?);
+    let made = Schema::of_form(schema.text(), schema.references().to_vec(), Some(form));
+    chosen.insert(key, made);
+    Ok(made)
+}
+
 /// Tells what type of schema a text is. What is both an Avro and a JSON Schema, such as
 /// `{"type": "string"}`, is Avro unless it has a `$schema`.
 #[must_use]

@@ -40,11 +40,12 @@ pub fn put_key(key: &str, out: &mut Vec<u8>) {
 /// The name that the schema itself goes by while it is compiled.
 const ROOT: &str = "nubium.schema.proto";
 
-/// A compiled `.proto` file. What is written is its first message.
+/// A compiled `.proto` file, and the message of it that is written: the first, or one that is named.
 #[derive(Debug)]
 pub(crate) struct Protobuf {
     file: FileDescriptor,
-    first: MessageDescriptor,
+    message: MessageDescriptor,
+    indexes: Vec<u8>,
     shape: Json,
 }
 
@@ -58,15 +59,19 @@ impl Protobuf {
         let file = file.ok_or_else(|| SchemaError::of(NAME, "it was not compiled"))?;
         let first = file.messages().next();
         let first = first.ok_or_else(|| SchemaError::of(NAME, "it has no message"))?;
-        let shape = shape::of(&first);
-        Ok(Self { file, first, shape })
+        Ok(Self::of(file, first))
     }
 
-    fn message(&self, document: &[u8]) -> Result<DynamicMessage, String> {
+    fn of(file: FileDescriptor, message: MessageDescriptor) -> Self {
+        let (indexes, shape) = (indexes::of(&message), shape::of(&message));
+        Self { file, message, indexes, shape }
+    }
+
+    fn read_document(&self, document: &[u8]) -> Result<DynamicMessage, String> {
         let mut json = serde_json::Deserializer::from_slice(document);
         let options = DeserializeOptions::new().deny_unknown_fields(true);
-        let first = self.first.clone();
-        let message = DynamicMessage::deserialize_with_options(first, &mut json, &options);
+        let kind = self.message.clone();
+        let message = DynamicMessage::deserialize_with_options(kind, &mut json, &options);
         let message = message.map_err(|error| {
             // The place in a text of our own making tells nothing.
             let text = error.to_string();
@@ -83,7 +88,7 @@ impl Form for Protobuf {
     }
 
     fn name(&self) -> Option<&str> {
-        Some(self.first.full_name())
+        Some(self.message.full_name())
     }
 
     fn shape(&self) -> &Json {
@@ -91,7 +96,7 @@ impl Form for Protobuf {
     }
 
     fn check(&self, document: &Json) -> Result<(), String> {
-        self.message(document.to_string().as_bytes()).map(drop)
+        self.read_document(document.to_string().as_bytes()).map(drop)
     }
 
     fn read(&self, body: &[u8]) -> Result<Vec<u8>, String> {
@@ -110,9 +115,20 @@ impl Form for Protobuf {
     }
 
     fn write(&self, document: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
-        let message = self.message(document)?;
-        out.push(indexes::FIRST);
+        let message = self.read_document(document)?;
+        out.extend_from_slice(&self.indexes);
         message.encode(out).map_err(|error| error.to_string())
+    }
+
+    fn of_type(&self, name: &str) -> Result<Box<dyn Form>, String> {
+        let all = || indexes::all(&self.file);
+        match all().into_iter().find(|message| message.full_name() == name) {
+            Some(message) => Ok(Box::new(Self::of(self.file.clone(), message))),
+            None => {
+                let names: Vec<_> = all().iter().map(|m| m.full_name().to_owned()).collect();
+                Err(format!("it has no message `{name}`, but {}", names.join(", ")))
+            }
+        }
     }
 }
 

@@ -119,3 +119,29 @@ fn a_schema_is_made_once() {
     assert!(std::ptr::eq(once, parse("PROTOBUF", ORDER, &[]).unwrap()));
     assert_eq!((once.kind(), once.text()), ("PROTOBUF", ORDER));
 }
+
+#[test]
+fn another_message_of_a_file_is_written_by_its_name() {
+    let schema = parse("PROTOBUF", ORDER, &[]).unwrap();
+    for (name, indexes, document) in [
+        ("shop.Order.Line", &[4, 0, 2][..], json!({"sku": "x", "count": 1})),
+        ("shop.Other", &[2, 2][..], json!({})),
+        ("shop.Order", &[0][..], json!({"id": "7"})),
+    ] {
+        let chosen = of_message(schema, name).unwrap();
+        assert_eq!(topic::record_name(chosen), Some(name));
+        assert!(std::ptr::eq(chosen, of_message(schema, name).unwrap()), "made once");
+        let bytes = written(chosen, &document).unwrap();
+        assert_eq!(bytes[..indexes.len()], *indexes, "{name}");
+        // Who reads needs no name.
+        let read = read(schema, &bytes).unwrap();
+        for (field, value) in document.as_object().unwrap() {
+            assert_eq!(read[field], *value, "{name}");
+        }
+    }
+    let said = of_message(schema, "shop.Nope").unwrap_err().to_string();
+    assert!(said.contains("shop.Nope") && said.contains("shop.Order.Line"), "{said}");
+    assert!(!said.contains("Entry"), "entries of maps are no choice: {said}");
+    let avro = parse("AVRO", r#""string""#, &[]).unwrap();
+    assert!(of_message(avro, "shop.Order").unwrap_err().to_string().contains("Avro"));
+}

@@ -22,6 +22,9 @@ pub struct TopicSchemas {
     pub version: Option<Version>,
     /// The schemas that the program's own refers to.
     pub references: Vec<SubjectReference>,
+    /// The full name of the message that values are, where a `.proto` file has several; `None`: its
+    /// first.
+    pub message: Option<String>,
     /// The compatibility level that the subject of its values shall have, for the provisioner.
     pub compatibility: Option<String>,
 }
@@ -42,6 +45,17 @@ impl TopicSchemas {
     #[must_use]
     pub fn value(&self) -> Format {
         self.value_format.unwrap_or_default()
+    }
+
+    /// Gives the schema as its values are seen and written: of the message that is named.
+    ///
+    /// # Errors
+    /// The schema has no such message.
+    pub fn seen(&self, schema: &'static Schema) -> Result<&'static Schema, SchemaError> {
+        match &self.message {
+            None => Ok(schema),
+            Some(name) => crate::of_message(schema, name),
+        }
     }
 }
 

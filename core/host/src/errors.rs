@@ -116,7 +116,8 @@ codes! {
          app goes on as `NU_CONSUMER_AUTO_OFFSET_RESET` says.",
         "Compare the topic's retention with the lag; `nubium_offsets_skipped_total` counts what \
          was passed over.";
-    ClientRefused = 3005, "Kafka refuses the HTTP receiver; it answers 503.",
+    ClientRefused = 3005, "Kafka refuses a client, which goes on trying; the HTTP receiver answers \
+         503 meanwhile.",
         "The user, password, certificate or rights of its cluster are wrong.",
         "Correct the cluster's settings, or grant the right.";
     RegistryUnreachable = 4001, "The schema registry gives no usable answer.",

@@ -45,8 +45,8 @@ pub use nubium_formats::{
 };
 pub use open::{Opened, Part};
 pub use registry::{
-    Backoff, Compatibility, Failure, Health, Registry, RegistryConfig, RegistryError, RequestCount,
-    SchemaBody, Verdict, retriable,
+    Backoff, Compatibility, Failure, Health, Judgement, Registry, RegistryConfig, RegistryError,
+    RequestCount, SchemaBody, SchemaVersion, Verdict, retriable,
 };
 pub use wire::{SchemaId, WireError};
 

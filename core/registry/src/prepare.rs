@@ -1,6 +1,6 @@
 //! Makes the encoders of output topics: finds, looks up or registers their schemas.
 
-use nubium_formats::{Format, SubjectNames, TopicSchemas, Version};
+use nubium_formats::{Format, TopicSchemas, Version};
 
 use crate::registry::SchemaBody;
 use crate::wire::SchemaId;
@@ -77,10 +77,13 @@ impl Codec {
         let pinned = said.version.is_some() && text.trim().is_empty();
         let own = match pinned {
             true => None,
-            false => Some(self.own_schema(&what, text, said).await?),
+            false => {
+                let schema = self.own_schema(&what, text, said).await?;
+                Some(said.seen(schema).map_err(bad)?)
+            }
         };
         if let Some(version) = said.version {
-            let found = self.pinned(topic, said.subjects, own, version).await?;
+            let found = self.pinned(topic, said, own, version).await?;
             if let Some(own) = own.filter(|own| !is_of_same_data(own, found.1)) {
                 let number = found.0;
                 let why = format!(
@@ -142,31 +145,33 @@ impl Codec {
         if let Some(schema) = said.value().own_schema() {
             return Ok((SchemaId::unframed(said.value()), schema));
         }
-        self.pinned(topic, said.subjects, None, said.version.unwrap_or(Version::Latest)).await
+        self.pinned(topic, &said, None, said.version.unwrap_or(Version::Latest)).await
     }
 
     async fn pinned(
         &self,
         topic: &str,
-        subjects: SubjectNames,
+        said: &TopicSchemas,
         own: Option<&'static Schema>,
         version: Version,
     ) -> Result<(SchemaId, &'static Schema), RegistryError> {
         let what = || format!("the value schema of topic `{topic}`");
         let subject = || {
-            let named = subjects.subject(topic, own);
+            let named = said.subjects.subject(topic, own);
             named.map_err(|error| RegistryError::Schema { what: what(), error })
         };
-        match (version, &self.0.source) {
-            (Version::Id(id), _) => Ok((SchemaId(id), self.ensure(SchemaId(id)).await?)),
-            (Version::Latest, _) => self.latest(&subject()?).await,
+        let (id, schema) = match (version, &self.0.source) {
+            (Version::Id(id), _) => (SchemaId(id), self.ensure(SchemaId(id)).await?),
+            (Version::Latest, _) => self.latest(&subject()?).await?,
             (Version::Number(number), Source::Registry(registry)) => {
                 let (client, subject) = (std::sync::Arc::clone(registry), subject()?);
                 let request = async move { client.numbered(&subject, &number.to_string()).await };
-                on_runtime(registry, request).await
+                on_runtime(registry, request).await?
             }
-            (Version::Number(_), Source::Memory(_)) => self.latest(&subject()?).await,
-        }
+            (Version::Number(_), Source::Memory(_)) => self.latest(&subject()?).await?,
+        };
+        let seen = said.seen(schema);
+        Ok((id, seen.map_err(|error| RegistryError::Schema { what: what(), error })?))
     }
 }
 

@@ -7,23 +7,26 @@
 //! nothing about a real broker.
 
 use super::{Fault, Step};
-use crate::kafka::{Class, Event, Sent, Sink, SinkError};
+use crate::kafka::Event;
 use crate::liveness::Pulse;
-use crate::transaction::Batch;
-use nubium_kafka::headers::Header;
 use nubium_kafka::message::MessageBody;
 use nubium_topic::{Notes, Offsets, TopicPartition};
-use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 #[derive(Debug, Default)]
 pub(super) struct OpenTransaction {
-    records: Vec<(TopicPartition, MessageBody)>,
-    offsets: Offsets,
-    notes: Notes,
+    pub(super) records: Vec<(TopicPartition, MessageBody)>,
+    pub(super) offsets: Offsets,
+    pub(super) notes: Notes,
+}
+
+/// A request of a producer's epoch that is still on its way.
+#[derive(Debug)]
+pub(super) enum Late {
+    Offsets(Offsets),
+    End { commit: bool },
 }
 
 /// One member of the group, and its producer.
@@ -36,6 +39,7 @@ pub(super) struct Member {
     pub(super) events: VecDeque<Event>,
     pub(super) transaction: Option<OpenTransaction>,
     pub(super) epoch: u64,
+    pub(super) late: Vec<(u64, Late)>,
     /// It has lost something and does not know yet: the group refuses its offsets.
     pub(super) stale: bool,
     pub(super) refused_seeks: u32,
@@ -197,149 +201,48 @@ impl Broker {
                 member.crashed = true;
                 self.leave(me);
             }
-            Fault::Abort | Fault::Timeout | Fault::Fatal => {}
+            Fault::Abort | Fault::Timeout | Fault::Fatal | Fault::BrokenConnection => {}
         }
     }
 }
 
-/// The producer's side.
-pub(super) struct MemorySink {
-    broker: Rc<RefCell<Broker>>,
-    me: usize,
-    epoch: u64,
-    alive: bool,
-    /// The records of the transaction by their index, up to what was answered last.
-    sent: Vec<(usize, bool)>,
-    refused: Option<usize>,
-}
-
-impl MemorySink {
-    pub(super) fn new(broker: &Rc<RefCell<Broker>>, me: usize) -> Self {
-        let (sent, refused) = (Vec::new(), None);
-        Self { broker: Rc::clone(broker), me, epoch: 0, alive: false, sent, refused }
-    }
-
-    fn step(&mut self, step: Step) -> Result<(), SinkError> {
-        let fault = self.broker.borrow_mut().step(self.me, step);
-        let failed = |class, text: &str| Err(SinkError { class, text: text.to_owned() });
-        match fault {
-            Some(Fault::Abort) => return failed(Class::Abortable, "injected: abort"),
-            Some(Fault::Timeout) => return failed(Class::Retriable, "injected: no answer"),
-            Some(Fault::Fatal | Fault::Crash) => {
-                self.alive = false;
-                return failed(Class::Fatal, "injected: the producer is dead");
+impl Broker {
+    pub(super) fn end_transaction(&mut self, me: usize, commit: bool) {
+        let open = self.members[me].transaction.take();
+        if !commit {
+            self.aborts += 1;
+        } else if let Some(open) = open {
+            for (at, body) in open.records {
+                self.append(at, body);
             }
-            _ => {}
+            for (at, next) in open.offsets.iter() {
+                self.committed.insert(at, next);
+                self.notes.remove(&at);
+            }
+            self.notes.extend(open.notes);
+            self.transactions += 1;
         }
-        if step != Step::InitProducer && self.epoch != self.broker.borrow().members[self.me].epoch {
-            return failed(Class::Fenced, "a newer producer has this transactional.id");
-        }
-        if step != Step::InitProducer && !self.alive {
-            return failed(Class::Fatal, "this producer is dead");
-        }
-        Ok(())
-    }
-}
-
-impl Sink for MemorySink {
-    fn init(&mut self) -> Result<(), SinkError> {
-        self.step(Step::InitProducer)?;
-        let mut broker = self.broker.borrow_mut();
-        let member = &mut broker.members[self.me];
-        member.epoch += 1;
-        member.transaction = None;
-        (self.epoch, self.alive) = (member.epoch, true);
-        Ok(())
     }
 
-    fn begin(&mut self) -> Result<(), SinkError> {
-        self.step(Step::Begin)?;
-        self.sent.clear();
-        self.refused = None;
-        self.broker.borrow_mut().members[self.me].transaction = Some(OpenTransaction::default());
-        Ok(())
-    }
-
-    fn send_offsets(&mut self, offsets: &Offsets, notes: &Notes) -> Result<(), SinkError> {
-        self.step(Step::SendOffsets)?;
-        let member = &mut self.broker.borrow_mut().members[self.me];
-        if member.stale {
-            let text = "the group's generation is over".to_owned();
-            return Err(SinkError { class: Class::Abortable, text });
-        }
-        if let Some(open) = &mut member.transaction {
-            offsets.iter().for_each(|(at, next)| open.offsets.set(at, next));
-            open.notes.extend(notes.iter().cloned());
-        }
-        Ok(())
-    }
-
-    fn send(&mut self, batch: &mut Batch, index: usize) -> Result<Sent, SinkError> {
-        self.step(Step::Send)?;
-        let headers = batch.records[index].take_headers();
-        let record = &batch.records[index];
-        let (key, value) = batch.bytes(record);
-        let body = MessageBody {
-            key: key.map(Vec::from),
-            value: value.map(Vec::from),
-            headers: headers
-                .iter()
-                .map(|(name, value)| Header { name: name.into(), value: value.map(Vec::from) })
-                .collect(),
-            timestamp: (record.timestamp > 0).then_some(record.timestamp),
-        };
-        let at = TopicPartition { topic: record.topic, partition: record.partition.max(0) };
-        let refuses = self.broker.borrow().refuses;
-        self.sent.push((index, refuses.is_some_and(|refuses| refuses(at.topic.name(), &body))));
-        if let Some(open) = &mut self.broker.borrow_mut().members[self.me].transaction {
-            open.records.push((at, body));
-        }
-        Ok(Sent::Queued)
-    }
-
-    fn settle(&mut self) -> Result<(), SinkError> {
-        // What is sent together is refused together, as a broker does.
-        let refused = self.sent.iter().any(|(_, refused)| *refused);
-        let first = self.sent.first().map(|(index, _)| *index);
-        self.sent.clear();
-        if !refused {
-            return Ok(());
-        }
-        self.refused = first;
-        Err(SinkError { class: Class::Abortable, text: "the broker refuses a record".into() })
-    }
-
-    fn refused(&self) -> Option<usize> {
-        self.refused
-    }
-
-    fn commit(&mut self) -> Result<(), SinkError> {
-        self.settle()?;
-        // A repeated commit finds the transaction gone if the first request arrived: it is
-        // confirmed then.
-        self.step(Step::Commit)?;
-        {
-            let mut broker = self.broker.borrow_mut();
-            if let Some(open) = broker.members[self.me].transaction.take() {
-                for (at, body) in open.records {
-                    broker.append(at, body);
+    /// What is still on its way arrives. A producer of a newer epoch is out of its reach; else the
+    /// broker takes it for a request of the transaction that is open now.
+    pub(super) fn arrive_late(&mut self, me: usize) {
+        for (epoch, late) in std::mem::take(&mut self.members[me].late) {
+            if epoch != self.members[me].epoch {
+                continue;
+            }
+            match late {
+                Late::Offsets(offsets) => {
+                    if let Some(open) = &mut self.members[me].transaction {
+                        offsets.iter().for_each(|(at, next)| open.offsets.set(at, next));
+                    }
                 }
-                for (at, next) in open.offsets.iter() {
-                    broker.committed.insert(at, next);
-                    broker.notes.remove(&at);
+                Late::End { commit } => {
+                    self.end_transaction(me, commit);
+                    // The next record begins another one.
+                    self.members[me].transaction = Some(OpenTransaction::default());
                 }
-                broker.notes.extend(open.notes);
-                broker.transactions += 1;
             }
         }
-        self.step(Step::Committed)
-    }
-
-    fn abort(&mut self) -> Result<(), SinkError> {
-        self.step(Step::Abort)?;
-        let mut broker = self.broker.borrow_mut();
-        broker.members[self.me].transaction = None;
-        broker.aborts += 1;
-        Ok(())
     }
 }

@@ -36,6 +36,10 @@ pub enum Fault {
     Abort,
     /// No answer in time.
     Timeout,
+    /// The connection breaks with the call's request on it, and the client repeats it on another.
+    /// The first one arrives in the middle of the next transaction. Where offsets are added, and
+    /// where a transaction is committed or aborted; elsewhere nothing comes of it.
+    BrokenConnection,
     /// Another producer takes the `transactional.id` over.
     Fence,
     /// The producer dies.

@@ -25,6 +25,7 @@
 mod broker;
 mod fault;
 mod group;
+mod sink;
 mod source;
 mod table;
 #[cfg(test)]
@@ -42,7 +43,7 @@ use crate::pattern::Pattern;
 use crate::retry::RetryRoutes;
 use crate::transaction::{Output, Workbench};
 use anyhow::Context as _;
-use broker::{Broker, MemorySink};
+use broker::Broker;
 use nubium_config::MissingHeaders;
 use nubium_host::Stop;
 use nubium_kafka::headers::Header;
@@ -53,6 +54,7 @@ use nubium_registry::{Codec, TopicEncoder};
 use nubium_table_store::Applier;
 use nubium_topic::{Topic, TopicPartition};
 use serde::de::DeserializeOwned;
+use sink::MemorySink;
 use source::MemorySource;
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -13,12 +13,12 @@ use super::{Engine, LOOK_AROUND, SERVE, due_in};
 use crate::error::LoopError;
 use crate::kafka::{Source, Waker as SourceWaker};
 use crate::pattern::Pattern;
+use crate::random::Random;
 use crate::transaction::Part;
 use futures::stream::{FuturesUnordered, Stream as _};
 use nubium_kafka::message::Message;
 use nubium_registry::{RegistryError, SchemaId};
 use nubium_table_store::{Write, key_text};
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -109,7 +109,7 @@ pub(super) struct Abreast {
     spare: Vec<Rc<Part>>,
     hasher: ahash::RandomState,
     noted: Instant,
-    shuffle: Option<Rc<Cell<u64>>>,
+    shuffle: Option<Rc<Random>>,
 }
 
 impl Abreast {
@@ -127,7 +127,7 @@ impl Abreast {
             spare: Vec::new(),
             hasher: ahash::RandomState::new(),
             noted: Instant::now(),
-            shuffle: concurrency.shuffle.map(|seed| Rc::new(Cell::new(seed | 1))),
+            shuffle: concurrency.shuffle.map(|seed| Rc::new(Random::new(seed | 1))),
         })
     }
 

@@ -11,10 +11,6 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// librdkafka repeats a request by itself when no answer comes, and tells nobody. A commit that took so
-/// long may have been repeated: its first request may still be on its way.
-const SLOW: Duration = Duration::from_millis(900);
-
 /// What became of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -85,9 +81,9 @@ pub(crate) struct Steps<S> {
     sink: S,
     /// The longest one phase may be repeated: the transaction time-out.
     limit: Duration,
-    /// A commit or abort was repeated or timed out. Its late request could still reach the broker
-    /// and end the next transaction (librdkafka has no KIP-890), so a new producer with a new epoch
-    /// comes first.
+    /// A commit or abort was asked again. As with a connection that broke ([`Sink::broke`]), a late
+    /// request could still reach the broker and end the next transaction, or take its offsets back
+    /// (librdkafka has no KIP-890), so a new producer with a new epoch comes first.
     doubtful: bool,
     applier: Option<Applier>,
 }
@@ -144,7 +140,7 @@ impl<S: Sink> Steps<S> {
     }
 
     fn commit(&mut self, batch: &mut Batch) -> Outcome {
-        if self.doubtful && !mutant!("doubtful-is-kept") {
+        if (self.doubtful || self.sink.broke()) && !mutant!("doubtful-is-kept") {
             match self.init() {
                 Outcome::Initialized => {}
                 failed => return failed,
@@ -219,12 +215,8 @@ impl<S: Sink> Steps<S> {
 
     fn end(&mut self, began: Instant) -> Result<(), Failure> {
         loop {
-            let asked = Instant::now();
             match self.sink.commit() {
-                Ok(()) => {
-                    self.doubtful |= asked.elapsed() >= SLOW;
-                    return Ok(());
-                }
+                Ok(()) => return Ok(()),
                 Err(error) => match error.class {
                     Class::Abortable => return Err(Failure::Abort(error)),
                     Class::Retriable if mutant!("unanswered-is-committed") => return Ok(()),
@@ -246,12 +238,8 @@ impl<S: Sink> Steps<S> {
 
     fn abort(&mut self, started: Instant) -> Result<(), SinkError> {
         loop {
-            let asked = Instant::now();
             match self.sink.abort() {
-                Ok(()) => {
-                    self.doubtful |= asked.elapsed() >= SLOW;
-                    return Ok(());
-                }
+                Ok(()) => return Ok(()),
                 Err(error) if error.class == Class::Retriable && started.elapsed() < self.limit => {
                     self.doubtful = true;
                     tracing::warn!(%error, "Abort not confirmed yet, asking again.");

@@ -64,6 +64,11 @@ impl<T, R> Row<T, R> {
         }
     }
 
+    /// Tells whether its first message is done.
+    fn is_complete(&self) -> bool {
+        self.slots.front().is_some_and(|slot| slot.state == State::Finished)
+    }
+
     /// Lets the next of a lane begin.
     fn advance(&mut self, lane: u64) {
         let Some(queue) = self.lanes.get_mut(&lane) else { return };
@@ -177,12 +182,14 @@ impl<T, R> Lanes<T, R> {
         self.running -= 1;
     }
 
-    /// Takes a message off that is done and before which all of its partition are.
+    /// Tells whether a message is done before which all of its partition are.
+    pub(super) fn has_complete(&self) -> bool {
+        self.rows.iter().any(Row::is_complete)
+    }
+
+    /// Takes such a message off.
     pub(super) fn complete(&mut self) -> Option<(TopicPartition, u64, T)> {
-        let done = |row: &&mut Row<T, R>| {
-            row.slots.front().is_some_and(|slot| slot.state == State::Finished)
-        };
-        let row = self.rows.iter_mut().find(done)?;
+        let row = self.rows.iter_mut().find(|row| row.is_complete())?;
         let ticket = row.first;
         row.first += 1;
         let slot = row.slots.pop_front()?;

@@ -6,12 +6,13 @@ use crate::kafka::ClientObserver;
 use crate::liveness::{Group, Pulse};
 use crate::transaction::Batch;
 use nubium_kafka::message::Message;
+use nubium_kafka::report;
 use nubium_metrics::{AppTimer, LoopMetrics, Metrics, RebalanceEvent, TopicCounters};
 use nubium_topic::{Offsets, Topic, TopicPartition};
 use rdkafka::Statistics;
 use rdkafka::types::RDKafkaErrorCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Counts per topic until the batch they belong to is committed.
@@ -230,14 +231,13 @@ pub(crate) struct ClientReporter {
     pulse: Arc<Pulse>,
     clock: Instant,
     down: AtomicBool,
-    /// When the connection trouble was logged last, in milliseconds of the clock plus one.
-    logged: AtomicU64,
+    errors: report::Errors,
 }
 
 impl ClientReporter {
     pub(crate) fn new(metrics: &Metrics, pulse: Arc<Pulse>, clock: Instant) -> Self {
-        let (metrics, down, logged) = (metrics.clone(), AtomicBool::new(false), AtomicU64::new(0));
-        Self { metrics, pulse, clock, down, logged }
+        let (metrics, down) = (metrics.clone(), AtomicBool::new(false));
+        Self { metrics, pulse, clock, down, errors: report::Errors::default() }
     }
 
     fn reachable(&self, reachable: bool) {
@@ -286,13 +286,7 @@ impl ClientObserver for ClientReporter {
             self.reachable(false);
             return;
         }
-        // librdkafka repeats these for every broker and attempt.
-        let now = millis_since(self.clock) + 1;
-        let last = self.logged.load(Ordering::Relaxed);
-        if last == 0 || now - last > 5_000 {
-            self.logged.store(now, Ordering::Relaxed);
-            tracing::warn!(?code, reason, "librdkafka reports an error.");
-        }
+        self.errors.say(code, reason);
     }
 }
 

@@ -1,14 +1,13 @@
 //! [`ChangelogSource`] on librdkafka.
 
 use super::consumer::list_of;
-use nubium_kafka::raw::{Keyed, MessageQueue};
-use nubium_kafka::token;
+use nubium_kafka::raw::MessageQueue;
+use nubium_kafka::reader::{Came, Consumer as Reading, consumer};
+use nubium_kafka::report::Trouble;
 use nubium_table_store::{Bounds, ChangelogSource, Found, Member, SourceTrouble};
 use nubium_topic::{Offsets, Topic, TopicPartition};
-use rdkafka::client::ClientContext;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,26 +16,9 @@ use std::time::Duration;
 /// Records taken from librdkafka's queue at a time.
 const AT_ONCE: usize = 1024;
 
-/// Passes the log on. Errors of connections are the app's consumer's to report.
-pub(crate) struct Quiet;
-
-impl ClientContext for Quiet {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        super::log(level, facility, message);
-    }
-
-    fn stats(&self, _: rdkafka::Statistics) {}
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "librdkafka reports an error.");
-    }
-}
-
-impl ConsumerContext for Quiet {}
-
 /// Asks where logs end, open transactions included. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct EndsClient(Arc<Keyed<BaseConsumer<Quiet>>>);
+pub(crate) struct EndsClient(Arc<Reading>);
 
 impl EndsClient {
     /// Makes a client with the properties of `changelog_properties(…, "read_uncommitted")`.
@@ -44,10 +26,10 @@ impl EndsClient {
     /// # Errors
     /// A property is wrong.
     pub(crate) fn new(properties: &BTreeMap<String, String>) -> KafkaResult<Self> {
-        Ok(Self(Arc::new(client(properties)?)))
+        Ok(Self(Arc::new(consumer(properties)?.0)))
     }
 
-    pub(super) fn consumer(&self) -> &BaseConsumer<Quiet> {
+    pub(super) fn consumer(&self) -> &BaseConsumer<Trouble> {
         &self.0
     }
 
@@ -109,7 +91,7 @@ impl EndsClient {
 pub(crate) struct KafkaChangelog {
     // Before the consumer, which must outlive it.
     queue: MessageQueue,
-    consumer: Keyed<BaseConsumer<Quiet>>,
+    consumer: Reading,
     ends: EndsClient,
     group: String,
     /// The app's input, whose owners are asked for.
@@ -129,18 +111,12 @@ impl KafkaChangelog {
         group: &str,
         input: &str,
     ) -> KafkaResult<Self> {
-        let consumer = client(properties)?;
+        let (consumer, _) = consumer(properties)?;
         let queue = MessageQueue::of_unsubscribed(&consumer, AT_ONCE)
             .ok_or_else(|| KafkaError::ClientCreation("it has no queue".into()))?;
         let (group, input) = (group.to_owned(), input.to_owned());
         Ok(Self { queue, consumer, ends, group, input, topics: Vec::new() })
     }
-}
-
-fn client(properties: &BTreeMap<String, String>) -> KafkaResult<Keyed<BaseConsumer<Quiet>>> {
-    let config: ClientConfig = properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
-    let consumer: BaseConsumer<Quiet> = config.create_with_context(Quiet)?;
-    Ok(token::keyed(consumer, |consumer| consumer.client(), properties))
 }
 
 fn trouble(step: &'static str) -> impl Fn(KafkaError) -> SourceTrouble {
@@ -175,23 +151,21 @@ impl ChangelogSource for KafkaChangelog {
                     topic: super::consumer::topic_of(topics, &message),
                     partition,
                 };
-                match message.error() {
-                    None => each(Found::Record {
+                match Came::by(message.error()) {
+                    Came::Message => each(Found::Record {
                         at,
                         offset: message.offset(),
                         timestamp: message.timestamp().unwrap_or(0),
                         key: message.key(),
                         value: message.value(),
                     }),
-                    Some(RDKafkaErrorCode::PartitionEOF) => {
+                    Came::End => {
                         each(Found::End { at, position: message.offset() });
                     }
-                    Some(
-                        RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
-                    ) => {
-                        each(Found::OutOfRange { at });
+                    Came::OutOfRange => each(Found::OutOfRange { at }),
+                    Came::Trouble(code) => {
+                        tracing::warn!(%at, %code, "A changelog cannot be read for now.")
                     }
-                    Some(code) => tracing::warn!(%at, %code, "A changelog cannot be read for now."),
                 }
             });
             count += taken;

@@ -6,6 +6,7 @@ mod trouble;
 use super::{Event, Source, SourceError, Waker};
 use nubium_kafka::message::Message;
 use nubium_kafka::raw::{Keyed, MessageQueue, NativeMessage};
+use nubium_kafka::report;
 use nubium_kafka::token;
 use nubium_topic::{Notes, Offsets, Topic, TopicPartition};
 use rdkafka::client::ClientContext;
@@ -53,7 +54,7 @@ pub(crate) struct Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        super::log(level, facility, message);
+        report::log(level, facility, message);
     }
 
     fn stats(&self, statistics: Statistics) {

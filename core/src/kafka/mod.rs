@@ -14,7 +14,6 @@ pub(crate) use producer::KafkaSink;
 use crate::transaction::Batch;
 use nubium_kafka::message::Message;
 use nubium_topic::{Notes, Offsets, TopicPartition};
-use rdkafka::config::RDKafkaLogLevel;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -229,17 +228,7 @@ pub(crate) trait Sink {
     /// # Errors
     /// See the class; retriable: call it again and nothing else.
     fn abort(&mut self) -> Result<(), SinkError>;
-}
-
-/// Passes librdkafka's log on.
-pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
-    use RDKafkaLogLevel as L;
-    match level {
-        L::Emerg | L::Alert | L::Critical | L::Error => {
-            tracing::error!(target: "librdkafka", facility, "{message}");
-        }
-        L::Warning => tracing::warn!(target: "librdkafka", facility, "{message}"),
-        L::Notice | L::Info => tracing::info!(target: "librdkafka", facility, "{message}"),
-        L::Debug => tracing::debug!(target: "librdkafka", facility, "{message}"),
-    }
+    /// Says whether a connection of this producer broke, or a request of it was not answered in
+    /// time: the client repeats what was on its way, and the first one may still arrive.
+    fn broke(&self) -> bool;
 }

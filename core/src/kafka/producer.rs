@@ -6,6 +6,7 @@ use crate::transaction::Batch;
 use nubium_host::{Watchdog, mutant};
 use nubium_kafka::headers::Headers;
 use nubium_kafka::raw::{Keyed, Outgoing, ProducerTopic, RawError, TransactionCalls};
+use nubium_kafka::report;
 use nubium_kafka::token;
 use nubium_topic::{Notes, Offsets, Topic};
 use rdkafka::client::ClientContext;
@@ -16,6 +17,7 @@ use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{Producer, ProducerContext, ThreadedProducer};
 use rdkafka::types::RDKafkaErrorCode;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -74,15 +76,40 @@ fn advice(code: Option<RDKafkaErrorCode>) -> &'static str {
     }
 }
 
-/// Keeps the first delivery failure of a transaction.
+/// Says whether a line of librdkafka's log is about requests that are lost from sight: their
+/// connection broke, or their time was over. librdkafka repeats them by itself and tells nobody
+/// but its log, on the thread that will repeat them and before it does. The first such line of a
+/// client is never held back, and a connection that was not ready yet had no request on it.
+fn is_of_lost_requests(facility: &str, message: &str) -> bool {
+    const NOT_READY: [&str; 7] = [
+        "in state INIT",
+        "in state DOWN",
+        "in state TRY_CONNECT",
+        "in state CONNECT",
+        "in state SSL_HANDSHAKE",
+        "in state AUTH_",
+        "in state APIVERSION_QUERY",
+    ];
+    match facility {
+        "FAIL" => !NOT_READY.iter().any(|state| message.contains(state)),
+        "REQTMOUT" => true,
+        _ => false,
+    }
+}
+
+/// Keeps the first delivery failure of a transaction, and whether requests were lost from sight.
 struct Context {
     failures: Arc<Mutex<Failures>>,
+    broke: Arc<AtomicBool>,
     observer: Arc<dyn ClientObserver>,
 }
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        super::log(level, facility, message);
+        if is_of_lost_requests(facility, message) {
+            self.broke.store(true, Ordering::Release);
+        }
+        report::log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -121,6 +148,8 @@ pub(crate) struct KafkaSink {
     limit: Duration,
     live: Option<Live>,
     failures: Arc<Mutex<Failures>>,
+    /// Of the live producer: another may still write its log when this one is made.
+    broke: Arc<AtomicBool>,
 }
 
 struct Live {
@@ -141,7 +170,8 @@ impl KafkaSink {
     ) -> Self {
         let consumer = source.consumer();
         let failures = Arc::default();
-        Self { properties, consumer, observer, watchdog, limit, live: None, failures }
+        let (live, broke) = (None, Arc::default());
+        Self { properties, consumer, observer, watchdog, limit, live, failures, broke }
     }
 
     fn live(&self) -> Result<&Live, SinkError> {
@@ -208,10 +238,16 @@ impl Sink for KafkaSink {
             self.live = None;
         }
         self.forget_failures();
-        let config: ClientConfig =
+        let mut config: ClientConfig =
             self.properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
-        let context =
-            Context { failures: Arc::clone(&self.failures), observer: Arc::clone(&self.observer) };
+        // Its log is read here, whatever of it is shown.
+        config.set_log_level(RDKafkaLogLevel::Info);
+        self.broke = Arc::default();
+        let context = Context {
+            failures: Arc::clone(&self.failures),
+            broke: Arc::clone(&self.broke),
+            observer: Arc::clone(&self.observer),
+        };
         let producer: ThreadedProducer<Context> = config
             .create_with_context(context)
             .map_err(|error| SinkError { class: Class::Fatal, text: error.to_string() })?;
@@ -316,6 +352,10 @@ impl Sink for KafkaSink {
         let limit = self.limit;
         self.guarded("abort_transaction", |live| live.calls.abort(limit))
     }
+
+    fn broke(&self) -> bool {
+        self.broke.load(Ordering::Acquire)
+    }
 }
 
 impl Live {
@@ -407,5 +447,24 @@ mod tests {
             assert_eq!(is_of_record(code), of_record, "{code:?}");
         }
         assert!(advice(Some(Code::TopicAuthorizationFailed)).contains("Write"));
+    }
+
+    #[test]
+    fn requests_are_lost_from_sight_with_a_connection_that_was_in_use() {
+        let lost = "TxnCoordinator: b:9092: Disconnected (after 817ms in state UP)";
+        let over = "b:9092/1: 1 request(s) timed out: disconnect (average rtt 2.1ms) (after \
+                    61000ms in state UP)";
+        let refused = "b:9092/1: Connect to ipv4#10.0.0.1:9092 failed: Connection refused (after \
+                       0ms in state CONNECT)";
+        for (facility, message, is_lost) in [
+            ("FAIL", lost, true),
+            ("FAIL", over, true),
+            ("FAIL", "b:9092/1: a line too long to say its state", true),
+            ("REQTMOUT", "b:9092/1: Timed out EndTxnRequest in flight", true),
+            ("FAIL", refused, false),
+            ("TXNERR", lost, false),
+        ] {
+            assert_eq!(is_of_lost_requests(facility, message), is_lost, "{facility} {message}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use nubium_registry::wire::{self, SchemaId};
 
 /// What a changelog record says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Change<'a> {
+pub struct Change<'a> {
     /// The key's text.
     pub key: &'a str,
     /// The schema id its bytes are framed with.
@@ -20,22 +20,35 @@ pub(crate) struct Change<'a> {
     pub text: Option<&'a str>,
 }
 
+/// Says why a record was not written by a table app.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoChange {
+    /// It has no key.
+    #[error("it has no key")]
+    Keyless,
+    /// Its key is no Avro string in the registry's framing.
+    #[error("its key: {0}")]
+    Key(wire::WireError),
+    /// Its value is no Avro string in the registry's framing.
+    #[error("its value: {0}")]
+    Value(wire::WireError),
+}
+
 /// Reads a record.
 ///
 /// # Errors
 /// What is wrong with it: something else than a table app wrote it.
-pub(crate) fn read<'a>(
+pub fn read_change<'a>(
     key: Option<&'a [u8]>,
     value: Option<&'a [u8]>,
-) -> Result<Change<'a>, String> {
-    let (id, body) =
-        wire::split(key.ok_or("it has no key")?).map_err(|e| format!("its key: {e}"))?;
-    let key = wire::read_string(body).map_err(|e| format!("its key: {e}"))?;
+) -> Result<Change<'a>, NoChange> {
+    let (id, body) = wire::split(key.ok_or(NoChange::Keyless)?).map_err(NoChange::Key)?;
+    let key = wire::read_string(body).map_err(NoChange::Key)?;
     let text = match value {
         None => None,
         Some(bytes) => {
-            let (_, body) = wire::split(bytes).map_err(|e| format!("its value: {e}"))?;
-            let text = wire::read_string(body).map_err(|e| format!("its value: {e}"))?;
+            let (_, body) = wire::split(bytes).map_err(NoChange::Value)?;
+            let text = wire::read_string(body).map_err(NoChange::Value)?;
             (!is_deleted(text)).then_some(text)
         }
     };
@@ -101,17 +114,20 @@ mod tests {
             (Some(framed("\"-DELETED-\"")), None),
             (None, None),
         ] {
-            let change = read(Some(&key), value.as_deref()).unwrap();
+            let change = read_change(Some(&key), value.as_deref()).unwrap();
             assert_eq!(change, Change { key: "ada", key_id: 2, text });
         }
     }
 
     #[test]
     fn what_is_no_table_record_is_named() {
+        let said = |key: Option<&[u8]>, value: Option<&[u8]>| {
+            read_change(key, value).unwrap_err().to_string()
+        };
         let key = framed("ada");
-        assert!(read(None, None).unwrap_err().contains("no key"));
-        assert!(read(Some(b"ada"), None).unwrap_err().contains("its key"));
-        assert!(read(Some(&key), Some(b"{}")).unwrap_err().contains("its value"));
+        assert!(said(None, None).contains("no key"));
+        assert!(said(Some(b"ada"), None).contains("its key"));
+        assert!(said(Some(&key), Some(b"{}")).contains("its value"));
     }
 
     #[test]

@@ -193,9 +193,9 @@ impl<S: ChangelogSource> Keeper<S> {
         source.read(wait, &mut |found| match found {
             Found::Record { at, offset, timestamp, key, value } => {
                 let Some(task) = reading_task(tasks, at) else { return };
-                match changelog::read(key, value) {
+                match changelog::read_change(key, value) {
                     Ok(change) => task.take(&change, offset, timestamp, settings.key_id),
-                    Err(why) => failed.push((at, offset, why)),
+                    Err(why) => failed.push((at, offset, why.to_string())),
                 }
             }
             Found::End { at, position } => {

@@ -41,7 +41,7 @@ pub use source::{Bounds, ChangelogSource, Found, Member, SourceTrouble};
 pub use store::{Identity, Store, StoredRow};
 
 pub use applier::Applier;
-pub use changelog::Framing;
+pub use changelog::{Change, Framing, NoChange, read_change};
 pub use handle::{KeeperHandle, KeeperSettings, News, Order};
 pub use json::{read as read_json, write as write_json};
 pub use keeper::Keeper;

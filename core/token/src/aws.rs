@@ -1,12 +1,14 @@
-//! AWS credentials: keys as they were given, those of the environment, or of a role that is taken
-//! on with a web identity.
+//! AWS credentials: keys as they were given, those of the environment, of a role that is taken on
+//! with a web identity, or of the place that the program runs in.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use reqwest::{Client, Url, header};
 
 use super::TokenError;
 use super::endpoint::{escape, send, shorten};
+use super::machine;
 use nubium_config::{AwsCredentials, REDACTED, Secret};
 
 /// What is signed with.
@@ -15,7 +17,12 @@ pub(super) struct Keys {
     pub(super) id: String,
     pub(super) secret: Secret,
     pub(super) session: Option<Secret>,
+    /// When temporary ones end, and with them what was signed.
+    pub(super) until: Option<SystemTime>,
 }
+
+/// Gives a variable of the environment.
+pub(super) type Get<'a> = dyn Fn(&str) -> Option<String> + Sync + 'a;
 
 /// Gets the keys of now. Those of a role are asked for anew each time: a token is made of them
 /// every ten minutes.
@@ -23,11 +30,12 @@ pub(super) async fn keys(
     http: &Client,
     region: &str,
     credentials: &AwsCredentials,
-    environment: &(dyn Fn(&str) -> Option<String> + Sync),
+    environment: &Get<'_>,
 ) -> Result<Keys, TokenError> {
     match credentials {
         AwsCredentials::Keys { id, secret, session } => {
-            Ok(Keys { id: id.clone(), secret: secret.clone(), session: session.clone() })
+            let (id, session) = (id.clone(), session.clone());
+            Ok(Keys { id, secret: secret.clone(), session, until: None })
         }
         AwsCredentials::WebIdentity { role, file, sts } => {
             assume(http, region, role, file, sts.as_ref(), "nubium").await
@@ -39,18 +47,21 @@ pub(super) async fn keys(
 async fn from_environment(
     http: &Client,
     region: &str,
-    environment: &(dyn Fn(&str) -> Option<String> + Sync),
+    environment: &Get<'_>,
 ) -> Result<Keys, TokenError> {
     let get = |name: &str| environment(name).filter(|text| !text.trim().is_empty());
     if let (Some(id), Some(secret)) = (get("AWS_ACCESS_KEY_ID"), get("AWS_SECRET_ACCESS_KEY")) {
         let session = get("AWS_SESSION_TOKEN").map(Secret::from);
-        return Ok(Keys { id, secret: secret.into(), session });
+        return Ok(Keys { id, secret: secret.into(), session, until: None });
     }
     let (Some(role), Some(file)) = (get("AWS_ROLE_ARN"), get("AWS_WEB_IDENTITY_TOKEN_FILE")) else {
-        return Err(TokenError::unusable(
-            "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_ROLE_ARN \
-             and AWS_WEB_IDENTITY_TOKEN_FILE, or name some in the map of clusters",
-        ));
+        return machine::keys(&get).await.map_err(|error| TokenError {
+            fault: error.fault,
+            text: format!(
+                "no AWS credentials: {error}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or \
+                 AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE, or name some in the map of clusters"
+            ),
+        });
     };
     let sts = get("AWS_ENDPOINT_URL_STS").and_then(|url| Url::parse(&url).ok());
     let session = get("AWS_ROLE_SESSION_NAME").unwrap_or_else(|| "nubium".into());
@@ -102,10 +113,16 @@ async fn assume(
     let found = |name| element(&text, name);
     match (found("AccessKeyId"), found("SecretAccessKey"), found("SessionToken")) {
         (Some(id), Some(secret), Some(session)) => {
-            Ok(Keys { id, secret: secret.into(), session: Some(session.into()) })
+            let until = found("Expiration").as_deref().and_then(moment);
+            Ok(Keys { id, secret: secret.into(), session: Some(session.into()), until })
         }
         _ => Err(TokenError::unreachable(format!("{place} answered 200 without credentials"))),
     }
+}
+
+/// Reads a time as AWS writes it (RFC 3339).
+pub(super) fn moment(text: &str) -> Option<SystemTime> {
+    chrono::DateTime::parse_from_rfc3339(text).ok().map(SystemTime::from)
 }
 
 /// Gives the text of the first element of this name, in the flat answers of STS. What is in it are

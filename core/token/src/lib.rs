@@ -9,6 +9,7 @@ mod claims;
 mod endpoint;
 mod error;
 mod file;
+mod machine;
 mod msk;
 mod renewal;
 #[cfg(test)]

@@ -24,6 +24,7 @@ pub(super) fn token(region: &str, keys: &Keys, now: SystemTime) -> Result<Token,
     let text = URL_SAFE_NO_PAD.encode(url);
     // The signature's time has no fractions.
     let until = now + LIFETIME - Duration::from_secs(1);
+    let until = keys.until.map_or(until, |keys| keys.min(until));
     Token::checked(&text, keys.id.clone(), until)
         .map_err(|why| TokenError::unusable(format!("MSK token: {why}")))
 }

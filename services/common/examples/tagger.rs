@@ -11,7 +11,7 @@ use nubium_core::config::Problem;
 use nubium_core::{App, Record, Transaction};
 use nubium_host::Outcome;
 use nubium_service::check::Checks;
-use nubium_service::document::{self, Document, ReadFile};
+use nubium_service::document::{self, Document, Files, ReadFile};
 use nubium_service::service::{self, About, NoCommands, NoOptions, Service};
 use nubium_service::start::Start;
 use nubium_service::terminal;
@@ -29,24 +29,15 @@ struct Settings {
 
 impl Settings {
     fn parse(name: &str, text: &str, read: ReadFile<'_>) -> Result<Self, Vec<Problem>> {
-        let mut document = Document::new(name, read);
-        let known = ["from", "to", "schema", "tag"];
-        let Some(root) = document.root(text, &known, "from: signups") else {
-            return document.finish(None);
-        };
-        let mut needed = |name, example| match document.text(&root, "", name, example) {
-            None if !root.contains_key(name) => {
-                document.problem(name, "nothing", "text", example);
-                None
-            }
-            given => given,
-        };
-        let [from, to, file, tag] =
-            [("from", "signups"), ("to", "tagged"), ("schema", "tagged.avsc"), ("tag", "spring")]
-                .map(|(name, example)| needed(name, example));
-        let schema = file.and_then(|file| document.schema("schema", &file));
-        let settings = from.zip(to).zip(schema).zip(tag).map(|(((from, topic), schema), tag)| {
-            Self { from, output: Output { topic, schema }, tag }
+        let (document, files) = (Document::new(name), Files::new(read));
+        let settings = document.root(text, "a map with `from` and `to`", "from: signups");
+        let settings = settings.and_then(|root| {
+            let from = root.topic("from", "the topic to copy", "signups");
+            let to = root.topic("to", "the topic to copy to", "tagged");
+            let schema = files.needed_schema(&root, "schema", "tagged.avsc", None);
+            let tag = root.needed("tag", "what to mark with", "spring");
+            root.finish();
+            Some(Self { from: from?, output: Output { topic: to?, schema: schema? }, tag: tag? })
         });
         document.finish(settings)
     }
@@ -107,7 +98,7 @@ impl Service for Tagger {
     }
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     service::main::<Tagger>()
 }
 

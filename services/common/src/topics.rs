@@ -7,7 +7,7 @@ use std::sync::Arc;
 use nubium_mapping::avro::Schema;
 use nubium_mapping::mapping::{self, Source};
 
-use crate::document::{Document, Map, SchemaFile};
+use crate::document::{Fields, Files, SchemaFile};
 
 /// Names a topic to consume.
 #[derive(Debug, Clone)]
@@ -62,53 +62,47 @@ pub fn names<'a>(inputs: &'a [Input], outputs: &'a [Output]) -> BTreeSet<&'a str
     inputs.chain(outputs.iter().map(|output| output.topic.as_str())).collect()
 }
 
-impl Document<'_> {
-    /// Reads the list `outputs`: topics with the files of their schemas.
-    pub fn outputs(&mut self, root: &Map) -> Vec<Output> {
-        let example = "outputs: [{topic: contacts, schema: contact.avsc}]";
-        let mut outputs = Vec::new();
-        for (place, entry) in self.entries(root, "outputs", example) {
-            self.names(&entry, &place, &["topic", "schema"]);
-            let topic = self.topic(&entry, &place);
-            let at = format!("{place}.schema");
-            let none = topic.as_deref().and_then(SchemaFile::without);
-            let schema = match self.text(&entry, &place, "schema", "contact.avsc") {
-                Some(file) => self.schema(&at, &file),
-                None if entry.contains_key("schema") => None,
-                None if none.is_some() => none,
-                None => {
-                    self.problem(&at, "nothing", "the file of the topic's schema", "contact.avsc");
-                    None
-                }
-            };
-            if let (Some(topic), Some(schema)) = (topic, schema) {
-                outputs.push(Output { topic, schema });
-            }
-        }
-        outputs
+/// Reads the list `outputs`: topics with the files of their schemas.
+pub fn outputs(root: &Fields<'_>, files: &Files<'_>) -> Vec<Output> {
+    let example = "outputs: [{topic: contacts, schema: contact.avsc}]";
+    let mut outputs = Vec::new();
+    for entry in root.entries("outputs", example) {
+        outputs.extend(output(&entry, files, "contacts"));
+        entry.finish();
     }
+    outputs
+}
 
-    /// Reads `default_output`, which must be the topic of an output.
-    pub fn default_output(&mut self, root: &Map, outputs: &[Output]) -> Option<usize> {
-        let topic = self.text(root, "", "default_output", "contacts")?;
-        let found = outputs.iter().position(|output| output.topic == topic);
-        if found.is_none() {
-            self.problem("default_output", &topic, "one of the outputs' topics", "contacts");
-        }
-        found
+/// Reads `topic` and `schema`; a topic whose format has no schema needs none.
+pub fn output(fields: &Fields<'_>, files: &Files<'_>, example: &str) -> Option<Output> {
+    let topic = fields.topic("topic", "the topic's name", example);
+    let none = topic.as_deref().and_then(SchemaFile::without);
+    let schema = match none {
+        Some(none) if !fields.has("schema") => Some(none),
+        _ => files.needed_schema(fields, "schema", "contact.avsc", topic.as_deref()),
+    };
+    Some(Output { topic: topic?, schema: schema? })
+}
+
+/// Reads `default_output`, which must be the topic of an output.
+pub fn default_output(root: &Fields<'_>, outputs: &[Output]) -> Option<usize> {
+    let topic = root.text("default_output", "contacts")?;
+    let found = outputs.iter().position(|output| output.topic == topic);
+    if found.is_none() {
+        root.problem("default_output", &topic, "one of the outputs' topics", "contacts");
     }
+    found
+}
 
-    /// Reports a topic that is read twice, written twice, or read and written: it would double or
-    /// circle.
-    pub fn distinct(&mut self, inputs: &[Input], outputs: &[Output]) {
-        let mut seen = BTreeSet::new();
-        let topics = inputs.iter().map(|input| ("inputs", &input.topic));
-        for (place, topic) in topics.chain(outputs.iter().map(|output| ("outputs", &output.topic)))
-        {
-            if !seen.insert(topic.as_str()) {
-                let expected = "each topic once: an output that is an input too never ends";
-                self.problem(place, topic, expected, "another topic");
-            }
+/// Reports a topic that is read twice, written twice, or read and written: it would double or
+/// circle.
+pub fn distinct(root: &Fields<'_>, inputs: &[Input], outputs: &[Output]) {
+    let mut seen = BTreeSet::new();
+    let topics = inputs.iter().map(|input| ("inputs", &input.topic));
+    for (place, topic) in topics.chain(outputs.iter().map(|output| ("outputs", &output.topic))) {
+        if !seen.insert(topic.as_str()) {
+            let expected = "each topic once: an output that is an input too never ends";
+            root.problem(place, topic, expected, "another topic");
         }
     }
 }

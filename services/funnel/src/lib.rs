@@ -5,7 +5,6 @@
 //! one file each, [`service`] what it is.
 
 pub mod commands;
-pub mod demo;
 pub mod funnel;
 pub mod service;
 pub mod settings;

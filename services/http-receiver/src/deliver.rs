@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use nubium_core::config::{Cluster, Config};
 use nubium_host::Stop;
 use nubium_kafka::raw::Keyed;
+use nubium_kafka::report;
 use nubium_kafka::settings::plain_producer_properties;
 use nubium_kafka::token;
 use rdkafka::client::ClientContext;
@@ -235,58 +236,18 @@ fn fate(code: Option<RDKafkaErrorCode>) -> Fate {
 struct Reports {
     brokers: Arc<Gate>,
     stop: Stop,
-    /// When a refusal was logged last: librdkafka repeats it for every broker and attempt.
-    refused: Mutex<Option<Instant>>,
-}
-
-/// How often a refusal that stays is logged.
-const REMIND: Duration = Duration::from_secs(30);
-
-/// Tells what no waiting mends: a password, a certificate, or a right is wrong.
-fn is_refusal(code: RDKafkaErrorCode) -> bool {
-    use RDKafkaErrorCode as Code;
-    matches!(
-        code,
-        Code::Authentication
-            | Code::SaslAuthenticationFailed
-            | Code::UnsupportedSASLMechanism
-            | Code::SSL
-            | Code::ClusterAuthorizationFailed
-            | Code::TopicAuthorizationFailed
-    )
+    errors: report::Errors,
 }
 
 impl Reports {
     fn new(brokers: Arc<Gate>, stop: Stop) -> Self {
-        Self { brokers, stop, refused: Mutex::default() }
-    }
-
-    fn refused(&self, code: RDKafkaErrorCode, reason: &str) {
-        let mut last = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_some_and(|last| last.elapsed() < REMIND) {
-            return;
-        }
-        *last = Some(Instant::now());
-        tracing::error!(
-            ?code,
-            reason,
-            "{}: Kafka refuses this client: requests are answered 503 until the user, the \
-             password, the certificates or the rights of its cluster's settings are right.",
-            nubium_host::errors::Code::ClientRefused
-        );
+        Self { brokers, stop, errors: report::Errors::default() }
     }
 }
 
 impl ClientContext for Reports {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        match level {
-            RDKafkaLogLevel::Debug => tracing::debug!(facility, "librdkafka: {message}"),
-            RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => {
-                tracing::info!(facility, "librdkafka: {message}");
-            }
-            // Connections come and go; what matters is reported as an error.
-            _ => tracing::debug!(facility, "librdkafka: {message}"),
-        }
+        report::log(level, facility, message);
     }
 
     fn stats(&self, statistics: rdkafka::Statistics) {
@@ -303,12 +264,12 @@ impl ClientContext for Reports {
                     tracing::warn!(reason, "No broker can be reached: requests are answered 503.");
                 }
             }
-            Some(RDKafkaErrorCode::Fatal) => {
-                tracing::error!(reason, "The producer failed for good; the process ends.");
-                self.stop.request(FATAL);
+            code => {
+                self.errors.say(code, reason);
+                if code == Some(RDKafkaErrorCode::Fatal) {
+                    self.stop.request(FATAL);
+                }
             }
-            Some(code) if is_refusal(code) => self.refused(code, reason),
-            _ => tracing::debug!(%error, reason, "librdkafka reports an error."),
         }
     }
 }

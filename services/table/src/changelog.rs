@@ -4,24 +4,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 
-use anyhow::{Context as _, Result};
-use nubium_core::codec::wire;
-use nubium_core::table::is_deleted;
-
-/// Reads a changelog record: the key, and the entry's text unless it was deleted.
-///
-/// # Errors
-/// When key or value is not an Avro string in the registry's framing.
-pub fn read<'a>(
-    key: Option<&'a [u8]>,
-    value: Option<&'a [u8]>,
-) -> Result<(&'a str, Option<&'a str>)> {
-    let text = |bytes| -> Result<&str> { Ok(wire::read_string(wire::split(bytes)?.1)?) };
-    let key = text(key.context("no key")?).context("key")?;
-    let value = value.map(text).transpose().context("value")?;
-    Ok((key, value.filter(|text| !is_deleted(text))))
-}
-
 /// Collects what a partition's records say, and compares a store with it.
 ///
 /// A store has every record before its position, and may have later ones. Values are kept as
@@ -183,21 +165,5 @@ mod tests {
         assert_eq!(differences(4, &records, &rows), wanted);
         let said = differences(3, &[("a", Some("1")), ("a", Some("2"))], &[("a", "1")]);
         assert_eq!(said, ["\"a\": the store has another value than offset 1"]);
-    }
-
-    #[test]
-    fn the_deletions_of_both_kinds_are_understood() {
-        let framed = |text: &str| {
-            let mut bytes = Vec::new();
-            wire::put_header(nubium_core::codec::SchemaId(7), &mut bytes);
-            wire::put_string(text, &mut bytes);
-            bytes
-        };
-        let (key, value, gone) = (framed("k"), framed("{}"), framed("-DELETED-"));
-        assert_eq!(read(Some(&key), Some(&value)).expect("read"), ("k", Some("{}")));
-        assert_eq!(read(Some(&key), Some(&gone)).expect("read"), ("k", None));
-        assert_eq!(read(Some(&key), None).expect("read"), ("k", None));
-        assert!(read(None, Some(&value)).is_err());
-        assert!(read(Some(b"k"), Some(&value)).is_err());
     }
 }

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use nubium_local::{Answer, Api, Request};
-use nubium_tests::checker::Extent;
-use nubium_tests::ledger::{Ledger, OUTPUT_SCHEMA, Plan};
-use nubium_tests::process::{Process, Signal};
-use nubium_tests::reader::read_all;
-use nubium_tests::scenario::{Cluster, DEADLINE, Kept, Scenario};
-use nubium_tests::table::{changelog_rows, compare, store_rows};
-use nubium_tests::topics;
-use nubium_tests::wait::until;
+use nubium_test_kit::checker::Extent;
+use nubium_test_kit::ledger::{Ledger, OUTPUT_SCHEMA, Plan};
+use nubium_test_kit::process::{Process, Signal};
+use nubium_test_kit::reader::read_all;
+use nubium_test_kit::scenario::{Cluster, DEADLINE, Kept, Scenario};
+use nubium_test_kit::table::{changelog_rows, compare, store_rows};
+use nubium_test_kit::topics;
+use nubium_test_kit::wait::until;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -153,7 +153,7 @@ impl Case {
             .map(|topic| format!("  - {{topic: {topic}, schema: in.avsc, program: copy.vrl}}\n"))
             .collect();
         let output = &self.scenario.output;
-        std::fs::write(at.join("in.avsc"), nubium_tests::ledger::INPUT_SCHEMA)?;
+        std::fs::write(at.join("in.avsc"), nubium_test_kit::ledger::INPUT_SCHEMA)?;
         std::fs::write(at.join("out.avsc"), OUTPUT_SCHEMA)?;
         std::fs::write(
             at.join("copy.vrl"),
@@ -332,10 +332,10 @@ impl Case {
         run.holds(&law, other.is_none(), || format!("{other:?}"));
         let bootstrap = &self.scenario.cluster.bootstrap;
         let partitions = self.ledger.partitions();
-        let committed = nubium_tests::wait::eventually("stable offsets", DEADLINE, || {
+        let committed = nubium_test_kit::wait::eventually("stable offsets", DEADLINE, || {
             let group = &self.scenario.group;
-            let found = nubium_tests::reader::committed(bootstrap, group, partitions);
-            nubium_tests::wait::Look::from_result(found)
+            let found = nubium_test_kit::reader::committed(bootstrap, group, partitions);
+            nubium_test_kit::wait::Look::from_result(found)
         })?;
         let mut lost = Vec::new();
         for (at, rows) in self.ledger.rows() {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use nubium_tests::checker::{Evidence, Extent, Violation, check, describe};
-use nubium_tests::ledger::{Input, Partition};
-use nubium_tests::reader::Raw;
+use nubium_test_kit::checker::{Evidence, Extent, Violation, check, describe};
+use nubium_test_kit::ledger::{Input, Partition};
+use nubium_test_kit::reader::Raw;
 
 use crate::cell::Run;
 

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use anyhow::{Context, Result, anyhow};
-use nubium_tests::faulty::Faulty;
-use nubium_tests::install::{Installed, ensure_installed};
-use nubium_tests::registry::Registry;
-use nubium_tests::scenario::Cluster;
-use nubium_tests::services::REGISTRY;
-use nubium_tests::trio::Trio;
+use nubium_test_kit::faulty::Faulty;
+use nubium_test_kit::install::{Installed, ensure_installed};
+use nubium_test_kit::registry::Registry;
+use nubium_test_kit::scenario::Cluster;
+use nubium_test_kit::services::REGISTRY;
+use nubium_test_kit::trio::Trio;
 use tempfile::TempDir;
 
 /// The services that all share, and which apps run on them.

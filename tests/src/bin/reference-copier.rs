@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use nubium_tests::registry::RegistryClient;
-use nubium_tests::wire::{Reader, Writer};
+use nubium_test_kit::registry::RegistryClient;
+use nubium_test_kit::wire::{Reader, Writer};
 use rand::Rng;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
-use nubium_tests::services::{BOOTSTRAP, REGISTRY, Services};
+use nubium_test_kit::services::{BOOTSTRAP, REGISTRY, Services};
 
 // Tests share one broker and two cores: more at once makes transactions time out by themselves.
 const TEST_THREADS: &str = "2";

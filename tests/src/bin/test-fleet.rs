@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Parser;
+use nubium_test_kit::install::ensure_installed;
 use nubium_tests::fleet::story::{Options, tell};
-use nubium_tests::install::ensure_installed;
 
 /// Deploys the fleet's example as processes, hurts it under load, and counts.
 #[derive(Debug, Parser)]

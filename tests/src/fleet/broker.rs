@@ -13,13 +13,13 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
 use super::network::Network;
 use super::secrets::{Secrets, USERS};
-use crate::install::{Installed, run};
-use crate::process::Process;
-use crate::tls::Authority;
-use crate::wait::{Look, eventually};
+use nubium_test_kit::install::{Installed, run};
+use nubium_test_kit::process::Process;
+use nubium_test_kit::tls::Authority;
+use nubium_test_kit::wait::{Look, eventually};
 
-const PROPERTIES: &str = include_str!("../../services/fleet.properties");
-const LOG4J: &str = include_str!("../../services/log4j2.xml");
+const PROPERTIES: &str = include_str!("../../kit/services/fleet.properties");
+const LOG4J: &str = include_str!("../../kit/services/log4j2.xml");
 const CLUSTER_ID: &str = "bnViaXVtLWZsZWV0LTEyMw";
 const DEADLINE: Duration = Duration::from_secs(180);
 

@@ -14,9 +14,9 @@ use super::flow::Forwarder;
 use super::http;
 use super::manifests::{Kind, Manifests, Service, Workload};
 use super::pod::{Host, Pod};
-use crate::dns::NameServer;
-use crate::process::{Process, Signal};
-use crate::wait::{Look, eventually};
+use nubium_test_kit::dns::NameServer;
+use nubium_test_kit::process::{Process, Signal};
+use nubium_test_kit::wait::{Look, eventually};
 
 const TICK: Duration = Duration::from_millis(200);
 const PROBE: Duration = Duration::from_millis(900);

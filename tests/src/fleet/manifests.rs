@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::install::run;
+use nubium_test_kit::install::run;
 
 /// Everything that was rendered.
 #[derive(Debug, Clone)]

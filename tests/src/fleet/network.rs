@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::{Context, Result};
 
-use crate::install::run;
+use nubium_test_kit::install::run;
 
 const BRIDGE: &str = "fleet";
 /// Where the name server listens; it is the bridge's first address.

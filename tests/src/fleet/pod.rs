@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::manifests::Workload;
 use super::network::{GATEWAY, Network, PodNetwork};
 use super::secrets::Secrets;
-use crate::process::Process;
+use nubium_test_kit::process::Process;
 
 /// A user of no name, as OpenShift picks them.
 const USER: &str = "1000680000";

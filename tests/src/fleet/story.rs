@@ -16,8 +16,8 @@ use super::proof::Proof;
 use super::table::Table;
 use super::watch::{API, Watch};
 use super::world::{Prometheus, World};
-use crate::install::run;
-use crate::wait::{Look, eventually};
+use nubium_test_kit::install::run;
+use nubium_test_kit::wait::{Look, eventually};
 
 /// The services of the pipeline with what each gives out.
 const PIPELINE: [(&str, &str); 4] = [

@@ -19,12 +19,12 @@ use super::http;
 use super::network::{GATEWAY, Network};
 use super::pod::Host;
 use super::secrets::Secrets;
-use crate::dns::NameServer;
-use crate::install::{Installed, ensure_installed, run};
-use crate::process::Process;
-use crate::registry::Registry;
-use crate::tls::{Authority, Terminator};
-use crate::wait::{Look, eventually};
+use nubium_test_kit::dns::NameServer;
+use nubium_test_kit::install::{Installed, ensure_installed, run};
+use nubium_test_kit::process::Process;
+use nubium_test_kit::registry::Registry;
+use nubium_test_kit::tls::{Authority, Terminator};
+use nubium_test_kit::wait::{Look, eventually};
 
 const REGISTRY: &str = "registry.example.com";
 const API: &str = "api.example.com";

@@ -1,6 +1,6 @@
 //! Values and keys as they may lie on a topic, and what each of them is.
 
-use nubium_tests::wire::Writer;
+use nubium_test_kit::wire::Writer;
 use serde_json::{Value, json};
 
 use crate::world::Ids;

@@ -9,11 +9,11 @@ use nubium_core::codec::{Codec, Registry, RegistryConfig};
 use nubium_core::metrics::Metrics;
 use nubium_core::{Config, ConsumeError, PlainConsumer};
 use nubium_local::{Answer, Api};
-use nubium_tests::process::Process;
-use nubium_tests::reader::Raw;
-use nubium_tests::services;
-use nubium_tests::table::changelog_rows;
-use nubium_tests::wire::{Reader, Writer};
+use nubium_test_kit::process::Process;
+use nubium_test_kit::reader::Raw;
+use nubium_test_kit::services;
+use nubium_test_kit::table::changelog_rows;
+use nubium_test_kit::wire::{Reader, Writer};
 use serde_json::{Value, json};
 
 use crate::cases::{Case, Expect, FORMATS, Key, framed};

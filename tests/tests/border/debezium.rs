@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
-use nubium_tests::process::Process;
-use nubium_tests::wire::Reader;
+use nubium_test_kit::process::Process;
+use nubium_test_kit::wire::Reader;
 use serde_json::{Value, json};
 
 use crate::matrix::Matrix;

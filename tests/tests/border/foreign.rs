@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use nubium_tests::{install, services};
+use nubium_test_kit::{install, services};
 
 /// The package, with what its serializers of JSON Schema and Protobuf need.
 const PACKAGE: &str = "confluent-kafka[json,protobuf,schemaregistry]==2.16.1";

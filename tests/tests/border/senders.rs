@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
-use nubium_tests::receiver::Receiver;
-use nubium_tests::{install, services};
+use nubium_test_kit::receiver::Receiver;
+use nubium_test_kit::{install, services};
 use serde_json::{Value, json};
 
 use crate::cases::{Case, Expect, FORMATS};

@@ -2,15 +2,16 @@
 
 use anyhow::Result;
 use nubium_core::codec::{
-    Codec, Dynamic, Registry, RegistryConfig, SchemaId, SubjectNames, SubjectReference,
+    Codec, Dynamic, Format, Registry, RegistryConfig, SchemaId, SubjectNames, SubjectReference,
     TopicEncoder, TopicSchemas, Topics, Version,
 };
-use nubium_tests::registry::RegistryClient;
-use nubium_tests::services;
-use nubium_tests::topics::unique;
+use nubium_test_kit::registry::RegistryClient;
+use nubium_test_kit::services;
+use nubium_test_kit::topics::unique;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
+use crate::foreign;
 use crate::schemas::{NOTE_AVRO, NOTE_PROTO};
 
 const OTHER: &str = r#"{"type": "record", "name": "Note", "namespace": "border",
@@ -133,6 +134,67 @@ fn what_refers_to_others_is_registered_and_read_with_them() -> Result<()> {
         let reader = codec(&runtime, &[])?;
         runtime.block_on(reader.ensure(encoder.value_id()))?;
         assert_eq!(reader.decode::<Value>(&bytes)?, value, "{kind}");
+    }
+    Ok(())
+}
+
+fn hex_of(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The entry of the map is counted among the nested messages, so `Inner` is the second.
+const SEVERAL: &str = "syntax = \"proto3\";
+package border;
+
+message First {}
+
+message Second {
+  map<string, string> tags = 1;
+  message Inner {
+    string text = 1;
+    int64 count = 2;
+  }
+}
+";
+
+#[test]
+fn a_message_that_is_named_is_written_as_python_writes_it() -> Result<()> {
+    let runtime = Runtime::new()?;
+    let topic = unique("border-nested");
+    let said = |message: &str| TopicSchemas {
+        value_format: Some(Format::Protobuf),
+        message: Some(message.into()),
+        ..TopicSchemas::default()
+    };
+    let mut encoder = prepare(&runtime, &topic, said("border.Second.Inner"), SEVERAL)?;
+    let (value, mut bytes) = (json!({"text": "named", "count": 5}), Vec::new());
+    encoder.encode_value(&Dynamic(&value), &mut bytes)?;
+    let hex = hex_of(&bytes);
+    let python = unique("border-nested-python");
+    let printed = foreign::python("nested", &[&python, &hex])?;
+    let theirs = printed.trim().strip_prefix("named 5 ").expect("what was written");
+    // All but the schema's id: Python has registered its own, compiled.
+    assert_eq!(theirs[10..], hex[10..], "indexes and message");
+    let theirs: Vec<u8> = (0..theirs.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&theirs[at..at + 2], 16))
+        .collect::<Result<_, _>>()?;
+    let id = SchemaId(u32::from_str_radix(&hex_of(&theirs[1..5]), 16)?);
+    for (bytes, id) in [(&bytes, encoder.value_id()), (&theirs, id)] {
+        let reader = codec(&runtime, &[])?;
+        runtime.block_on(reader.ensure(id))?;
+        assert_eq!(reader.decode::<Value>(bytes)?, value);
+    }
+    // With a fixed version, and with a name that nobody knows.
+    let latest = TopicSchemas { version: Some(Version::Latest), ..said("border.First") };
+    let found = prepare(&runtime, &topic, latest, "")?;
+    assert_eq!(found.value_id(), encoder.value_id());
+    for schema in [SEVERAL, ""] {
+        let version = schema.is_empty().then_some(Version::Latest);
+        let unknown = TopicSchemas { version, ..said("border.Nope") };
+        let error = prepare(&runtime, &topic, unknown, schema).expect_err("no such message");
+        let said = format!("{error:#}");
+        assert!(said.contains("border.Nope") && said.contains("border.Second.Inner"), "{said}");
     }
     Ok(())
 }

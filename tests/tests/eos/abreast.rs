@@ -2,9 +2,9 @@
 //! the middle of them.
 
 use anyhow::{Context, Result};
-use nubium_tests::checker::Extent;
-use nubium_tests::process::Signal;
-use nubium_tests::scenario::{Cluster, DEADLINE, Kept, seeded};
+use nubium_test_kit::checker::Extent;
+use nubium_test_kit::process::Signal;
+use nubium_test_kit::scenario::{Cluster, DEADLINE, Kept, seeded};
 use rand::Rng;
 
 use crate::APP;

@@ -1,10 +1,10 @@
 //! Answers that are errors, or that never come: the app lives on, and counts each input once.
 
 use anyhow::Result;
-use nubium_tests::checker::Extent;
-use nubium_tests::faulty::Faulty;
-use nubium_tests::kproxy::{ApiKey, Rule, Side, Verdict, answer_error};
-use nubium_tests::scenario::Kept;
+use nubium_test_kit::checker::Extent;
+use nubium_test_kit::faulty::Faulty;
+use nubium_test_kit::kproxy::{ApiKey, Rule, Side, Verdict, answer_error};
+use nubium_test_kit::scenario::Kept;
 
 use crate::APP;
 use crate::setup::{scenario_on, write_ledger};

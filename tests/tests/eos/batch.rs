@@ -1,15 +1,15 @@
 //! Batch apps: what a batch holds counts once, whatever happens to the process or the group.
 
 use anyhow::Result;
-use nubium_tests::checker::Extent;
-use nubium_tests::exposition::sum_by;
-use nubium_tests::ledger::{Fate, Ledger, Partition, Plan};
-use nubium_tests::outage::Outage;
-use nubium_tests::probe::Probe;
-use nubium_tests::reader::read_all;
-use nubium_tests::scenario::{Cluster, DEADLINE, Kept, Scenario};
-use nubium_tests::topics;
-use nubium_tests::wait::{Look, eventually};
+use nubium_test_kit::checker::Extent;
+use nubium_test_kit::exposition::sum_by;
+use nubium_test_kit::ledger::{Fate, Ledger, Partition, Plan};
+use nubium_test_kit::outage::Outage;
+use nubium_test_kit::probe::Probe;
+use nubium_test_kit::reader::read_all;
+use nubium_test_kit::scenario::{Cluster, DEADLINE, Kept, Scenario};
+use nubium_test_kit::topics;
+use nubium_test_kit::wait::{Look, eventually};
 
 use crate::BATCH_APP;
 use crate::setup::{scenario_on, write_ledger};

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nubium_local::{Answer, Api, Request};
-use nubium_tests::ledger::Ledger;
-use nubium_tests::probe::Probe;
-use nubium_tests::reader::{members, read_all};
-use nubium_tests::scenario::{Cluster, DEADLINE, Kept, Scenario};
-use nubium_tests::topics;
-use nubium_tests::wait::until;
+use nubium_test_kit::ledger::Ledger;
+use nubium_test_kit::probe::Probe;
+use nubium_test_kit::reader::{members, read_all};
+use nubium_test_kit::scenario::{Cluster, DEADLINE, Kept, Scenario};
+use nubium_test_kit::topics;
+use nubium_test_kit::wait::until;
 use serde_json::{Value, json};
 
 use crate::UPLOADER;
@@ -205,7 +205,7 @@ fn a_stop_ends_a_wait_that_the_service_asked_for() -> Result<()> {
     let app = run.scenario.start(UPLOADER, "app")?;
     run.api.wait_for(1, DEADLINE)?;
     until("the wait to begin", DEADLINE, || app.log().contains("come back later"))?;
-    app.signal(nubium_tests::process::Signal::TERM)?;
+    app.signal(nubium_test_kit::process::Signal::TERM)?;
     let status = app.wait(DEADLINE)?;
     assert!(status.success(), "{status}\n{}", app.log_tail());
     run.api.answer(|_, _| Answer::status(200));

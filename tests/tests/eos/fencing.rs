@@ -1,13 +1,13 @@
 //! Twins and zombies: of two producers with one transactional id only the newer may write.
 
 use anyhow::Result;
-use nubium_tests::checker::Extent;
-use nubium_tests::faulty::Faulty;
-use nubium_tests::kproxy::{ApiKey, Gate, Rule, Side, Target, Verdict, hold, stop};
-use nubium_tests::process::Signal;
-use nubium_tests::reader::settled;
-use nubium_tests::scenario::{Cluster, DEADLINE, Kept};
-use nubium_tests::wait::until;
+use nubium_test_kit::checker::Extent;
+use nubium_test_kit::faulty::Faulty;
+use nubium_test_kit::kproxy::{ApiKey, Gate, Rule, Side, Target, Verdict, hold, stop};
+use nubium_test_kit::process::Signal;
+use nubium_test_kit::reader::settled;
+use nubium_test_kit::scenario::{Cluster, DEADLINE, Kept};
+use nubium_test_kit::wait::until;
 
 use crate::APP;
 use crate::setup::{scenario_on, write_ledger};

@@ -2,11 +2,11 @@
 //! `NU_MISSING_HEADERS=require` makes of them. `any_message.rs` has the default.
 
 use anyhow::{Context, Result};
-use nubium_tests::checker::Extent;
-use nubium_tests::ledger::{Fate, Ledger, Partition};
-use nubium_tests::reader::{committed, read_all, settled};
-use nubium_tests::scenario::{Cluster, DEADLINE, Kept, Scenario};
-use nubium_tests::topics;
+use nubium_test_kit::checker::Extent;
+use nubium_test_kit::ledger::{Fate, Ledger, Partition};
+use nubium_test_kit::reader::{committed, read_all, settled};
+use nubium_test_kit::scenario::{Cluster, DEADLINE, Kept, Scenario};
+use nubium_test_kit::topics;
 
 use crate::APP;
 use crate::setup::{scenario_on, write_ledger};

@@ -1,10 +1,10 @@
 //! The harness itself: it passes an app that is right, and catches each way of being wrong.
 
 use anyhow::Result;
-use nubium_tests::checker::{Extent, Violation, check, describe};
-use nubium_tests::kproxy::{ApiKey, Rule, Side, kill, kill_after};
-use nubium_tests::ledger::Ledger;
-use nubium_tests::scenario::{Cluster, DEADLINE, Kept, Scenario, seeded};
+use nubium_test_kit::checker::{Extent, Violation, check, describe};
+use nubium_test_kit::kproxy::{ApiKey, Rule, Side, kill, kill_after};
+use nubium_test_kit::ledger::Ledger;
+use nubium_test_kit::scenario::{Cluster, DEADLINE, Kept, Scenario, seeded};
 use rand::Rng;
 
 use crate::setup::{scenario_on, write_ledger};

@@ -5,13 +5,13 @@
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
-use nubium_tests::checker::Extent;
-use nubium_tests::faulty::Faulty;
-use nubium_tests::ledger::Ledger;
-use nubium_tests::process::{Process, Signal};
-use nubium_tests::reader::LiveReader;
-use nubium_tests::scenario::{Cluster, DEADLINE, Kept, Scenario, seeded};
-use nubium_tests::wait::until;
+use nubium_test_kit::checker::Extent;
+use nubium_test_kit::faulty::Faulty;
+use nubium_test_kit::ledger::Ledger;
+use nubium_test_kit::process::{Process, Signal};
+use nubium_test_kit::reader::LiveReader;
+use nubium_test_kit::scenario::{Cluster, DEADLINE, Kept, Scenario, seeded};
+use nubium_test_kit::wait::until;
 use rand::Rng;
 
 use crate::APP;

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use nubium_tests::checker::Extent;
-use nubium_tests::faulty::Faulty;
-use nubium_tests::kproxy::{ApiKey, Rule, Side, Target, kill};
-use nubium_tests::process::Signal;
-use nubium_tests::reader::{committed, members};
-use nubium_tests::scenario::{Cluster, DEADLINE, Kept};
-use nubium_tests::wait::{Look, eventually, until};
+use nubium_test_kit::checker::Extent;
+use nubium_test_kit::faulty::Faulty;
+use nubium_test_kit::kproxy::{ApiKey, Rule, Side, Target, kill};
+use nubium_test_kit::process::Signal;
+use nubium_test_kit::reader::{committed, members};
+use nubium_test_kit::scenario::{Cluster, DEADLINE, Kept};
+use nubium_test_kit::wait::{Look, eventually, until};
 
 use crate::APP;
 use crate::setup::{scenario_on, write_ledger};

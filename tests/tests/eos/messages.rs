@@ -1,12 +1,12 @@
 //! Single messages: headers, retries, failures, and bytes that are no Avro.
 
 use anyhow::{Context, Result};
-use nubium_tests::checker::{Extent, Source, Violation, check};
-use nubium_tests::ledger::{Fate, Ledger, Partition};
-use nubium_tests::reader::{Raw, read_all, settled};
-use nubium_tests::registry::RegistryClient;
-use nubium_tests::scenario::{Cluster, DEADLINE, Kept, Scenario};
-use nubium_tests::topics;
+use nubium_test_kit::checker::{Extent, Source, Violation, check};
+use nubium_test_kit::ledger::{Fate, Ledger, Partition};
+use nubium_test_kit::reader::{Raw, read_all, settled};
+use nubium_test_kit::registry::RegistryClient;
+use nubium_test_kit::scenario::{Cluster, DEADLINE, Kept, Scenario};
+use nubium_test_kit::topics;
 
 use crate::APP;
 use crate::setup::{scenario_on, write_ledger};
@@ -72,7 +72,7 @@ fn a_retry_goes_to_its_own_topic_then_the_retry_topic() -> Result<()> {
     run.ledger.write_fates(&run.input, &[Fate::Retry])?;
     let _app = run.scenario.start(APP, "app")?;
     let retry = run.retry.clone();
-    let progress = nubium_tests::reader::Progress::of(&run.scenario.cluster.bootstrap, &retry)?;
+    let progress = nubium_test_kit::reader::Progress::of(&run.scenario.cluster.bootstrap, &retry)?;
     progress.reach(1, DEADLINE, || Ok(()))?;
     // Each copy goes where its key leads, which is not where the ledger put the first.
     let mut own = run.read(&run.input.topic)?;
@@ -193,7 +193,7 @@ fn without_a_failure_topic_undecodable_bytes_end_the_app_and_are_named() -> Resu
     run.scenario.verify(&run.ledger, Extent::UpToCommitted)?;
     let bootstrap = &run.scenario.cluster.bootstrap;
     let committed =
-        nubium_tests::reader::committed(bootstrap, &run.scenario.group, &[run.input.clone()])?;
+        nubium_test_kit::reader::committed(bootstrap, &run.scenario.group, &[run.input.clone()])?;
     assert_eq!(committed.get(&run.input), Some(&2));
     Ok(())
 }

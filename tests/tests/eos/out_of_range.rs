@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use nubium_tests::checker::Extent;
-use nubium_tests::exposition::sum_by;
-use nubium_tests::ledger::{Ledger, Partition};
-use nubium_tests::probe::Probe;
-use nubium_tests::process::Signal;
-use nubium_tests::reader::committed;
-use nubium_tests::scenario::{Cluster, DEADLINE, Kept, Scenario};
-use nubium_tests::topics;
-use nubium_tests::wait::{Look, eventually, until};
+use nubium_test_kit::checker::Extent;
+use nubium_test_kit::exposition::sum_by;
+use nubium_test_kit::ledger::{Ledger, Partition};
+use nubium_test_kit::probe::Probe;
+use nubium_test_kit::process::Signal;
+use nubium_test_kit::reader::committed;
+use nubium_test_kit::scenario::{Cluster, DEADLINE, Kept, Scenario};
+use nubium_test_kit::topics;
+use nubium_test_kit::wait::{Look, eventually, until};
 
 use crate::APP;
 use crate::setup::{scenario_on, write_ledger};

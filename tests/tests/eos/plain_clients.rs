@@ -6,8 +6,8 @@ use nubium_core::codec::{Codec, Registry, RegistryConfig};
 use nubium_core::headers::Header;
 use nubium_core::metrics::Metrics;
 use nubium_core::{Config, ConsumeError, PlainConsumer, PlainProducer};
-use nubium_tests::scenario::Cluster;
-use nubium_tests::topics;
+use nubium_test_kit::scenario::Cluster;
+use nubium_test_kit::topics;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 

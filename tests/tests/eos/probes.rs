@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use nubium_tests::checker::Extent;
-use nubium_tests::exposition::sum_by;
-use nubium_tests::faulty::Faulty;
-use nubium_tests::kproxy::{ApiKey, Side};
-use nubium_tests::ledger::Ledger;
-use nubium_tests::probe::Probe;
-use nubium_tests::scenario::{DEADLINE, Scenario};
-use nubium_tests::wait::{Look, eventually};
+use nubium_test_kit::checker::Extent;
+use nubium_test_kit::exposition::sum_by;
+use nubium_test_kit::faulty::Faulty;
+use nubium_test_kit::kproxy::{ApiKey, Side};
+use nubium_test_kit::ledger::Ledger;
+use nubium_test_kit::probe::Probe;
+use nubium_test_kit::scenario::{DEADLINE, Scenario};
+use nubium_test_kit::wait::{Look, eventually};
 
 use crate::APP;
 use crate::setup::{scenario_on, write_ledger};

@@ -1,7 +1,7 @@
 //! Outputs that the broker refuses for what they are, and messages too large for their way out.
 
 use anyhow::{Context, Result, ensure};
-use nubium_tests::scenario::DEADLINE;
+use nubium_test_kit::scenario::DEADLINE;
 
 use crate::funnel::Funnel;
 
@@ -88,8 +88,8 @@ fn a_message_larger_than_the_producers_limit_goes_to_the_failure_topic() -> Resu
 fn a_failure_topic_with_a_smaller_limit_ends_the_app_and_is_named() -> Result<()> {
     let mut funnel = Funnel::new("large-nowhere", LARGE, &[])?;
     let smaller = format!("{}-smaller", funnel.failure);
-    let bootstrap = &nubium_tests::services::shared().bootstrap;
-    nubium_tests::topics::create_with(bootstrap, &[(&smaller, 1)], SMALL)?;
+    let bootstrap = &nubium_test_kit::services::shared().bootstrap;
+    nubium_test_kit::topics::create_with(bootstrap, &[(&smaller, 1)], SMALL)?;
     let broken = vec![b'x'; 1_300_000];
     funnel.write(Some(b"k"), Some(&broken), &[])?;
     let app = funnel.start(&[("NU_PRODUCE_FAILURE_TOPICS", smaller.as_str())])?;

@@ -1,11 +1,11 @@
 //! The schema registry goes away or errs: nothing is lost, skipped or dead-lettered.
 
 use anyhow::Result;
-use nubium_tests::checker::Extent;
-use nubium_tests::ledger::Ledger;
-use nubium_tests::outage::Outage;
-use nubium_tests::scenario::{Cluster, DEADLINE, Kept, Scenario};
-use nubium_tests::topics;
+use nubium_test_kit::checker::Extent;
+use nubium_test_kit::ledger::Ledger;
+use nubium_test_kit::outage::Outage;
+use nubium_test_kit::scenario::{Cluster, DEADLINE, Kept, Scenario};
+use nubium_test_kit::topics;
 
 use crate::APP;
 use crate::setup::{scenario_on, write_ledger};
@@ -36,7 +36,7 @@ impl Run {
         self.scenario.verify(&self.ledger, Extent::Complete)?;
         let failures = format!("{}-failures", self.scenario.group);
         let failed =
-            nubium_tests::reader::read_all(&self.scenario.cluster.bootstrap, &[&failures])?;
+            nubium_test_kit::reader::read_all(&self.scenario.cluster.bootstrap, &[&failures])?;
         assert_eq!(failed, []);
         assert!(app.exits().is_empty(), "it ended by itself: {:?}", app.exits());
         Ok(())

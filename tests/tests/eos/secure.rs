@@ -2,11 +2,11 @@
 //! told and never shown.
 
 use anyhow::Result;
-use nubium_tests::checker::Extent;
-use nubium_tests::process::Signal;
-use nubium_tests::scenario::{DEADLINE, Kept};
-use nubium_tests::secure::{PASSWORD, Secure, USER};
-use nubium_tests::wait::until;
+use nubium_test_kit::checker::Extent;
+use nubium_test_kit::process::Signal;
+use nubium_test_kit::scenario::{DEADLINE, Kept};
+use nubium_test_kit::secure::{PASSWORD, Secure, USER};
+use nubium_test_kit::wait::until;
 use serde_json::{Value, json};
 
 use crate::APP;

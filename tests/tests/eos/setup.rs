@@ -1,9 +1,9 @@
 //! What most tests begin with: input topics with a ledger, and a scenario on them.
 
 use anyhow::Result;
-use nubium_tests::ledger::{Ledger, Plan};
-use nubium_tests::scenario::{Cluster, Scenario};
-use nubium_tests::topics;
+use nubium_test_kit::ledger::{Ledger, Plan};
+use nubium_test_kit::scenario::{Cluster, Scenario};
+use nubium_test_kit::topics;
 
 /// Partitions of each of the two input topics.
 const PARTITIONS: i32 = 2;

@@ -5,13 +5,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use nubium_tests::checker::Extent;
-use nubium_tests::ledger::Ledger;
-use nubium_tests::process::Signal;
-use nubium_tests::scenario::{DEADLINE, Kept, Scenario};
-use nubium_tests::secure::Secure;
-use nubium_tests::tokens::{CLIENT, CLIENT_SECRET, Mode};
-use nubium_tests::wait::until;
+use nubium_test_kit::checker::Extent;
+use nubium_test_kit::ledger::Ledger;
+use nubium_test_kit::process::Signal;
+use nubium_test_kit::scenario::{DEADLINE, Kept, Scenario};
+use nubium_test_kit::secure::Secure;
+use nubium_test_kit::tokens::{CLIENT, CLIENT_SECRET, Mode};
+use nubium_test_kit::wait::until;
 use serde_json::{Value, json};
 
 use crate::APP;

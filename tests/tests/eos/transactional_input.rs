@@ -2,12 +2,12 @@
 //! ends at zero though the logs end with records that nobody is to see.
 
 use anyhow::Result;
-use nubium_tests::checker::Extent;
-use nubium_tests::exposition::sum_by;
-use nubium_tests::ledger::Ending;
-use nubium_tests::probe::Probe;
-use nubium_tests::scenario::{Cluster, DEADLINE, Kept, seeded};
-use nubium_tests::wait::{Look, eventually};
+use nubium_test_kit::checker::Extent;
+use nubium_test_kit::exposition::sum_by;
+use nubium_test_kit::ledger::Ending;
+use nubium_test_kit::probe::Probe;
+use nubium_test_kit::scenario::{Cluster, DEADLINE, Kept, seeded};
+use nubium_test_kit::wait::{Look, eventually};
 use rand::Rng;
 
 use crate::APP;

@@ -2,11 +2,11 @@
 //! broker.
 
 use anyhow::Result;
-use nubium_tests::broker::{Broker, Options};
-use nubium_tests::checker::Extent;
-use nubium_tests::install::ensure_installed_with;
-use nubium_tests::scenario::{Cluster, DEADLINE, Kept};
-use nubium_tests::services::shared;
+use nubium_test_kit::broker::{Broker, Options};
+use nubium_test_kit::checker::Extent;
+use nubium_test_kit::install::ensure_installed_with;
+use nubium_test_kit::scenario::{Cluster, DEADLINE, Kept};
+use nubium_test_kit::services::shared;
 
 use crate::APP;
 use crate::setup::{scenario_on, write_ledger};

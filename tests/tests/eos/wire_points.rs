@@ -6,11 +6,11 @@
 use std::os::unix::process::ExitStatusExt;
 
 use anyhow::Result;
-use nubium_tests::checker::{Extent, Violation, check, describe};
-use nubium_tests::faulty::Faulty;
-use nubium_tests::kproxy::{ApiKey, Frame, Rule, Side, Target, kill, kill_after};
-use nubium_tests::process::Signal;
-use nubium_tests::scenario::{DEADLINE, Kept};
+use nubium_test_kit::checker::{Extent, Violation, check, describe};
+use nubium_test_kit::faulty::Faulty;
+use nubium_test_kit::kproxy::{ApiKey, Frame, Rule, Side, Target, kill, kill_after};
+use nubium_test_kit::process::Signal;
+use nubium_test_kit::scenario::{DEADLINE, Kept};
 
 use crate::setup::{scenario_on, write_ledger};
 

@@ -1,14 +1,14 @@
 //! A real app on a real broker pushes to Debian's Pushgateway, among pods that are in trouble.
 
 use anyhow::Result;
-use nubium_tests::checker::Extent;
-use nubium_tests::dns::NameServer;
-use nubium_tests::exposition::{Sample, sum_by};
-use nubium_tests::pods::{Behaviour, Pod};
-use nubium_tests::process::Signal;
-use nubium_tests::pushgateway::Pushgateway;
-use nubium_tests::scenario::{Cluster, DEADLINE, Scenario};
-use nubium_tests::wait::{Look, eventually};
+use nubium_test_kit::checker::Extent;
+use nubium_test_kit::dns::NameServer;
+use nubium_test_kit::exposition::{Sample, sum_by};
+use nubium_test_kit::pods::{Behaviour, Pod};
+use nubium_test_kit::process::Signal;
+use nubium_test_kit::pushgateway::Pushgateway;
+use nubium_test_kit::scenario::{Cluster, DEADLINE, Scenario};
+use nubium_test_kit::wait::{Look, eventually};
 
 use crate::APP;
 use crate::settings::{SERVICE, sum_of};

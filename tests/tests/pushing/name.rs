@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use hickory_resolver::proto::rr::RecordType;
-use nubium_tests::dns::{Answer, NameServer};
-use nubium_tests::pods::Pod;
+use nubium_test_kit::dns::{Answer, NameServer};
+use nubium_test_kit::pods::Pod;
 
 use crate::settings::{OFTEN, SERVICE, config, start, sum};
 
@@ -45,9 +45,11 @@ fn a_name_that_is_not_there_yet_is_found_later_and_a_failing_server_loses_no_pod
     let (port, pods) = Pod::on_one_port(&["127.0.0.2"])?;
     let (_metrics, pushing) = start(&config(&dns, port, &[OFTEN])?)?;
     let asked = || dns.asked(SERVICE, RecordType::A);
-    nubium_tests::wait::until("three look-ups in vain", nubium_tests::scenario::DEADLINE, || {
-        asked() >= 3
-    })?;
+    nubium_test_kit::wait::until(
+        "three look-ups in vain",
+        nubium_test_kit::scenario::DEADLINE,
+        || asked() >= 3,
+    )?;
     assert!(pods[0].requests().is_empty());
     dns.set_addresses(SERVICE, &["127.0.0.2"]);
     let first = pods[0].got(1)?;

@@ -1,9 +1,9 @@
 //! Pods in trouble, and a service that is no headless one.
 
 use anyhow::Result;
-use nubium_tests::dns::NameServer;
-use nubium_tests::exposition::{parse, sum_by};
-use nubium_tests::pods::{Behaviour, Pod};
+use nubium_test_kit::dns::NameServer;
+use nubium_test_kit::exposition::{parse, sum_by};
+use nubium_test_kit::pods::{Behaviour, Pod};
 
 use crate::settings::{OFTEN, SERVICE, config, start};
 
@@ -67,7 +67,7 @@ fn a_service_with_a_cluster_ip_is_pushed_to_on_its_own_port() -> Result<()> {
     let (port, pods) = Pod::on_one_port(&["127.0.0.2"])?;
     dns.set_addresses(SERVICE, &["127.0.0.2"]);
     // Nobody listens on the pods' port there.
-    let [free] = nubium_tests::ports::free()?;
+    let [free] = nubium_test_kit::ports::free()?;
     let (free, port) = (free.to_string(), port.to_string());
     let ports = [("NU_METRICS_POD_PORT", &*free), ("NU_METRICS_SERVICE_PORT", &*port)];
     let config = config(&dns, 1, &[&[OFTEN], &ports[..]].concat())?;

@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 use nubium_core::codec::{Codec, Registry};
-use nubium_tests::checker::Extent;
-use nubium_tests::dns::NameServer;
-use nubium_tests::exposition::{parse, sum_by};
-use nubium_tests::pods::Pod;
-use nubium_tests::scenario::{Cluster, Kept};
-use nubium_tests::tls::{Authority, Terminator};
-use nubium_tests::wait::until;
+use nubium_test_kit::checker::Extent;
+use nubium_test_kit::dns::NameServer;
+use nubium_test_kit::exposition::{parse, sum_by};
+use nubium_test_kit::pods::Pod;
+use nubium_test_kit::scenario::{Cluster, Kept};
+use nubium_test_kit::tls::{Authority, Terminator};
+use nubium_test_kit::wait::until;
 
 use crate::APP;
 use crate::settings::{OFTEN, SERVICE, config, start};
@@ -65,7 +65,7 @@ fn pods_are_checked_by_the_name_of_the_service_with_the_given_authority() -> Res
             sum_by(&samples, "nubium_metrics_pushes_total", "outcome").get("failed").copied()
         };
         let refused = || failed().is_some_and(|failed| failed >= 2.0);
-        until("pushes that fail", nubium_tests::scenario::DEADLINE, refused)?;
+        until("pushes that fail", nubium_test_kit::scenario::DEADLINE, refused)?;
         drop(pushing);
         assert!(pod.requests().is_empty(), "{name} was trusted");
     }

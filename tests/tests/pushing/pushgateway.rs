@@ -1,8 +1,8 @@
 //! Debian's Pushgateway takes what is pushed.
 
 use anyhow::Result;
-use nubium_tests::dns::NameServer;
-use nubium_tests::pushgateway::Pushgateway;
+use nubium_test_kit::dns::NameServer;
+use nubium_test_kit::pushgateway::Pushgateway;
 
 use crate::settings::{OFTEN, SERVICE, config, start, sum_of};
 
@@ -49,7 +49,7 @@ fn beside_apps_of_nubium_utils_the_metrics_go_as_gauges() -> Result<()> {
         let pushed = format!(
             "nubium_metrics_pushes_total{{app=\"pusher\",job=\"pusher-0\",outcome=\"{outcome}\"}} 2"
         );
-        nubium_tests::wait::until("two pushes", nubium_tests::scenario::DEADLINE, || {
+        nubium_test_kit::wait::until("two pushes", nubium_test_kit::scenario::DEADLINE, || {
             metrics.text().contains(&pushed)
         })?;
         drop(pushing);

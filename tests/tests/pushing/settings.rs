@@ -3,9 +3,9 @@
 use anyhow::{Context, Result};
 use nubium_core::metrics::Metrics;
 use nubium_core::{Config, Exposition, Pushing, start_pushing};
-use nubium_tests::dns::NameServer;
-use nubium_tests::exposition::{Sample, parse};
-use nubium_tests::pods::Request;
+use nubium_test_kit::dns::NameServer;
+use nubium_test_kit::exposition::{Sample, parse};
+use nubium_test_kit::pods::Request;
 
 /// The service's name in these tests.
 pub(crate) const SERVICE: &str = "metrics-cache-headless.marketing.svc.cluster.local";

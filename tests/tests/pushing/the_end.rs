@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use nubium_core::pusher::End;
-use nubium_tests::dns::{Answer, NameServer};
-use nubium_tests::pods::{Behaviour, Pod};
+use nubium_test_kit::dns::{Answer, NameServer};
+use nubium_test_kit::pods::{Behaviour, Pod};
 
 use crate::settings::{SELDOM, SERVICE, config, start, sum};
 

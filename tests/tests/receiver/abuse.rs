@@ -5,9 +5,9 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use nubium_tests::receiver::{Receiver, forms};
-use nubium_tests::services::shared;
-use nubium_tests::topics;
+use nubium_test_kit::receiver::{Receiver, forms};
+use nubium_test_kit::services::shared;
+use nubium_test_kit::topics;
 use serde_json::json;
 
 use crate::RECEIVER;
@@ -228,7 +228,7 @@ fn clients_that_go_away_in_the_middle_leave_nothing_behind() -> Result<()> {
         stream.write_all(format!("{HEAD}content-length: 1000\r\n\r\n{{\"id\"").as_bytes())?;
         drop(stream);
     }
-    nubium_tests::wait::until("the connections to be closed", DEADLINE, || {
+    nubium_test_kit::wait::until("the connections to be closed", DEADLINE, || {
         files().is_ok_and(|count| count <= open + 8)
     })?;
     works(&receiver)?;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use nubium_tests::faulty::Faulty;
-use nubium_tests::receiver::{Receiver, forms, verify};
-use nubium_tests::services::shared;
-use nubium_tests::topics;
+use nubium_test_kit::faulty::Faulty;
+use nubium_test_kit::receiver::{Receiver, forms, verify};
+use nubium_test_kit::services::shared;
+use nubium_test_kit::topics;
 use serde_json::json;
 
 use crate::RECEIVER;
@@ -64,7 +64,7 @@ fn without_a_broker_the_answer_is_503_at_once_with_retry_after_and_each_items_fa
     let item = |n: i32| json!({"id": format!("before-{n}"), "n": n});
     ensure!(receiver.post("/forms", &item(1))?.status == 200);
     // Held back by the broker's stop and not by a refused connection: its fate is unknown.
-    faulty.broker.process()?.signal(nubium_tests::process::Signal::STOP)?;
+    faulty.broker.process()?.signal(nubium_test_kit::process::Signal::STOP)?;
     let answer = receiver.post("/forms", &json!([item(2), item(3)]))?;
     ensure!(answer.status == 503, "{answer:?}");
     ensure!(answer.headers["retry-after"] == "1", "{answer:?}");
@@ -81,7 +81,7 @@ fn without_a_broker_the_answer_is_503_at_once_with_retry_after_and_each_items_fa
     });
     ensure!(refused.count() >= 40, "most are refused at once");
     receiver.becomes("/readyz", 503, DEADLINE)?;
-    faulty.broker.process()?.signal(nubium_tests::process::Signal::CONT)?;
+    faulty.broker.process()?.signal(nubium_test_kit::process::Signal::CONT)?;
     // No request is made meanwhile: who is not ready gets none.
     receiver.becomes("/readyz", 200, DEADLINE)?;
     ensure!(receiver.post("/forms", &item(5))?.status == 200);

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
-use nubium_tests::exposition::{parse, sum_by};
-use nubium_tests::receiver::{Answer, Receiver, forms};
-use nubium_tests::services::shared;
-use nubium_tests::topics;
+use nubium_test_kit::exposition::{parse, sum_by};
+use nubium_test_kit::receiver::{Answer, Receiver, forms};
+use nubium_test_kit::services::shared;
+use nubium_test_kit::topics;
 use serde_json::json;
 
 use crate::RECEIVER;

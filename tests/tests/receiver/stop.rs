@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use nubium_tests::process::Signal;
-use nubium_tests::receiver::{Receiver, verify};
-use nubium_tests::services::shared;
-use nubium_tests::topics;
+use nubium_test_kit::process::Signal;
+use nubium_test_kit::receiver::{Receiver, verify};
+use nubium_test_kit::services::shared;
+use nubium_test_kit::topics;
 
 use crate::RECEIVER;
 

@@ -4,9 +4,9 @@
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
-use nubium_tests::faulty::Faulty;
-use nubium_tests::ledger::Ledger;
-use nubium_tests::scenario::{Cluster, DEADLINE, Kept, seeded};
+use nubium_test_kit::faulty::Faulty;
+use nubium_test_kit::ledger::Ledger;
+use nubium_test_kit::scenario::{Cluster, DEADLINE, Kept, seeded};
 use rand::Rng;
 
 use crate::APP;

@@ -2,15 +2,15 @@
 //! changelog, killed in between.
 
 use anyhow::{Context, Result, ensure};
-use nubium_tests::checker::Extent;
-use nubium_tests::ledger::{Ledger, Plan};
+use nubium_test_kit::checker::Extent;
+use nubium_test_kit::ledger::{Ledger, Plan};
+use nubium_test_kit::process::{Process, Signal};
+use nubium_test_kit::reader::{Raw, read_all};
+use nubium_test_kit::scenario::{Cluster, DEADLINE, Scenario};
+use nubium_test_kit::table::{changelog_rows, expected_rows};
+use nubium_test_kit::topics;
+use nubium_test_kit::wait::until;
 use nubium_tests::original::{Original, Version};
-use nubium_tests::process::{Process, Signal};
-use nubium_tests::reader::{Raw, read_all};
-use nubium_tests::scenario::{Cluster, DEADLINE, Scenario};
-use nubium_tests::table::{changelog_rows, expected_rows};
-use nubium_tests::topics;
-use nubium_tests::wait::until;
 
 use crate::{APP, PLAIN_APP};
 
@@ -68,6 +68,11 @@ fn table_apps_take_turns_and_no_count_has_a_gap() -> Result<()> {
     tables_take_turns(Version::Two)
 }
 
+#[test]
+fn table_apps_of_version_4_take_turns_and_no_count_has_a_gap() -> Result<()> {
+    tables_take_turns(Version::Four)
+}
+
 fn tables_take_turns(version: Version) -> Result<()> {
     let Some(original) = Original::find(version)? else { return skipped() };
     let (cluster, mut ledger, mut scenario) = prepare("in-turns", 7)?;
@@ -91,6 +96,7 @@ fn tables_take_turns(version: Version) -> Result<()> {
     ledger.write(150)?;
     scenario.progress()?.reach(340, DEADLINE, || alive(&theirs))?;
     theirs.kill()?;
+    scenario.settle("second")?;
 
     // Ours takes the rest.
     let third = scenario.start(APP, "third")?;
@@ -118,6 +124,11 @@ fn plain_apps_take_turns_and_copy_every_input_once() -> Result<()> {
     copies_take_turns(Version::Two)
 }
 
+#[test]
+fn plain_apps_of_version_4_take_turns_and_copy_every_input_once() -> Result<()> {
+    copies_take_turns(Version::Four)
+}
+
 fn copies_take_turns(version: Version) -> Result<()> {
     let Some(original) = Original::find(version)? else { return skipped() };
     let (_, mut ledger, scenario) = prepare("plain-turns", 50)?;
@@ -125,6 +136,7 @@ fn copies_take_turns(version: Version) -> Result<()> {
     let theirs = original.start(&scenario, "plain", "first")?;
     scenario.progress()?.reach(30, DEADLINE, || alive(&theirs))?;
     theirs.kill()?;
+    scenario.settle("first")?;
     let ours = scenario.start(PLAIN_APP, "second")?;
     scenario.drained(&ledger, || alive(&ours))?;
     ours.kill()?;
@@ -145,7 +157,7 @@ fn assert_readable(record: &Raw) -> Result<()> {
         ensure!(record.header(name).is_some_and(|text| !text.is_empty()), "{name}: {record:?}");
     }
     let key = record.key.as_deref().context("no key")?;
-    let (_, mut key) = nubium_tests::wire::Reader::framed(key)?;
+    let (_, mut key) = nubium_test_kit::wire::Reader::framed(key)?;
     key.string()?;
     key.end()
 }
@@ -156,7 +168,7 @@ fn changelog_records_have_what_a_python_app_asks_for() -> Result<()> {
     let partition = ledger.partitions()[0].clone();
     ledger.write(20)?;
     ledger.write_without_guid(&partition)?;
-    ledger.write_fates(&partition, &[nubium_tests::ledger::Fate::Drop])?;
+    ledger.write_fates(&partition, &[nubium_test_kit::ledger::Fate::Drop])?;
     scenario.set("NU_TABLE_CREATE_CHANGELOG", "true");
     scenario.set("NU_TABLE_PATH", scenario.logs().join("volume").display().to_string());
     let app = scenario.start(APP, "app")?;
@@ -169,7 +181,7 @@ fn changelog_records_have_what_a_python_app_asks_for() -> Result<()> {
         assert_readable(record)?;
         assert_eq!(record.header("last_updated_by"), Some(&*scenario.group));
         let value = record.value.as_deref().context("a tombstone: Python stops at it")?;
-        let (_, mut value) = nubium_tests::wire::Reader::framed(value)?;
+        let (_, mut value) = nubium_test_kit::wire::Reader::framed(value)?;
         serde_json::from_str::<serde_json::Value>(value.string()?)?;
     }
     Ok(())

@@ -1,13 +1,13 @@
 //! Changelogs as they come: with aborted transactions, compaction, deletes, or made anew.
 
 use anyhow::{Context, Result};
-use nubium_tests::ledger::Partition;
-use nubium_tests::reader::log_ends;
-use nubium_tests::registry::RegistryClient;
-use nubium_tests::scenario::{Cluster, DEADLINE};
-use nubium_tests::table::{OriginalWriter, changelog_rows};
-use nubium_tests::topics;
-use nubium_tests::wait::{Look, eventually};
+use nubium_test_kit::ledger::Partition;
+use nubium_test_kit::reader::log_ends;
+use nubium_test_kit::registry::RegistryClient;
+use nubium_test_kit::scenario::{Cluster, DEADLINE};
+use nubium_test_kit::table::{OriginalWriter, changelog_rows};
+use nubium_test_kit::topics;
+use nubium_test_kit::wait::{Look, eventually};
 
 use crate::setup::{PARTITIONS, Table, ready, stop, write_ledger};
 
@@ -43,7 +43,7 @@ fn aborted_transactions_and_compacted_records_are_no_rows() -> Result<()> {
                 return Look::NotYet(format!("{error:#}"));
             }
         }
-        let read = nubium_tests::reader::read_all(&cluster.bootstrap, &[&table.changelog]);
+        let read = nubium_test_kit::reader::read_all(&cluster.bootstrap, &[&table.changelog]);
         let (committed, read) = (round * 3 * PARTITIONS as usize, read.map_or(0, |r| r.len()));
         if read < committed { Look::Ready(()) } else { Look::NotYet(format!("{read} records")) }
     })?;
@@ -114,11 +114,11 @@ fn what_is_no_table_record_is_named_with_its_offset() -> Result<()> {
     let cluster = Cluster::shared();
     let ledger = write_ledger(&cluster, "foreign", 10, 0)?;
     let table = Table::new(&cluster, "foreign", &ledger)?;
-    let mut other = nubium_tests::ledger::Ledger::create(
+    let mut other = nubium_test_kit::ledger::Ledger::create(
         &cluster.bootstrap,
         &cluster.registry,
         &[(&table.changelog, PARTITIONS)],
-        nubium_tests::ledger::Plan::default(),
+        nubium_test_kit::ledger::Plan::default(),
     )?;
     other.write_bytes(&Partition::new(&table.changelog, 2), b"no avro")?;
     let app = table.start("app", "own")?;
@@ -142,11 +142,12 @@ fn keys_spelled_with_another_schema_id_are_taken_over_without_a_trace() -> Resul
     let app = table.start("app", "own")?;
     table.scenario.drained(&ledger, || app.is_running().then_some(()).context("it has ended"))?;
     stop(&app)?;
-    let records = nubium_tests::reader::read_all(&cluster.bootstrap, &[&table.changelog])?;
+    let records = nubium_test_kit::reader::read_all(&cluster.bootstrap, &[&table.changelog])?;
     let first = records.iter().find(|r| r.partition.number == 0 && r.key.is_some());
     let first = first.context("no records")?;
-    let same =
-        |r: &&nubium_tests::reader::Raw| (&r.key, &r.partition) == (&first.key, &first.partition);
+    let same = |r: &&nubium_test_kit::reader::Raw| {
+        (&r.key, &r.partition) == (&first.key, &first.partition)
+    };
     let of_old = records.iter().rfind(same).context("none")?;
     assert_eq!(of_old.value, None, "compaction would keep the old spelling for ever");
     let rows = changelog_rows(&cluster.bootstrap, &table.changelog)?;

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use nubium_tests::checker::Extent;
-use nubium_tests::ledger::{Ledger, Plan};
-use nubium_tests::process::{Process, Signal};
-use nubium_tests::scenario::{Cluster, DEADLINE, Scenario};
-use nubium_tests::table::{changelog_rows, compare, store_rows};
-use nubium_tests::topics;
-use nubium_tests::wait::until;
+use nubium_test_kit::checker::Extent;
+use nubium_test_kit::ledger::{Ledger, Plan};
+use nubium_test_kit::process::{Process, Signal};
+use nubium_test_kit::scenario::{Cluster, DEADLINE, Scenario};
+use nubium_test_kit::table::{changelog_rows, compare, store_rows};
+use nubium_test_kit::topics;
+use nubium_test_kit::wait::until;
 
 use crate::APP;
 
@@ -101,7 +101,7 @@ impl Table {
         compare(ledger, &changelog, &self.stores(volume)?)
     }
 
-    pub(crate) fn stores(&self, volume: &str) -> Result<nubium_tests::table::Rows> {
+    pub(crate) fn stores(&self, volume: &str) -> Result<nubium_test_kit::table::Rows> {
         store_rows(&self.volume(volume), &self.scenario.group, &self.changelog, PARTITIONS)
     }
 }

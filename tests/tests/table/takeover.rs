@@ -2,11 +2,11 @@
 //! that one reads.
 
 use anyhow::{Context, Result};
-use nubium_tests::reader::read_all;
-use nubium_tests::scenario::{Cluster, DEADLINE};
-use nubium_tests::table::{OriginalWriter, changelog_rows};
-use nubium_tests::wait::until;
-use nubium_tests::wire::Reader;
+use nubium_test_kit::reader::read_all;
+use nubium_test_kit::scenario::{Cluster, DEADLINE};
+use nubium_test_kit::table::{OriginalWriter, changelog_rows};
+use nubium_test_kit::wait::until;
+use nubium_test_kit::wire::Reader;
 
 use crate::setup::{Table, ready, stop, write_ledger};
 
@@ -29,7 +29,7 @@ fn an_app_goes_on_with_the_table_of_a_python_app() -> Result<()> {
     let rows = changelog_rows(&cluster.bootstrap, &table.changelog)?;
     assert_eq!(rows, table.stores("own")?);
     for (key, before) in [(0, 1), (1, 0), (2, 7), (3, 0)] {
-        let of_key = |(_, inputs): (_, &Vec<nubium_tests::ledger::Input>)| inputs.len();
+        let of_key = |(_, inputs): (_, &Vec<nubium_test_kit::ledger::Input>)| inputs.len();
         let inputs = ledger.rows().iter().filter(|(p, _)| p.number == key).map(of_key);
         let count = before + inputs.sum::<usize>();
         let text = &rows[&(key, format!("key-{key}"))];
@@ -43,7 +43,7 @@ fn what_is_written_is_what_a_python_app_reads() -> Result<()> {
     let cluster = Cluster::shared();
     let mut ledger = write_ledger(&cluster, "handback", 4, 40)?;
     let partition = ledger.partitions()[1].clone();
-    ledger.write_fates(&partition, &[nubium_tests::ledger::Fate::Drop])?;
+    ledger.write_fates(&partition, &[nubium_test_kit::ledger::Fate::Drop])?;
     let mut table = Table::new(&cluster, "handback", &ledger)?;
     table.scenario.set("NU_TABLE_DELETE_MARKER", "original");
     let app = table.start("app", "own")?;
@@ -54,7 +54,7 @@ fn what_is_written_is_what_a_python_app_reads() -> Result<()> {
     let original = OriginalWriter::new(&cluster.bootstrap, &cluster.registry, &table.changelog)?;
     original.write(&[(1, "key-1", Some("{}"))], true)?;
     let records = read_all(&cluster.bootstrap, &[&table.changelog])?;
-    let of_key = |r: &&nubium_tests::reader::Raw| r.partition.number == 1;
+    let of_key = |r: &&nubium_test_kit::reader::Raw| r.partition.number == 1;
     let ours: Vec<_> = records.iter().filter(of_key).collect();
     let (theirs, ours) = ours.split_last().context("no records")?;
     assert!(ours.iter().any(|record| record.key == theirs.key), "the keys' bytes differ");

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow};
-use nubium_tests::process::Signal;
-use nubium_tests::reader::{Progress, read_all};
-use nubium_tests::wait::{Look, eventually};
-use nubium_tests::wire::Reader;
-use nubium_tests::{ports, services};
+use nubium_test_kit::process::Signal;
+use nubium_test_kit::reader::{Progress, read_all};
+use nubium_test_kit::wait::{Look, eventually};
+use nubium_test_kit::wire::Reader;
+use nubium_test_kit::{ports, services};
 use serde_json::{Value, json};
 
 use crate::place::{DEADLINE, Place};
@@ -107,7 +107,7 @@ if .text == \"delete\" {
         ("d".to_owned(), json!({"text": "end", "count": 1})),
     ];
     let wanted = BTreeMap::from(wanted);
-    nubium_tests::wait::until("the table to be as the program wants it", DEADLINE, || {
+    nubium_test_kit::wait::until("the table to be as the program wants it", DEADLINE, || {
         place.table(&base).is_ok_and(|table| table == wanted)
     })?;
     let counts = counts_of(&place)?;

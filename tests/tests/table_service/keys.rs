@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow, ensure};
-use nubium_tests::process::Signal;
-use nubium_tests::reader::read_all;
-use nubium_tests::wait::{Look, eventually};
-use nubium_tests::wire::Reader;
-use nubium_tests::{ports, services};
+use nubium_test_kit::process::Signal;
+use nubium_test_kit::reader::read_all;
+use nubium_test_kit::wait::{Look, eventually};
+use nubium_test_kit::wire::Reader;
+use nubium_test_kit::{ports, services};
 use serde_json::json;
 
 use crate::place::{DEADLINE, Place};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow};
-use nubium_tests::ports;
-use nubium_tests::wait::{Look, eventually, until};
+use nubium_test_kit::ports;
+use nubium_test_kit::wait::{Look, eventually, until};
 use serde_json::json;
 
 use crate::place::{DEADLINE, Place};

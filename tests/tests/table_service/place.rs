@@ -6,11 +6,11 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use nubium_tests::process::Process;
-use nubium_tests::registry::RegistryClient;
-use nubium_tests::wait::{Look, eventually};
-use nubium_tests::wire::Writer;
-use nubium_tests::{services, topics};
+use nubium_test_kit::process::Process;
+use nubium_test_kit::registry::RegistryClient;
+use nubium_test_kit::wait::{Look, eventually};
+use nubium_test_kit::wire::Writer;
+use nubium_test_kit::{services, topics};
 use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};

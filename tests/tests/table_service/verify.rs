@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use nubium_tests::process::Signal;
-use nubium_tests::{ports, wait};
+use nubium_test_kit::process::Signal;
+use nubium_test_kit::{ports, wait};
 use serde_json::Value;
 
 use crate::place::{DEADLINE, Place};

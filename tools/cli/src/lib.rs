@@ -8,7 +8,6 @@ pub mod cli;
 pub mod commands;
 pub mod data;
 pub mod kafka;
-pub mod registry;
 pub mod session;
 pub mod terminal;
 pub mod when;

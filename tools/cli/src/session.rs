@@ -9,10 +9,9 @@ use clap::Args;
 use nubium_admin::{Admin, Limits};
 use nubium_config::{Cluster, Clusters, Registry as RegistrySettings, Topology};
 use nubium_host::Stop;
-use nubium_registry::{Codec, Registry as Schemas, RegistryConfig};
+use nubium_registry::{Codec, Registry, RegistryConfig, RegistryError};
 use tokio::runtime::Runtime;
 
-use crate::registry::Registry;
 use crate::terminal;
 use nubium_host::failure::{Failure, Or as _, Outcome};
 
@@ -175,11 +174,7 @@ impl Session {
     /// # Errors
     /// No registry is given, or its URL is wrong.
     pub fn codec(&self) -> Outcome<Codec> {
-        let mut config = RegistryConfig::from(self.registry()?);
-        config.startup_deadline = self.timeout();
-        config.not_found_grace = Duration::from_secs(1);
-        let registry = Schemas::new(config, self.runtime.handle().clone());
-        let codec = Codec::new(registry.context("schema registry").or_settings()?);
+        let codec = Codec::new(self.schemas()?);
         codec.set_topics(self.topology.topic_schemas());
         Ok(codec)
     }
@@ -192,12 +187,24 @@ impl Session {
         self.topology.registry.as_ref().map(|_| self.codec()).transpose()
     }
 
-    /// Makes the client of the registry's whole API.
+    /// Makes the client of the registry.
     ///
     /// # Errors
-    /// No registry is given.
-    pub fn schemas(&self) -> Outcome<Registry<'_>> {
-        Registry::new(self.registry()?, self.timeout(), &self.runtime)
+    /// No registry is given, or its URL is wrong.
+    pub fn schemas(&self) -> Outcome<Registry> {
+        let mut config = RegistryConfig::from(self.registry()?);
+        config.startup_deadline = self.timeout();
+        config.not_found_grace = Duration::from_secs(1);
+        let registry = Registry::new(config, self.runtime.handle().clone());
+        registry.context("schema registry").or_settings()
+    }
+
+    /// Waits for what the registry answers.
+    ///
+    /// # Errors
+    /// As the question has it.
+    pub fn ask<T>(&self, question: impl Future<Output = Result<T, RegistryError>>) -> Outcome<T> {
+        self.runtime.block_on(question).or_refused()
     }
 
     /// Finds the registry's settings.

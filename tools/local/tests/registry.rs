@@ -109,3 +109,22 @@ async fn a_recursive_schema_can_be_compared() {
     assert_eq!(register(&registry, "l-value", list).await.0, 200);
     assert_eq!(register(&registry, "l-value", longer).await.0, 200);
 }
+
+#[tokio::test]
+async fn other_types_come_back_with_their_type_and_references() {
+    let registry = Registry::start().expect("registry");
+    let references = json!([{"name": "a.proto", "subject": "a", "version": 1}]);
+    let post = |schema: &str, kind: &str, references: &Value| {
+        let body = json!({"schema": schema, "schemaType": kind, "references": references});
+        call(&registry, Method::POST, "/subjects/s/versions", body)
+    };
+    let proto = "syntax = \"proto3\"; message M {}";
+    assert_eq!(post(proto, "PROTOBUF", &references).await, (200, json!({"id": 1})));
+    assert_eq!(post(proto, "PROTOBUF", &references).await, (200, json!({"id": 1})));
+    assert_eq!(post("{\"type\": \"object\"}", "JSON", &Value::Null).await.1, json!({"id": 2}));
+    assert_eq!(post("{", "JSON", &Value::Null).await.0, 422);
+    assert_eq!(post(proto, "THRIFT", &Value::Null).await.0, 422);
+    let found = call(&registry, Method::GET, "/schemas/ids/1", Value::Null).await;
+    let whole = json!({"schema": proto, "schemaType": "PROTOBUF", "references": references});
+    assert_eq!(found, (200, whole));
+}

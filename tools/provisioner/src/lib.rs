@@ -12,6 +12,7 @@ pub mod desired;
 pub mod ending;
 pub mod manifest;
 pub mod observed;
+mod order;
 pub mod page;
 pub mod plan;
 pub mod schemas;

@@ -7,6 +7,7 @@ use nubium_registry::{Compatibility, Registry, RegistryError};
 
 use crate::ending::Error;
 use crate::manifest::SchemaText;
+use crate::order;
 use crate::plan::{LevelStep, Plan, SchemaStep};
 
 /// How many subjects are asked about at the same time.
@@ -28,16 +29,73 @@ pub async fn plan(
     wanted: &BTreeMap<String, (String, SchemaText)>,
     plan: &mut Plan,
 ) -> Result<(), Error> {
-    let asked = wanted.iter().map(|(subject, (app, schema))| find(registry, subject, app, schema));
-    let found: Vec<Found> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
-    for found in found {
-        match found {
-            Found::Registered => {}
-            Found::Missing(step) => plan.schemas.push(*step),
-            Found::Refused(why) => plan.conflicts.push(why),
+    let waves = match order::waves(wanted) {
+        Ok(waves) => waves,
+        Err(circle) => {
+            plan.conflicts.push(circle);
+            return Ok(());
+        }
+    };
+    for wave in waves {
+        let steps = &plan.schemas;
+        let of = |subject| wanted.get_key_value(subject);
+        let asked = wave.into_iter().filter_map(of).map(|(subject, (app, schema))| async move {
+            match waits(steps, schema) {
+                false => find(registry, subject, app, schema).await,
+                true => after(registry, steps, subject, app, schema).await,
+            }
+        });
+        let found: Vec<Found> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
+        for found in found {
+            match found {
+                Found::Registered => {}
+                Found::Missing(step) => plan.schemas.push(*step),
+                Found::Refused(why) => plan.conflicts.push(why),
+            }
         }
     }
     Ok(())
+}
+
+/// Tells whether a schema refers to one that is to be registered: no registry can be asked about it
+/// before that.
+fn waits(steps: &[SchemaStep], schema: &SchemaText) -> bool {
+    let planned = |subject: &str| steps.iter().any(|step| step.subject == subject);
+    schema.references.iter().any(|reference| planned(&reference.subject))
+}
+
+/// Plans a schema behind those that it refers to.
+async fn after(
+    registry: &Registry,
+    steps: &[SchemaStep],
+    subject: &str,
+    app: &str,
+    schema: &SchemaText,
+) -> Result<Found, Error> {
+    for reference in &schema.references {
+        let first = steps.iter().any(|step| step.first && step.subject == reference.subject);
+        if first && reference.version != 1 {
+            return Ok(Found::Refused(format!(
+                "the schema of subject {subject} ({}, app {app}) refers to version {} of subject \
+                 {}, which is new and will have version 1",
+                schema.file, reference.version, reference.subject
+            )));
+        }
+    }
+    let first = !registry.has_subject(subject).await?;
+    Ok(Found::Missing(Box::new(step(subject, app, schema, first))))
+}
+
+fn step(subject: &str, app: &str, schema: &SchemaText, first: bool) -> SchemaStep {
+    SchemaStep {
+        subject: subject.to_owned(),
+        schema: schema.text.clone(),
+        kind: schema.kind.clone(),
+        references: schema.references.clone(),
+        app: app.to_owned(),
+        file: schema.file.clone(),
+        first,
+    }
 }
 
 /// Adds the compatibility levels that are not as they shall be.
@@ -65,17 +123,7 @@ async fn find(
     app: &str,
     schema: &SchemaText,
 ) -> Result<Found, Error> {
-    let step = |first| {
-        Found::Missing(Box::new(SchemaStep {
-            subject: subject.to_owned(),
-            schema: schema.text.clone(),
-            kind: schema.kind.clone(),
-            references: schema.references.clone(),
-            app: app.to_owned(),
-            file: schema.file.clone(),
-            first,
-        }))
-    };
+    let step = |first| Found::Missing(Box::new(step(subject, app, schema, first)));
     match registry.lookup_as(subject, schema.body()).await {
         Ok(_) => return Ok(Found::Registered),
         Err(RegistryError::NotRegistered { .. }) => {}

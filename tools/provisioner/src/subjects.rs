@@ -59,6 +59,8 @@ fn value(
         schema.check()?;
     }
     let parsed = formats::parse(&schema.kind, &schema.text, &[]).ok();
+    let seen = parsed.map(|parsed| said.seen(parsed)).transpose();
+    let parsed = seen.map_err(|error| error.to_string())?;
     let subject = said.subjects.subject(topic, parsed).map_err(|error| error.to_string())?;
     Ok(Some((subject, schema)))
 }
@@ -71,5 +73,6 @@ pub(crate) fn is_value_of(
     schema: Option<&SchemaText>,
 ) -> bool {
     let parsed = schema.and_then(|one| formats::parse(&one.kind, &one.text, &[]).ok());
+    let parsed = parsed.and_then(|parsed| said.seen(parsed).ok());
     said.subjects.subject(topic, parsed).is_ok_and(|named| named == subject)
 }

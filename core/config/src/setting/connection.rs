@@ -36,6 +36,10 @@ pub(super) const CLUSTERS: Section = Section {
             "The topics: the cluster of each and, for the tools, `configs` with \
                 `num_partitions`, `replication_factor` (-1, or left out: the brokers' \
                 default) and `config`, where a list such as `cleanup.policy` may be one. \
+                What the keys and values are, and their schemas, is said by `key_format`, \
+                `value_format`, `value_subjects`, `value_version` or `value_schema_id`, \
+                `value_references`, `value_message` and `value_compatibility` \
+                (docs/formats.md). \
                 Names that start with '.' hold YAML anchors and are no topics. A topic that \
                 is absent is a warning.",
             r#"{"orders": {"cluster": "main"}}"#,

@@ -241,18 +241,5 @@ pub fn setting(name: &str) -> Option<&'static Setting> {
 
 /// Finds the setting whose name resembles `name` most, if any does.
 pub fn nearest(name: &str) -> Option<&'static str> {
-    nearest_of(name, known().map(|setting| setting.name))
-}
-
-/// Finds the one of `names` that resembles `name` most; less than half alike is no match.
-pub(super) fn nearest_of<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let upper = name.to_uppercase();
-    names
-        .map(|known| {
-            let likeness = strsim::normalized_damerau_levenshtein(&upper, &known.to_uppercase());
-            (likeness, known)
-        })
-        .filter(|(likeness, _)| *likeness >= 0.5)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, known)| known)
+    nubium_document::nearest(name, known().map(|setting| setting.name))
 }

@@ -9,7 +9,7 @@ const MAP: &str = "NU_TOPIC_CONFIGS_JSON";
 fn topics_say_what_their_keys_and_values_are() {
     let map = r#"{"in": {"cluster": "main"}, "out": {"cluster": "main", "key_format": "text",
         "value_format": "protobuf", "value_subjects": "topic_record", "value_version": "latest",
-        "value_compatibility": "full", "value_references":
+        "value_message": ".shop.Order.Line", "value_compatibility": "full", "value_references":
             [{"name": "a.proto", "subject": "a-value", "version": 2}]}}"#;
     let config = good(&[(MAP, map)]).config;
     let topics = config.topic_schemas();
@@ -18,6 +18,7 @@ fn topics_say_what_their_keys_and_values_are() {
     assert_eq!((said.key_format, said.value()), (Format::Text, Format::Protobuf));
     assert_eq!(said.subjects, SubjectNames::TopicRecord);
     assert_eq!(said.version, Some(Version::Latest));
+    assert_eq!(said.message.as_deref(), Some("shop.Order.Line"));
     assert_eq!(said.compatibility.as_deref(), Some("FULL"));
     assert_eq!((&*said.references[0].subject, said.references[0].version), ("a-value", 2));
     let map = r#"{"in": {"cluster": "main"}, "out": {"cluster": "main", "value_schema_id": "7"}}"#;
@@ -36,6 +37,7 @@ fn what_is_wrong_with_them_is_told() {
         (r#""value_version": "newest""#, "out.value_version"),
         (r#""value_version": 1, "value_schema_id": 1"#, "out.value_schema_id"),
         (r#""value_references": [{"name": "a"}]"#, "out.value_references"),
+        (r#""value_message": "shop.Order""#, "out.value_message"),
         (r#""value_compatibility": "some""#, "out.value_compatibility"),
         (r#""value_format": "text", "value_version": 1"#, "out.value_version"),
     ] {

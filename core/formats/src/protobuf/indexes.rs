@@ -47,6 +47,39 @@ fn child(message: &MessageDescriptor, index: usize) -> Option<MessageDescriptor>
     counted.or_else(|| named().nth(index))
 }
 
+/// Lists all messages of a file, without the entries of maps.
+pub(super) fn all(file: &FileDescriptor) -> Vec<MessageDescriptor> {
+    let mut found: Vec<_> = file.messages().collect();
+    let mut at = 0;
+    while let Some(message) = found.get(at) {
+        let children: Vec<_> =
+            message.child_messages().filter(|child| !child.is_map_entry()).collect();
+        found.extend(children);
+        at += 1;
+    }
+    found
+}
+
+/// Gives the bytes that lead to a message, the entries of maps counted, as protoc counts them.
+pub(super) fn of(message: &MessageDescriptor) -> Vec<u8> {
+    // The path of a descriptor has a field's number (4 or 3, `message_type`) before each index.
+    let path: Vec<i32> = message.path().iter().copied().skip(1).step_by(2).collect();
+    if path == [0] {
+        return vec![FIRST];
+    }
+    let mut bytes = Vec::new();
+    put(i64::try_from(path.len()).unwrap_or(DEEPEST), &mut bytes);
+    for index in path {
+        put(index.into(), &mut bytes);
+    }
+    bytes
+}
+
+fn put(number: i64, out: &mut Vec<u8>) {
+    let zigzag = ((number << 1) ^ (number >> 63)) as u64;
+    prost_reflect::prost::encoding::encode_varint(zigzag, out);
+}
+
 fn zigzag(bytes: &[u8]) -> Option<(i64, &[u8])> {
     let mut number = 0u64;
     for (place, byte) in bytes.iter().take(10).enumerate() {

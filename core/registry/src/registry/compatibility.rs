@@ -17,6 +17,15 @@ pub enum Compatibility {
     Incompatible(Vec<String>),
 }
 
+/// Says whether the registry would take a schema, and by which level it was compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// Whether.
+    pub compatibility: Compatibility,
+    /// The subject's level, or the registry's own; `None` where the registry does not show it.
+    pub level: Option<String>,
+}
+
 #[derive(Deserialize)]
 struct Answer {
     is_compatible: bool,
@@ -53,13 +62,35 @@ impl Registry {
         subject: &str,
         schema: SchemaBody<'_>,
     ) -> Result<Compatibility, RegistryError> {
-        if !self.is_transitive(subject).await? {
+        Ok(self.judge(subject, schema).await?.compatibility)
+    }
+
+    /// Does so and says by which level.
+    ///
+    /// # Errors
+    /// As [`Self::compatible`].
+    pub async fn judge(
+        &self,
+        subject: &str,
+        schema: SchemaBody<'_>,
+    ) -> Result<Judgement, RegistryError> {
+        let level = self.level_in_force(subject).await?;
+        let compatibility = match level.as_deref().is_some_and(|l| l.ends_with("_TRANSITIVE")) {
+            true => self.compatible_with_all(subject, schema).await?,
             // Not all versions: Apicurio then looks at each, whatever the level.
-            return match self.compatible_with(subject, schema, Some("latest")).await {
-                Err(RegistryError::Refused { status: 404, .. }) => Ok(Compatibility::First),
-                verdict => verdict,
-            };
-        }
+            false => match self.compatible_with(subject, schema, Some("latest")).await {
+                Err(RegistryError::Refused { status: 404, .. }) => Compatibility::First,
+                verdict => verdict?,
+            },
+        };
+        Ok(Judgement { compatibility, level })
+    }
+
+    async fn compatible_with_all(
+        &self,
+        subject: &str,
+        schema: SchemaBody<'_>,
+    ) -> Result<Compatibility, RegistryError> {
         match self.compatible_with(subject, schema, None).await {
             // No such subject, or a registry that compares with single versions alone.
             Err(RegistryError::Refused { status: 404 | 405, .. }) => {}
@@ -125,14 +156,14 @@ impl Registry {
         self.patiently::<serde::de::IgnoredAny>(&call, self.startup(), || true).await.map(drop)
     }
 
-    /// Tells whether the subject's level, or the registry's own, is about every version.
-    async fn is_transitive(&self, subject: &str) -> Result<bool, RegistryError> {
+    /// Gives the subject's level, or the registry's own.
+    async fn level_in_force(&self, subject: &str) -> Result<Option<String>, RegistryError> {
         let own: Option<Level> = self.read(subject, "/config/{subject}").await?;
         let level = match own {
             None => self.read(subject, "/config").await?,
             own => own,
         };
-        Ok(level.is_some_and(|level| level.level.ends_with("_TRANSITIVE")))
+        Ok(level.map(|level| level.level))
     }
 
     /// Reads what the registry has of a subject; `None` where it has nothing, or does not show it.

@@ -76,6 +76,16 @@ pub(super) async fn ask<T: DeserializeOwned>(
 }
 
 impl Call<'_> {
+    pub(super) fn subjects() -> Self {
+        Self {
+            what: "list the registry's subjects".into(),
+            endpoint: "/subjects",
+            segments: &["subjects"],
+            query: None,
+            body: None,
+        }
+    }
+
     pub(super) fn method(&self) -> &'static str {
         match self.body {
             None => "GET",

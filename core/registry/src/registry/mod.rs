@@ -13,6 +13,7 @@ mod error;
 mod health;
 mod http;
 mod policy;
+mod subjects;
 #[cfg(test)]
 mod tests;
 
@@ -26,11 +27,12 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 
 pub use body::SchemaBody;
-pub use compatibility::Compatibility;
+pub use compatibility::{Compatibility, Judgement};
 pub use config::RegistryConfig;
 pub use error::RegistryError;
 pub use health::{Health, RequestCount};
 pub use policy::{Backoff, Failure, Verdict, retriable};
+pub use subjects::SchemaVersion;
 
 use super::Schema;
 use super::wire::SchemaId;
@@ -91,13 +93,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Unreachable`] or [`RegistryError::Refused`].
     pub async fn check(&self) -> Result<(), RegistryError> {
-        let call = Call {
-            what: "list the registry's subjects".into(),
-            endpoint: "/subjects",
-            segments: &["subjects"],
-            query: None,
-            body: None,
-        };
+        let call = Call::subjects();
         let answer: Result<Vec<String>, _> = self.round(&call).await;
         answer.map(drop).map_err(|attempt| call.error(attempt, Duration::ZERO))
     }
@@ -108,17 +104,7 @@ impl Registry {
     /// # Errors
     /// After the start-up deadline, or permanent ones.
     pub async fn has_subject(&self, subject: &str) -> Result<bool, RegistryError> {
-        let call = Call {
-            what: format!("list the versions of subject `{subject}`"),
-            endpoint: "/subjects/{subject}/versions",
-            segments: &["subjects", subject, "versions"],
-            query: None,
-            body: None,
-        };
-        match self.patiently::<Vec<i64>>(&call, self.startup(), || true).await {
-            Err(RegistryError::Refused { status: 404, .. }) => Ok(false),
-            answer => answer.map(|versions| !versions.is_empty()),
-        }
+        Ok(!self.versions(subject).await?.is_empty())
     }
 
     /// Fetches a schema by id, for as long as it takes or `wanted` says no.
@@ -130,16 +116,8 @@ impl Registry {
         id: SchemaId,
         wanted: impl Fn() -> bool,
     ) -> Result<&'static Schema, RegistryError> {
-        let number = id.to_string();
-        let call = Call {
-            what: format!("fetch schema {id}"),
-            endpoint: "/schemas/ids/{id}",
-            segments: &["schemas", "ids", &number],
-            query: None,
-            body: None,
-        };
         let patience = Patience { deadline: None, not_found: self.config.not_found_grace };
-        let answer: SchemaAnswer = match self.patiently(&call, patience, wanted).await {
+        let answer = match self.by_id(id, patience, wanted).await {
             Err(RegistryError::Refused { status: 404, message, .. }) => {
                 let waited = self.config.not_found_grace;
                 return Err(RegistryError::UnknownSchema { id, waited, message });
@@ -157,6 +135,23 @@ impl Registry {
             }
             parsed => parsed,
         }
+    }
+
+    async fn by_id(
+        &self,
+        id: SchemaId,
+        patience: Patience,
+        wanted: impl Fn() -> bool,
+    ) -> Result<SchemaAnswer, RegistryError> {
+        let number = id.to_string();
+        let call = Call {
+            what: format!("fetch schema {id}"),
+            endpoint: "/schemas/ids/{id}",
+            segments: &["schemas", "ids", &number],
+            query: None,
+            body: None,
+        };
+        self.patiently(&call, patience, wanted).await
     }
 
     /// Registers a schema under a subject, or finds it there; returns its id.

@@ -57,7 +57,8 @@ fn every_fault_at_every_step_still_counts_every_input_once() {
     use Step::{Begin, Commit, Committed, Fetch, InitProducer, Seek, Send, SendOffsets, Serve};
     let begins = [InitProducer, Begin, SendOffsets, Send, Commit, Committed];
     let steps = begins.into_iter().chain([Step::Abort, Serve, Fetch, Seek]);
-    let whole = [Fault::Abort, Timeout, Fence, Fatal, Rebalance, Lose, Crash];
+    let whole =
+        [Fault::Abort, Timeout, Fault::BrokenConnection, Fence, Fatal, Rebalance, Lose, Crash];
     let faults = whole.into_iter().chain([RevokeOne(0), RevokeOne(1), LoseOne(0), LoseOne(1)]);
     let faults = faults.chain([RefuseSeeks(2), RefusePauses(2), LateStores(3)]);
     for step in steps {
@@ -88,7 +89,8 @@ fn every_fault_at_every_step_still_counts_every_input_once() {
 fn pairs_of_faults_still_count_every_input_once() {
     use Fault::*;
     let steps = [Step::SendOffsets, Step::Send, Step::Commit, Step::Committed, Step::Serve];
-    let faults = [Abort, Timeout, Fatal, Rebalance, Lose, Crash, RevokeOne(1), LoseOne(0)];
+    let faults = [Abort, Timeout, BrokenConnection, Fatal, Rebalance, Lose, Crash];
+    let faults = faults.into_iter().chain([RevokeOne(1), LoseOne(0)]).collect::<Vec<_>>();
     for (a, fault_a) in steps.iter().flat_map(|s| faults.iter().map(move |f| (*s, *f))) {
         for (b, fault_b) in steps.iter().flat_map(|s| faults.iter().map(move |f| (*s, *f))) {
             let mut driver = driver(copy(), 12);

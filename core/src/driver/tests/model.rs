@@ -9,6 +9,7 @@ use super::patterns::{counting, growing, waiting};
 use super::{LONG, copy};
 use crate::driver::{Driver, Fault, MemoryEngine, Ordering, broker::Broker};
 use crate::pattern::Pattern;
+use crate::random::Random;
 use crate::transaction::Workbench;
 use nubium_host::Stop;
 use nubium_topic::TopicPartition;
@@ -26,20 +27,10 @@ const TURNS: usize = 4_000;
 /// How often one member is started at most: every fault may cost a start.
 const STARTS: usize = 12;
 
-/// A small generator (xorshift64*): the same orders everywhere and for ever.
-struct Random(u64);
-
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % bound
-    }
-
-    fn fault(&mut self) -> Fault {
+    fn fault(&self) -> Fault {
         let n = self.below(3) as usize;
-        match self.below(14) {
+        match self.below(15) {
             0..=2 => Fault::RevokeOne(n),
             3 => Fault::LoseOne(n),
             4..=5 => Fault::Abort,
@@ -50,12 +41,13 @@ impl Random {
             10 => Fault::RefuseSeeks(n as u32 + 1),
             11 => Fault::RefusePauses(n as u32 + 1),
             12 => Fault::LateStores(4 * n as u32 + 1),
+            13 => Fault::BrokenConnection,
             _ => [Fault::Crash, Fault::Fence, Fault::Crash][n],
         }
     }
 
     /// With `lossy`, retention deletes something too.
-    fn schedule(&mut self, lossy: bool) -> Vec<(u64, Fault)> {
+    fn schedule(&self, lossy: bool) -> Vec<(u64, Fault)> {
         // The beginning is worth as much as all the rest: there first positions are not committed.
         let (faults, steps) = (1 + self.below(6), [STEPS / 6, STEPS][self.below(2) as usize]);
         let mut all: Vec<_> = (0..faults).map(|_| (1 + self.below(steps), self.fault())).collect();
@@ -165,7 +157,7 @@ impl<P: Pattern> Model<P> {
         for seed in start.unwrap_or(1)..start.unwrap_or(1) + runs {
             self.shuffle(seed);
             let schedule =
-                Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1).schedule(self.lossy);
+                Random::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1).schedule(self.lossy);
             let Err(why) = self.play(&fresh, &schedule) else { continue };
             let (shortest, why) = self.shorten(&fresh, schedule, why);
             panic!("{name}, seed {seed}: {why}\nThe shortest order that fails: {shortest:?}");

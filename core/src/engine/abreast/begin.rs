@@ -8,11 +8,11 @@ use crate::engine::unit::guarded;
 use crate::error::{LoopError, MessageError};
 use crate::kafka::Source;
 use crate::pattern::Pattern;
+use crate::random::Random;
 use crate::transaction::{Grown, Messages, Part, Transaction};
 use nubium_kafka::message::Message;
 use nubium_table_store::key_text;
 use nubium_topic::TopicPartition;
-use std::cell::Cell;
 use std::future::Future;
 use std::rc::Rc;
 use std::task::Poll;
@@ -143,15 +143,10 @@ impl<'e, S: Source, C: Committer, P: Pattern> Engine<'e, S, C, P> {
 /// Holds a future back by chance, whenever it is polled.
 async fn shuffled<T>(
     mut future: std::pin::Pin<Box<dyn Future<Output = T> + '_>>,
-    random: Rc<Cell<u64>>,
+    random: Rc<Random>,
 ) -> T {
     std::future::poll_fn(move |context| {
-        let mut next = random.get();
-        next ^= next >> 12;
-        next ^= next << 25;
-        next ^= next >> 27;
-        random.set(next);
-        if next.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 62 != 0 {
+        if random.below(4) != 0 {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }

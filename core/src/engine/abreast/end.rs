@@ -121,17 +121,16 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     /// # Errors
     /// A message that failed for good is the next of its partition.
     pub(super) fn gather(&mut self) -> Result<bool, LoopError> {
-        loop {
+        while self.hand.lanes.has_complete() {
             if self.bounds().full(self.filling()) {
                 if !self.can_submit() {
                     return Ok(true);
                 }
                 self.submit();
                 self.settle()?;
-                continue;
+            } else if let Some((at, ticket, call)) = self.hand.lanes.complete() {
+                self.take_in(at, ticket, call);
             }
-            let Some((at, ticket, call)) = self.hand.lanes.complete() else { break };
-            self.take_in(at, ticket, call);
         }
         match self.hand.lanes.fronts().find_map(|call| call.failed.take()) {
             Some(error) => Err(error),
@@ -157,10 +156,9 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
     }
 
     /// Takes in all that is done, waiting for room where there is none. With one message at a time
-    /// there is nothing to take in, and the outbox may be full of what the unit at work has produced
-    /// so far: no outcome would ever make room for that.
+    /// there is nothing to take in.
     pub(in crate::engine) fn gather_all(&mut self) -> Result<(), LoopError> {
-        while self.abreast.is_some() && self.gather()? {
+        while self.gather()? {
             self.await_outcome()?;
         }
         Ok(())

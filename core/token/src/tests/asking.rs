@@ -12,7 +12,7 @@ use nubium_config::{AwsCredentials, TokenEndpoint, TokenOrigin, TokenSource};
 const SECRET: &str = "CANARY-5ec7e7/+";
 
 /// Answers each request with the next of these, and hands out what was asked.
-fn server(answers: Vec<(u16, String)>) -> (String, mpsc::Receiver<String>) {
+pub(super) fn server(answers: Vec<(u16, String)>) -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/token", listener.local_addr().expect("bound"));
     let (tell, asked) = mpsc::channel();
@@ -178,6 +178,7 @@ async fn a_role_is_taken_on_with_the_token_of_the_file() {
     let error = aws::keys(&http, "eu-west-1", &of, &environment).await.expect_err("refused");
     assert_eq!(error.fault, TokenFault::Refused);
     assert!(error.text.contains("InvalidIdentityToken bad [redacted]"), "{error}");
-    let none = aws::keys(&http, "eu-west-1", &of, &|_| None).await.expect_err("no keys");
+    let off = |name: &str| (name == "AWS_EC2_METADATA_DISABLED").then(|| "true".to_owned());
+    let none = aws::keys(&http, "eu-west-1", &of, &off).await.expect_err("no keys");
     assert!(none.text.contains("AWS_ACCESS_KEY_ID"), "{none}");
 }

@@ -2,6 +2,7 @@
 //! answers as it is told.
 
 mod asking;
+mod machine;
 mod msk;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

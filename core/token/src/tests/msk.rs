@@ -13,7 +13,7 @@ const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 
 fn keys(id: &str, session: Option<&str>) -> Keys {
     let session = session.map(|session| session.to_owned().into());
-    Keys { id: id.into(), secret: SECRET.to_owned().into(), session }
+    Keys { id: id.into(), secret: SECRET.to_owned().into(), session, until: None }
 }
 
 #[test]
@@ -48,4 +48,15 @@ fn the_token_is_the_request_in_base64_and_ends_with_the_signature() {
     assert!(url.ends_with("6cfb42da&User-Agent=nubium"), "{url}");
     let lasts = made.until.duration_since(now).expect("later").as_secs();
     assert!((890..=900).contains(&lasts), "{lasts}");
+}
+
+#[test]
+fn a_token_ends_with_the_keys_that_it_was_signed_with() {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    for (seconds, lasts) in [(300, 300), (3_600, 899)] {
+        let until = Some(now + Duration::from_secs(seconds));
+        let keys = Keys { until, ..keys("ASIA1", Some("s")) };
+        let made = token("us-east-1", &keys, now).expect("a token");
+        assert_eq!(made.until, now + Duration::from_secs(lasts));
+    }
 }

@@ -5,14 +5,13 @@
 
 mod credential;
 mod document;
-mod reader;
 mod request;
 mod shape;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use nubium_core::config::Problem;
+pub use nubium_service::document::Problem;
 use reqwest::{Method, Url};
 
 use crate::template::{Escape, Shape, Text};

@@ -2,35 +2,14 @@
 
 use std::path::PathBuf;
 
+use nubium_service::document::{Fields, Value as Yaml};
 use reqwest::{Method, Url};
 use serde_json::Value;
 
-use super::document::{Document, EXAMPLE, unescape};
-use super::reader::Part;
+use super::document::{Directory, EXAMPLE, blank, unescape};
 use super::{Body, Item, Methods, Request};
 use crate::template::Text;
 
-const KNOWN: [&str; 19] = [
-    "url",
-    "query",
-    "method",
-    "headers",
-    "name",
-    "endpoint",
-    "body",
-    "item",
-    "template",
-    "around",
-    "wrap",
-    "content_type",
-    "gzip",
-    "timeout_seconds",
-    "connect_timeout_seconds",
-    "idempotency_header",
-    "ca_file",
-    "client_certificate_file",
-    "client_key_file",
-];
 const METHODS: [(&str, Method); 5] = [
     ("POST", Method::POST),
     ("PUT", Method::PUT),
@@ -45,14 +24,15 @@ const MARK: &str = "\u{1}items\u{1}";
 /// What a text is if nothing says so.
 const PLAIN: &str = "text/plain; charset=utf-8";
 
-impl Document<'_> {
-    pub(super) fn request(&mut self, root: &Part) -> Option<Request> {
+impl Directory<'_> {
+    pub(super) fn request(&self, root: &Fields<'_>) -> Option<Request> {
         if !root.has("request") {
-            self.reader.problem("request", "nothing", "where messages are sent", EXAMPLE);
+            root.problem("request", "nothing", "where messages are sent", EXAMPLE);
         }
-        let part = self.reader.part(root, "request", EXAMPLE)?;
-        self.reader.names(&part, &KNOWN);
-        let (mut url, address) = self.address(&part)?;
+        let part = root.section("request", EXAMPLE)?;
+        let address = self.address(&part);
+        let known = address.is_some();
+        let (mut url, address) = address.unwrap_or_else(|| (blank().url, None));
         let host = url.host_str().unwrap_or_default().to_owned();
         let path = match &address {
             Some((_, text)) => path_of(text),
@@ -68,7 +48,7 @@ impl Document<'_> {
             ("text", Body::Text),
         ];
         let items = [("value", Item::Value), ("envelope", Item::Envelope)];
-        let body = self.reader.choice(&part, "body", &bodies);
+        let body = part.choice("body", &bodies);
         let (method, methods) = self.methods(&part);
         let content_type = self.content_type(&part, body);
         let request = Request {
@@ -76,22 +56,17 @@ impl Document<'_> {
             methods,
             query,
             headers: self.headers(&part),
-            name: self.reader.text(&part, "name", "crm").unwrap_or(host),
-            endpoint: self.reader.text(&part, "endpoint", "/v1/orders").unwrap_or(path),
+            name: part.text("name", "crm").unwrap_or(host),
+            endpoint: part.text("endpoint", "/v1/orders").unwrap_or(path),
             template: self.template(&part, body, &content_type),
             around: self.around(&part, body),
             body,
             content_type,
-            item: self.reader.choice(&part, "item", &items),
-            gzip: self.reader.flag(&part, "gzip", false),
-            timeout: self.reader.seconds(&part, "timeout_seconds", 30.0, (0.01, 3_600.0)),
-            connect_timeout: self.reader.seconds(
-                &part,
-                "connect_timeout_seconds",
-                5.0,
-                (0.01, 300.0),
-            ),
-            ca_file: self.reader.text(&part, "ca_file", "ca.pem").map(|f| self.directory.join(f)),
+            item: part.choice("item", &items),
+            gzip: part.flag("gzip", false),
+            timeout: part.seconds("timeout_seconds", 30.0, 0.01..=3_600.0),
+            connect_timeout: part.seconds("connect_timeout_seconds", 5.0, 0.01..=300.0),
+            ca_file: part.text("ca_file", "ca.pem").map(|f| self.directory.join(f)),
             client_certificate: self.client_certificate(&part),
             idempotency_header: self.header_name(&part, "idempotency_header"),
             address: address.map(|(address, _)| address),
@@ -100,22 +75,23 @@ impl Document<'_> {
         if request.is_per_message() && body.is_bulk() {
             let expected = "one request a message, for its URL, query or method comes from the \
                 message: single, form, multipart or text";
-            self.reader.refuse(&part, "body", "many messages", expected, "body: single");
+            part.problem("body", "many messages", expected, "body: single");
         }
-        Some(request)
+        part.finish();
+        known.then_some(request)
     }
 
     /// Reads the URL; where a message has a part in it, also as text with places.
-    fn address(&mut self, part: &Part) -> Option<(Url, Option<(Text, String)>)> {
+    fn address(&self, part: &Fields<'_>) -> Option<(Url, Option<(Text, String)>)> {
         let example = "https://api.example.com/v1/orders/{{/id}}";
-        let text = self.reader.text(part, "url", example).unwrap_or_default();
+        let text = part.text("url", example).unwrap_or_default();
         if !text.contains("{{") {
             return Some((self.url(part, "url", "https://api.example.com/v1/orders")?, None));
         }
         let address = match Text::parse(&text) {
             Ok(address) => address,
             Err(why) => {
-                self.reader.refuse(part, "url", &text, &format!("places, but: {why}"), example);
+                part.problem("url", &text, &format!("places, but: {why}"), example);
                 return None;
             }
         };
@@ -123,7 +99,7 @@ impl Document<'_> {
         let host = beginning.split_once("://").is_some_and(|(_, rest)| rest.contains(['/', '?']));
         if !host {
             let expected = "places in the path and the query alone: the host is always the same";
-            self.reader.refuse(part, "url", &text, expected, example);
+            part.problem("url", &text, expected, example);
             return None;
         }
         let beginning = beginning.to_owned();
@@ -132,9 +108,9 @@ impl Document<'_> {
     }
 
     /// Reads the query; what has no place becomes part of the URL.
-    fn query(&mut self, part: &Part, url: &mut Url) -> Vec<(String, Text)> {
+    fn query(&self, part: &Fields<'_>, url: &mut Url) -> Vec<(String, Text)> {
         let example = "query: {customer: \"{{/customer}}\"}";
-        let pairs = self.reader.pairs(part, "query", example);
+        let pairs = part.pairs("query", example);
         let mut texts = Vec::new();
         for (name, value) in pairs {
             let place = format!("query.{name}");
@@ -151,8 +127,8 @@ impl Document<'_> {
     }
 
     pub(super) fn with_places(
-        &mut self,
-        part: &Part,
+        &self,
+        part: &Fields<'_>,
         place: &str,
         text: &str,
         example: &str,
@@ -160,14 +136,14 @@ impl Document<'_> {
         match Text::parse(text) {
             Ok(text) => Some(text),
             Err(why) => {
-                self.reader.refuse(part, place, text, &format!("places, but: {why}"), example);
+                part.problem(place, text, &format!("places, but: {why}"), example);
                 None
             }
         }
     }
 
     /// Reads the files that say who asks by TLS.
-    fn client_certificate(&mut self, part: &Part) -> Option<(PathBuf, PathBuf)> {
+    fn client_certificate(&self, part: &Fields<'_>) -> Option<(PathBuf, PathBuf)> {
         let names = ["client_certificate_file", "client_key_file"];
         match names.map(|name| part.has(name)) {
             [false, false] => None,
@@ -178,55 +154,55 @@ impl Document<'_> {
             [has_certificate, _] => {
                 let missing = names[usize::from(has_certificate)];
                 let example = format!("{missing}: /etc/secrets/client.pem");
-                self.reader.refuse(part, missing, "nothing", "both files, or neither", &example);
+                part.problem(missing, "nothing", "both files, or neither", &example);
                 None
             }
         }
     }
 
     /// Reads the method, or how a message chooses one.
-    fn methods(&mut self, part: &Part) -> (Method, Option<Methods>) {
+    fn methods(&self, part: &Fields<'_>) -> (Method, Option<Methods>) {
         let example = "method: {from: /op, values: {c: POST, d: DELETE}, otherwise: PUT}";
-        if !part.is_map("method") {
-            let method = self.reader.text(part, "method", "POST").unwrap_or_else(|| "POST".into());
+        if !matches!(part.value("method"), Some(Yaml::Mapping(_))) {
+            let method = part.text("method", "POST").unwrap_or_else(|| "POST".into());
             return (self.method(part, "method", &method), None);
         }
-        let Some(inner) = self.reader.part(part, "method", example) else {
+        let Some(inner) = part.section("method", example) else {
             return (Method::POST, None);
         };
-        self.reader.names(&inner, &["from", "values", "tombstone", "otherwise"]);
         let mut values = Vec::new();
-        for (value, method) in self.reader.pairs(&inner, "values", example) {
+        for (value, method) in inner.pairs("values", example) {
             let place = format!("values.{value}");
             values.push((value, self.method(&inner, &place, &method)));
         }
-        let from = self.reader.text(&inner, "from", "/op");
+        let from = inner.text_or_empty("from", "/op");
         self.pointer(&inner, "from", from.as_deref().unwrap_or_default());
         if from.is_some() == values.is_empty() {
             let expected = "`from`, a pointer into the item, and `values` together, or neither";
-            self.reader.refuse(&inner, "from", "one of them", expected, example);
+            inner.problem("from", "one of them", expected, example);
         }
-        let mut one = |name: &str| {
-            let text = self.reader.text(&inner, name, "DELETE")?;
+        let one = |name: &str| {
+            let text = inner.text(name, "DELETE")?;
             Some(self.method(&inner, name, &text))
         };
         let (tombstone, otherwise) = (one("tombstone"), one("otherwise"));
+        inner.finish();
         let usual = otherwise.clone().unwrap_or(Method::POST);
         let otherwise = otherwise.or_else(|| from.is_none().then_some(Method::POST));
         (usual, Some(Methods { from, values, tombstone, otherwise }))
     }
 
-    fn method(&mut self, part: &Part, place: &str, text: &str) -> Method {
+    fn method(&self, part: &Fields<'_>, place: &str, text: &str) -> Method {
         let found = METHODS.iter().find(|(name, _)| *name == text);
         if found.is_none() {
             let names: Vec<_> = METHODS.iter().map(|(name, _)| *name).collect();
             let expected = format!("one of {}", names.join(", "));
-            self.reader.refuse(part, place, text, &expected, "method: POST");
+            part.problem(place, text, &expected, "method: POST");
         }
         found.map_or(Method::POST, |(_, method)| method.clone())
     }
 
-    fn content_type(&mut self, part: &Part, body: Body) -> String {
+    fn content_type(&self, part: &Fields<'_>, body: Body) -> String {
         let usual = match body {
             Body::JsonArray | Body::Single => "application/json",
             Body::Ndjson => "application/x-ndjson",
@@ -235,33 +211,33 @@ impl Document<'_> {
             Body::Text => PLAIN,
         };
         let example = "content_type: application/soap+xml";
-        let Some(given) = self.reader.text(part, "content_type", example) else {
+        let Some(given) = part.text("content_type", example) else {
             return usual.into();
         };
         if reqwest::header::HeaderValue::try_from(given.as_str()).is_err() {
-            self.reader.refuse(part, "content_type", &given, "a media type", example);
+            part.problem("content_type", &given, "a media type", example);
         }
         if body == Body::Multipart {
             let expected = "nothing: the uploader says it, with the boundary";
-            self.reader.refuse(part, "content_type", &given, expected, "body: text");
+            part.problem("content_type", &given, expected, "body: text");
         }
         given
     }
 
     /// Reads what stands before and after the items of a JSON array.
-    fn around(&mut self, part: &Part, body: Body) -> (String, String) {
+    fn around(&self, part: &Fields<'_>, body: Body) -> (String, String) {
         let example = "around: {rows: \"{{items}}\"}";
-        let wrap = self.reader.text(part, "wrap", "/records").unwrap_or_default();
+        let wrap = part.text_or_empty("wrap", "/records").unwrap_or_default();
         self.pointer(part, "wrap", &wrap);
         let given = part.has("around");
         if (given || !wrap.is_empty()) && body != Body::JsonArray {
             let name = if given { "around" } else { "wrap" };
             let expected = "nothing: only the array of `body: json_array` can lie inside an object";
-            self.reader.refuse(part, name, "a place", expected, "body: json_array");
+            part.problem(name, "a place", expected, "body: json_array");
         }
         if given && !wrap.is_empty() {
             let expected = "`around` or `wrap`, not both";
-            self.reader.refuse(part, "around", "both", expected, example);
+            part.problem("around", "both", expected, example);
         }
         if !given {
             let names: Vec<String> = wrap.split('/').skip(1).map(unescape).collect();
@@ -275,7 +251,7 @@ impl Document<'_> {
             [before, after] => (before.to_owned(), after.to_owned()),
             _ => {
                 let expected = format!("JSON with {ITEMS:?} once, where the array of items is");
-                self.reader.refuse(part, "around", "JSON", &expected, example);
+                part.problem("around", "JSON", &expected, example);
                 Default::default()
             }
         }

@@ -1,18 +1,16 @@
 //! From YAML to templates: what items and answers are made into.
 
-use nubium_service::document::SchemaFile;
-use nubium_service::document::Value as Yaml;
+use nubium_service::document::{Fields, SchemaFile, Value as Yaml};
 use serde_json::Value;
 
-use super::document::Document;
-use super::reader::Part;
+use super::document::Directory;
 use super::{Body, Part as FormPart, Produce, Template};
 use crate::template::{Escape, Shape};
 
-impl Document<'_> {
+impl Directory<'_> {
     pub(super) fn template(
-        &mut self,
-        part: &Part,
+        &self,
+        part: &Fields<'_>,
         body: Body,
         content_type: &str,
     ) -> Option<Template> {
@@ -25,7 +23,7 @@ impl Document<'_> {
         if !part.has("template") {
             if matches!(body, Body::Form | Body::Multipart | Body::Text) {
                 let expected = "what the body is made of";
-                self.reader.refuse(part, "template", "nothing", expected, example);
+                part.problem("template", "nothing", expected, example);
             }
             return None;
         }
@@ -36,14 +34,14 @@ impl Document<'_> {
                     Ok(shape) => Some(Template::Json(shape)),
                     Err(why) => {
                         let expected = format!("JSON of any shape, but: {why}");
-                        self.reader.refuse(part, "template", "a template", &expected, example);
+                        part.problem("template", "a template", &expected, example);
                         None
                     }
                 }
             }
             Body::Form => {
                 let mut fields = Vec::new();
-                for (name, value) in self.reader.pairs(part, "template", example) {
+                for (name, value) in part.pairs("template", example) {
                     let place = format!("template.{name}");
                     fields.extend(
                         self.with_places(part, &place, &value, example).map(|text| (name, text)),
@@ -53,7 +51,7 @@ impl Document<'_> {
             }
             Body::Multipart => Some(Template::Multipart(self.parts(part, example))),
             Body::Text => {
-                let text = self.reader.text(part, "template", example)?;
+                let text = part.text_or_empty("template", example)?;
                 let text = self.with_places(part, "template", &text, example)?;
                 Some(Template::Text(text, escape_of(content_type)))
             }
@@ -61,79 +59,84 @@ impl Document<'_> {
     }
 
     /// Reads the parts of a multipart form: text, or a map with a file's name and type.
-    fn parts(&mut self, part: &Part, example: &str) -> Vec<FormPart> {
-        let Some(inner) = self.reader.part(part, "template", example) else { return Vec::new() };
+    fn parts(&self, part: &Fields<'_>, example: &str) -> Vec<FormPart> {
+        let Some(inner) = part.section("template", example) else { return Vec::new() };
         let mut parts = Vec::new();
-        for name in inner.keys() {
-            let (value, file, kind) = match self.reader.part_or_text(&inner, &name, example) {
-                Ok(text) => (text, None, None),
-                Err(None) => continue,
-                Err(Some(map)) => {
-                    self.reader.names(&map, &["value", "file", "type"]);
-                    let value = self.reader.required(&map, "value", "\"{{.}}\"");
-                    let file = self.reader.text(&map, "file", "order.json");
-                    (value, file, self.reader.text(&map, "type", "application/json"))
+        for (name, value) in inner.pairs_of_values() {
+            let (value, file, kind) = match value {
+                Yaml::Mapping(_) => {
+                    let Some(map) = inner.section(name, example) else { continue };
+                    let value = map.needed("value", "text", "\"{{.}}\"").unwrap_or_default();
+                    let file = map.text("file", "order.json");
+                    let kind = map.text("type", "application/json");
+                    map.finish();
+                    (value, file, kind)
                 }
+                _ => match inner.text_or_empty(name, example) {
+                    Some(text) => (text, None, None),
+                    None => continue,
+                },
             };
             let is_line = |text: &Option<String>| {
                 text.as_ref().is_none_or(|text| !text.contains(['\r', '\n', '"']))
             };
             if !is_line(&file) || !is_line(&kind) {
                 let expected = "a name and a type without quotes and line ends";
-                self.reader.refuse(&inner, &name, "file or type", expected, example);
+                inner.problem(name, "file or type", expected, example);
             }
-            if let Some(value) = self.with_places(&inner, &name, &value, example) {
-                parts.push(FormPart { name, value, file, kind });
+            if let Some(value) = self.with_places(&inner, name, &value, example) {
+                parts.push(FormPart { name: name.to_owned(), value, file, kind });
             }
         }
         parts
     }
 
     /// Reads what becomes of answers.
-    pub(super) fn produce(&mut self, root: &Part) -> Option<Produce> {
+    pub(super) fn produce(&self, root: &Fields<'_>) -> Option<Produce> {
         let example =
             "produce: {topic: answers, schema: answer.avsc, value: {id: \"{{/item/id}}\"}}";
-        let part = self.reader.part(root, "produce", example)?;
-        self.reader.names(&part, &["topic", "schema", "value"]);
-        let topic = self.reader.required(&part, "topic", "answers");
+        let part = root.section("produce", example)?;
+        let topic = part.needed("topic", "text", "answers").unwrap_or_default();
         let schema = match SchemaFile::without(&topic).filter(|_| !part.has("schema")) {
             Some(none) => Some(none.json),
             None => {
-                let file = self.reader.required(&part, "schema", "answer.avsc");
-                self.schema(&part, &file)
+                let file = part.needed("schema", "text", "answer.avsc").unwrap_or_default();
+                self.schema(&part, &file, &topic)
             }
         };
         if !part.has("value") {
             let expected = "what a record is made of";
-            self.reader.refuse(&part, "value", "nothing", expected, example);
+            part.problem("value", "nothing", expected, example);
         }
-        let value = self.json(&part, "value", example)?;
-        let value = Shape::parse(&value).map_err(|why| {
+        let value = self.json(&part, "value", example);
+        part.finish();
+        let value = Shape::parse(&value?).map_err(|why| {
             let expected = format!("JSON of any shape, but: {why}");
-            self.reader.refuse(&part, "value", "a template", &expected, example);
+            part.problem("value", "a template", &expected, example);
         });
         Some(Produce { topic, schema: schema?, value: value.ok()? })
     }
 
     /// Reads the schema in a file.
-    fn schema(&mut self, part: &Part, file: &str) -> Option<String> {
+    fn schema(&self, part: &Fields<'_>, file: &str, topic: &str) -> Option<String> {
         let read = nubium_host::text::read(self.directory.join(file)).map_err(|e| e.to_string());
-        let read = read.and_then(|text| SchemaFile::parse(file, text).map(|file| file.json));
+        let read =
+            read.and_then(|text| SchemaFile::of_topic(file, text, topic).map(|file| file.json));
         read.map_err(|why| {
             let expected = format!("a file with the schema of the topic, but: {why}");
-            self.reader.refuse(part, "schema", file, &expected, "schema: answer.avsc");
+            part.problem("schema", file, &expected, "schema: answer.avsc");
         })
         .ok()
     }
 
     /// Reads a value of any shape.
-    pub(super) fn json(&mut self, part: &Part, name: &str, example: &str) -> Option<Value> {
+    pub(super) fn json(&self, part: &Fields<'_>, name: &str, example: &str) -> Option<Value> {
         let value: &Yaml = part.value(name)?;
         match serde_json::to_value(value) {
             Ok(value) => Some(value),
             Err(error) => {
                 let expected = format!("what JSON can say, but: {error}");
-                self.reader.refuse(part, name, "YAML", &expected, example);
+                part.problem(name, "YAML", &expected, example);
                 None
             }
         }

@@ -2,5 +2,4 @@
 
 pub mod check;
 pub mod config;
-pub mod demo;
 pub mod run;

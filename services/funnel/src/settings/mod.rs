@@ -6,11 +6,12 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use nubium_mapping::avro::Schema;
-use nubium_mapping::mapping::{Mapping, ProgramError};
+use nubium_mapping::mapping::{Mapping, ProgramError, Source};
 pub use nubium_service::document::Problem;
-use nubium_service::document::{self, Document, Map, ReadFile};
+use nubium_service::document::{self, Document, Fields, Files, ReadFile};
 use nubium_service::topics::{self, Input, Output};
 
 const EXAMPLE: &str = "inputs: [{topic: form-submissions, program: forms.vrl}]";
@@ -42,20 +43,20 @@ impl Settings {
     /// # Errors
     /// Everything that is wrong, at once.
     pub fn parse(name: &str, text: &str, read: ReadFile<'_>) -> Result<Self, Vec<Problem>> {
-        let mut document = Document::new(name, read);
-        let settings = Self::read(&mut document, name, text);
+        let (document, files) = (Document::new(name), Files::new(read));
+        let root = document.root(text, "a map with `inputs` and `outputs`", EXAMPLE);
+        let settings = root.map(|root| Self::read(name, root, &files));
         document.finish(settings)
     }
 
-    fn read(document: &mut Document<'_>, name: &str, text: &str) -> Option<Self> {
-        let known = ["inputs", "outputs", "program", "default_output"];
-        let root = document.root(text, &known, EXAMPLE)?;
-        let program = document.text(&root, "", "program", "strikes.vrl");
-        let inputs = read_inputs(document, &root, program.as_deref());
-        let outputs = document.outputs(&root);
-        document.distinct(&inputs, &outputs);
-        let default_output = document.default_output(&root, &outputs);
-        Some(Self { name: name.to_owned(), inputs, outputs, default_output })
+    fn read(name: &str, root: Fields<'_>, files: &Files<'_>) -> Self {
+        let all = files.program(&root);
+        let inputs = read_inputs(&root, files, all.as_ref());
+        let outputs = topics::outputs(&root, files);
+        topics::distinct(&root, &inputs, &outputs);
+        let default_output = topics::default_output(&root, &outputs);
+        root.finish();
+        Self { name: name.to_owned(), inputs, outputs, default_output }
     }
 
     /// Compiles the programs; `schemas` has the input schemas that the registry gave, by input.
@@ -76,25 +77,26 @@ impl Settings {
     }
 }
 
-fn read_inputs(document: &mut Document<'_>, root: &Map, program: Option<&str>) -> Vec<Input> {
+/// Reads the inputs; `all` is the program of those that have none of their own.
+fn read_inputs(root: &Fields<'_>, files: &Files<'_>, all: Option<&Arc<Source>>) -> Vec<Input> {
     let mut inputs = Vec::new();
-    for (place, entry) in document.entries(root, "inputs", EXAMPLE) {
-        document.names(&entry, &place, &["topic", "schema", "program"]);
-        let topic = document.topic(&entry, &place);
-        let own = document.text(&entry, &place, "program", "forms.vrl");
-        let source = match own.as_deref().or(program) {
-            Some(file) => document.source(&place, file),
-            None => {
-                let expected = "a mapping program, here or as `program` for all inputs";
-                document.problem(&format!("{place}.program"), "nothing", expected, "forms.vrl");
-                None
-            }
+    for entry in root.entries("inputs", EXAMPLE) {
+        let topic = entry.topic("topic", "the topic's name", "form-submissions");
+        let source = match entry.has("program") {
+            true => files.program(&entry),
+            false => all.cloned(),
         };
-        let schema = document.text(&entry, &place, "schema", "form.avsc");
-        let schema = schema.map(|file| document.schema(&format!("{place}.schema"), &file));
-        if let (Some(topic), Some(source), None | Some(Some(_))) = (topic, source, &schema) {
-            inputs.push(Input { topic, source, schema: schema.flatten() });
+        if !entry.has("program") && !root.has("program") {
+            let expected = "a mapping program, here or as `program` for all inputs";
+            entry.problem("program", "nothing", expected, "forms.vrl");
         }
+        let schema = files.schema(&entry, "schema", "form.avsc", topic.as_deref());
+        if let (Some(topic), Some(source), true) =
+            (topic, source, schema.is_some() || !entry.has("schema"))
+        {
+            inputs.push(Input { topic, source, schema });
+        }
+        entry.finish();
     }
     inputs
 }

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use nubium_core::config::Secret;
+use nubium_service::document::{Fields, Files};
 
-use super::document::Files;
-use super::fields::Fields;
 use super::route::check_header;
 use super::{Credential, CredentialKind, Encoding, Hmac, Timestamp, limits};
 
@@ -69,14 +68,14 @@ fn seconds(duration: Duration) -> String {
     duration.as_secs_f64().to_string()
 }
 
-fn header(fields: &Fields<'_>, name: &'static str, default: &str) -> String {
+fn header(fields: &Fields<'_>, name: &str, default: &str) -> String {
     let header = fields.text(name, default).unwrap_or_else(|| default.to_owned());
     check_header(fields, name, &header);
     header.to_ascii_lowercase()
 }
 
 /// Gives the keys of a file: one a line, empty lines and those that begin with `#` left out.
-fn keys(fields: &Fields<'_>, files: &Files<'_>, name: &'static str) -> Vec<Secret> {
+fn keys(fields: &Fields<'_>, files: &Files<'_>, name: &str) -> Vec<Secret> {
     let Some((file, text)) = files.text(fields, name, "crm.keys") else { return Vec::new() };
     let lines = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
     let keys: Vec<_> = lines.map(|line| Secret::from(line.to_owned())).collect();

@@ -2,81 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use nubium_core::config::Problem;
-use nubium_mapping::mapping::Source;
-use nubium_service::document::{ReadFile, Value, show};
+use nubium_service::document::{Document, Fields, Files, Problem, ReadFile};
 
-use super::fields::{Collector, Fields};
-use super::{Cors, Route, SchemaFile, Settings, credential, limits, route};
+use super::{Cors, Route, Settings, credential, limits, route};
 
 const EXAMPLE: &str = "routes: [{path: /forms, topic: forms, schema: form.avsc}]";
 const LISTEN: &str = "0.0.0.0:8080";
 
-/// Reads a file that the settings name.
-pub(super) struct Files<'r> {
-    pub(super) read: ReadFile<'r>,
-}
-
-impl Files<'_> {
-    /// Gives the text of the file that a field names.
-    pub(super) fn text(
-        &self,
-        fields: &Fields<'_>,
-        name: &'static str,
-        example: &str,
-    ) -> Option<(String, String)> {
-        let file = fields.text(name, example)?;
-        match (self.read)(&file) {
-            Ok(text) => Some((file, text)),
-            Err(error) => {
-                let expected = format!("a file beside this one, but: {error}");
-                fields.problem(name, &file, &expected, example);
-                None
-            }
-        }
-    }
-
-    pub(super) fn schema(&self, fields: &Fields<'_>, name: &'static str) -> Option<SchemaFile> {
-        let (file, json) = self.text(fields, name, "form.avsc")?;
-        SchemaFile::parse(&file, json)
-            .map_err(|why| {
-                fields.problem(name, &file, &format!("a schema, but: {why}"), "form.avsc")
-            })
-            .ok()
-    }
-
-    pub(super) fn program(&self, fields: &Fields<'_>) -> Option<Arc<Source>> {
-        let (name, text) = self.text(fields, "program", "forms.vrl")?;
-        Some(Arc::new(Source { name, text }))
-    }
-}
-
 pub(super) fn parse(name: &str, text: &str, read: ReadFile<'_>) -> Result<Settings, Vec<Problem>> {
-    let collector = Collector::new(name);
-    let root: Value = match serde_norway::from_str(text) {
-        Ok(root) => root,
-        Err(error) => {
-            collector.problem("", "no YAML", &format!("YAML, but: {error}"), EXAMPLE);
-            return Err(collector.into_problems());
-        }
-    };
-    let settings = match root.as_mapping() {
-        Some(map) => {
-            let root = Fields::new(&collector, String::new(), map.clone());
-            Some(settings(name, root, &Files { read }))
-        }
-        None => {
-            collector.problem("", &show(&root), "a map with `routes`", EXAMPLE);
-            None
-        }
-    };
-    let problems = collector.into_problems();
-    match settings {
-        Some(settings) if problems.is_empty() => Ok(settings),
-        _ => Err(problems),
-    }
+    let (document, files) = (Document::new(name), Files::new(read));
+    let root = document.root(text, "a map with `routes`", EXAMPLE);
+    let settings = root.map(|root| settings(name, root, &files));
+    document.finish(settings)
 }
 
 fn settings(name: &str, root: Fields<'_>, files: &Files<'_>) -> Settings {

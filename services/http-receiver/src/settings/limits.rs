@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::fields::Fields;
+use nubium_service::document::Fields;
+
 use super::{Limits, Rate};
 
 const KIB: u64 = 1024;

@@ -5,7 +5,6 @@
 
 mod credential;
 mod document;
-mod fields;
 mod limits;
 mod route;
 

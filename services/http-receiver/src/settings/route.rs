@@ -1,8 +1,9 @@
 //! Reads one route.
 
-use super::document::Files;
-use super::fields::Fields;
-use super::{Output, Route, SchemaFile, limits};
+use nubium_service::document::{Fields, Files};
+use nubium_service::topics;
+
+use super::{Output, Route, limits};
 
 /// Names that the receiver serves itself.
 const RESERVED: [&str; 3] = ["/openapi.json", "/page.js", "/page.css"];
@@ -14,7 +15,7 @@ pub(super) fn read(fields: Fields<'_>, files: &Files<'_>, credentials: &[String]
     let path = path(&fields);
     let outputs = outputs(&fields, files);
     let program = files.program(&fields);
-    let body = files.schema(&fields, "body");
+    let body = files.schema(&fields, "body", "form.avsc", None);
     if body.is_some() && !fields.has("program") {
         let expected = "a program too: without one, an item has the schema of the topic";
         fields.problem("body", "a schema", expected, "program: forms.vrl");
@@ -70,7 +71,7 @@ fn path(fields: &Fields<'_>) -> Option<String> {
 /// Either `topic` and `schema`, or a list `outputs` of such.
 fn outputs(fields: &Fields<'_>, files: &Files<'_>) -> Vec<Output> {
     if !fields.has("outputs") {
-        return output(fields, files).into_iter().collect();
+        return topics::output(fields, files, "forms").into_iter().collect();
     }
     if fields.has("topic") || fields.has("schema") {
         let expected = "outputs, or topic and schema, not both";
@@ -78,34 +79,15 @@ fn outputs(fields: &Fields<'_>, files: &Files<'_>) -> Vec<Output> {
     }
     let mut outputs: Vec<Output> = Vec::new();
     for entry in fields.entries("outputs", "[{topic: forms, schema: form.avsc}]") {
-        let Some(output) = output(&entry, files) else { continue };
-        if outputs.iter().any(|known| known.topic == output.topic) {
-            entry.problem("topic", &output.topic, "each topic once", "another topic");
+        let output = topics::output(&entry, files, "forms");
+        if let Some(twice) = output.as_ref().filter(|o| outputs.iter().any(|k| k.topic == o.topic))
+        {
+            entry.problem("topic", &twice.topic, "each topic once", "another topic");
         }
-        outputs.push(output);
+        outputs.extend(output);
         entry.finish();
     }
     outputs
-}
-
-fn output(fields: &Fields<'_>, files: &Files<'_>) -> Option<Output> {
-    let topic = fields.needed("topic", "the topic's name", "forms");
-    let none = topic.as_deref().and_then(SchemaFile::without);
-    if !fields.has("schema") && none.is_none() {
-        fields.problem("schema", "nothing", "the file of the topic's schema", "form.avsc");
-    }
-    let schema = files.schema(fields, "schema").or(none);
-    let topic = topic.filter(|topic| {
-        // What Kafka allows: org.apache.kafka.common.internals.Topic.
-        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        let ok = topic.len() <= 249 && topic.chars().all(legal);
-        if !ok {
-            let expected = "1 to 249 letters, digits, dots, underscores and hyphens";
-            fields.problem("topic", topic, expected, "forms");
-        }
-        ok
-    });
-    Some(Output { topic: topic?, schema: schema? })
 }
 
 fn auth(fields: &Fields<'_>, credentials: &[String]) -> Vec<usize> {

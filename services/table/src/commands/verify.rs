@@ -1,31 +1,29 @@
 //! `table verify`: are stores what their changelog says?
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use nubium_core::Config;
-use nubium_core::table::Store;
+use nubium_core::table::{Store, read_change};
 use nubium_host::{Exit, Or as _, Outcome};
-use nubium_kafka::settings::plain_consumer_properties;
+use nubium_kafka::raw::NativeMessage;
+use nubium_kafka::reader::{self, Consumer, Range, Reader};
+use nubium_kafka::report::Trouble;
+use nubium_kafka::settings::changelog_properties;
 use nubium_service::start::Start;
 use nubium_service::terminal;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
-use rdkafka::message::BorrowedMessage;
-use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
+use rdkafka::consumer::Consumer as _;
 
-use crate::changelog::{self, Difference, Latest};
+use crate::changelog::{Difference, Latest};
 use crate::service::Verify;
 use crate::stores;
 
 /// Reads changelogs from their beginning.
 struct Changelog {
-    consumer: BaseConsumer,
-    /// Asks for the real end; a reader of committed records is told where the first open
-    /// transaction begins.
-    watermarks: BaseConsumer,
+    properties: BTreeMap<String, String>,
     patience: Duration,
 }
 
@@ -118,27 +116,24 @@ impl Changelog {
         let (_, cluster) = config
             .cluster_for([topic.as_str()].into_iter())
             .map_err(|problems| anyhow::anyhow!("{problems}"))?;
-        let properties = plain_consumer_properties(config, cluster, 0);
-        let mut properties: ClientConfig =
-            properties.expose().iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         // It is assigned by hand and commits nothing, so the app's group does not notice.
-        properties
-            .set("enable.auto.commit", "false")
-            .set("enable.partition.eof", "true")
-            .set("isolation.level", "read_committed")
-            .set("auto.offset.reset", "earliest");
-        let consumer = properties.create().context("Kafka consumer")?;
-        properties.set("isolation.level", "read_uncommitted");
-        let watermarks = properties.create().context("Kafka consumer")?;
-        Ok(Self { consumer, watermarks, patience })
+        let properties = changelog_properties(config, cluster, 0, "read_committed");
+        Ok(Self { properties: properties.expose().clone(), patience })
+    }
+
+    fn consumer(&self, isolation: &str) -> Result<(Consumer, Trouble)> {
+        let mut properties = self.properties.clone();
+        properties.insert("isolation.level".into(), isolation.into());
+        reader::consumer(&properties).context("Kafka consumer")
     }
 
     /// Reads the partition of a store from its beginning to the end of what is committed.
     fn read(&self, store: &Store, position: i64) -> Result<(Latest, Report)> {
         let of = store.identity();
         let name = stores::name(store);
-        let (low, high) = self
-            .watermarks
+        // A reader of committed records is told where the first open transaction begins.
+        let (watermarks, _) = self.consumer("read_uncommitted")?;
+        let (low, high) = watermarks
             .fetch_watermarks(&of.topic, of.partition, self.patience)
             .with_context(|| format!("offsets of {name}"))?;
         ensure!(
@@ -146,11 +141,10 @@ impl Changelog {
             "{name} has offsets up to {high}, the store goes up to {position}: the changelog was \
              created again, or this is another cluster"
         );
-        let mut partitions = TopicPartitionList::new();
-        partitions
-            .add_partition_offset(&of.topic, of.partition, Offset::Beginning)
-            .and_then(|()| self.consumer.assign(&partitions))
-            .with_context(|| name.clone())?;
+        let (consumer, trouble) = self.consumer("read_committed")?;
+        let range = Range { partition: of.partition, start: low, end: high };
+        let limit = self.patience;
+        let mut reader = Reader::new(consumer, trouble, &of.topic, &[range], false, limit)?;
         let mut latest = Latest::new(position);
         let mut report = Report {
             records: 0,
@@ -160,29 +154,26 @@ impl Changelog {
             unreadable: Vec::new(),
         };
         let bar = bar(&name, low, high)?;
-        loop {
-            match self.consumer.poll(self.patience) {
-                Some(Ok(message)) => {
-                    bar.set_position(u64::try_from(message.offset() - low).unwrap_or_default());
-                    take(&message, &mut latest, &mut report);
-                }
-                Some(Err(KafkaError::PartitionEOF(_))) => break,
-                Some(Err(error)) => return Err(error).with_context(|| name.clone()),
-                None => anyhow::bail!("{name}: nothing came for {} s", self.patience.as_secs()),
-            }
+        while !reader.is_done() {
+            reader.read(|message| {
+                bar.set_position(u64::try_from(message.offset() - low).unwrap_or_default());
+                take(&message, &mut latest, &mut report);
+            })?;
         }
         bar.finish_and_clear();
         Ok((latest, report))
     }
 }
 
-fn take(message: &BorrowedMessage<'_>, latest: &mut Latest, report: &mut Report) {
+fn take(message: &NativeMessage, latest: &mut Latest, report: &mut Report) {
     report.records += 1;
-    match changelog::read(message.key(), message.payload()) {
-        Ok((key, text)) => latest.take(message.offset(), key, text),
+    match read_change(message.key(), message.value()) {
+        Ok(change) => latest.take(message.offset(), change.key, change.text),
         Err(error) => {
             let offset = message.offset();
-            report.unreadable.push(format!("offset {offset} is no entry's record: {error:#}"));
+            report
+                .unreadable
+                .push(format!("offset {offset} was not written by a table app: {error}"));
         }
     }
 }

@@ -158,13 +158,31 @@ pub(super) fn error(status: StatusCode, text: &str) -> Response {
 /// Answers that it does not work yet, and when to ask again.
 pub(super) fn later(text: &str, wait: Duration) -> Response {
     let mut response = error(StatusCode::SERVICE_UNAVAILABLE, text);
-    let seconds = wait.clamp(Duration::from_secs(1), LONGEST_WAIT).as_secs();
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
     response
+}
+
+/// Rounds up: who asks again earlier is turned away once more.
+fn whole_seconds(wait: Duration) -> u64 {
+    let wait = wait.clamp(Duration::from_secs(1), LONGEST_WAIT);
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 /// Answers that a store failed; the log has why.
 pub(super) fn store_failed(failure: &anyhow::Error) -> Response {
     tracing::error!("A look-up failed: {failure:#}.");
     error(StatusCode::INTERNAL_SERVER_ERROR, "the store failed, see the instance's log")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_asked_to_wait_is_never_asked_for_less_than_the_time() {
+        for (millis, seconds) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (2_900, 3)] {
+            assert_eq!(whole_seconds(Duration::from_millis(millis)), seconds, "{millis} ms");
+        }
+        assert_eq!(whole_seconds(Duration::MAX), LONGEST_WAIT.as_secs());
+    }
 }

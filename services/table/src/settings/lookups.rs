@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use nubium_service::document::{Document, Map, Value, show};
+use nubium_service::document::{Document, Fields, Files, Value};
 use reqwest::Url;
 
 /// Says where and for whom entries are looked up.
@@ -62,73 +62,43 @@ impl Access {
     }
 }
 
-const PLACE: &str = "lookups";
-const NAMES: [&str; 7] = [
-    "port",
-    "address",
-    "peers",
-    "advertised_url",
-    "bearer_token_file",
-    "username",
-    "password_file",
-];
-
-/// Reads `lookups`; `None` where it is not there, or wrong.
-pub(super) fn read(document: &mut Document<'_>, root: &Map) -> Option<Lookups> {
-    let map = document.map(root, "", PLACE, "lookups: {port: 8080}")?;
-    document.names(&map, PLACE, &NAMES);
-    let port = document.number(&map, PLACE, "port", 1..=65_535);
-    if !map.contains_key("port") {
-        document.problem("lookups.port", "nothing", "the port to listen on", "8080");
+/// Reads the section `lookups`.
+pub(super) fn read(root: &Fields<'_>, files: &Files<'_>) -> Option<Lookups> {
+    let fields = root.section("lookups", "lookups: {port: 8080}")?;
+    if !fields.has("port") {
+        fields.problem("port", "nothing", "the port to listen on", "8080");
     }
-    let address = document.text(&map, PLACE, "address", "0.0.0.0");
-    let address = match address.as_deref().map(str::parse::<IpAddr>) {
+    let port = fields.whole("port", 1, 1..=65_535);
+    let address = match fields.text("address", "0.0.0.0") {
         None => Some(IpAddr::from([0, 0, 0, 0])),
-        Some(Ok(address)) => Some(address),
-        Some(Err(_)) => {
-            let read = address.unwrap_or_default();
-            document.problem("lookups.address", &read, "an IP address", "0.0.0.0");
-            None
-        }
+        Some(text) => text
+            .parse()
+            .map_err(|_| fields.problem("address", &text, "an IP address", "0.0.0.0"))
+            .ok(),
     };
-    let peers = read_peers(document, &map);
+    let peers = read_peers(&fields);
+    let advertised = fields.text("advertised_url", "http://table-0.example.org:8080");
     let advertised =
-        document.text(&map, PLACE, "advertised_url", "http://table-0.example.org:8080");
-    let advertised = advertised.and_then(|text| url(document, "lookups.advertised_url", &text));
-    let access = read_access(document, &map)?;
-    let port = u16::try_from(port?).ok()?;
-    Some(Lookups { listen: SocketAddr::new(address?, port), peers, advertised, access })
+        advertised.and_then(|text| url(root.document(), &fields.at("advertised_url"), &text));
+    let access = read_access(&fields, files);
+    fields.finish();
+    let port = u16::try_from(port).ok()?;
+    Some(Lookups { listen: SocketAddr::new(address?, port), peers, advertised, access: access? })
 }
 
-/// One address names all instances, as a headless service does; a list names each.
-fn read_peers(document: &mut Document<'_>, map: &Map) -> Peers {
-    let example = "http://table-headless:8080";
-    match map.get("peers") {
-        None => Peers::None,
-        Some(Value::String(text)) => {
-            url(document, "lookups.peers", text).map_or(Peers::None, Peers::Name)
-        }
-        Some(Value::Sequence(list)) => {
-            let mut urls = Vec::new();
-            for (index, peer) in list.iter().enumerate() {
-                let place = format!("lookups.peers[{index}]");
-                match peer {
-                    Value::String(text) => urls.extend(url(document, &place, text)),
-                    other => document.problem(&place, &show(other), "an address", example),
-                }
-            }
-            Peers::List(urls)
-        }
-        Some(other) => {
-            let expected = "the address of a headless service, or a list of addresses";
-            document.problem("lookups.peers", &show(other), expected, example);
-            Peers::None
-        }
+fn read_peers(fields: &Fields<'_>) -> Peers {
+    let is_list = matches!(fields.value("peers"), Some(Value::Sequence(_)));
+    let texts = fields.placed_texts("peers", "http://table-headless:8080");
+    let urls = texts.iter().filter_map(|(place, text)| url(fields.document(), place, text));
+    let mut urls: Vec<_> = urls.collect();
+    match is_list {
+        true => Peers::List(urls),
+        false => urls.pop().map_or(Peers::None, Peers::Name),
     }
 }
 
 /// Reads an address without a path, user or question.
-pub(super) fn url(document: &mut Document<'_>, place: &str, text: &str) -> Option<Url> {
+pub(super) fn url(document: &Document, place: &str, text: &str) -> Option<Url> {
     let plain = |url: &Url| {
         matches!(url.scheme(), "http" | "https")
             && url.host().is_some()
@@ -146,40 +116,38 @@ pub(super) fn url(document: &mut Document<'_>, place: &str, text: &str) -> Optio
     url
 }
 
-fn read_access(document: &mut Document<'_>, map: &Map) -> Option<Access> {
-    let before = document.problems.len();
-    let token = secret(document, map, "bearer_token_file");
-    let username = document.text(map, PLACE, "username", "reader");
-    let password = secret(document, map, "password_file");
+fn read_access(fields: &Fields<'_>, files: &Files<'_>) -> Option<Access> {
+    let before = fields.document().problems().len();
+    let token = secret(fields, files, "bearer_token_file");
+    let username = fields.text("username", "reader");
+    let password = secret(fields, files, "password_file");
     let access = match (token, username, password) {
         (None, None, None) => Access::Open,
         (Some(token), None, None) => Access::Bearer(token),
         (None, Some(username), Some(password)) => Access::Basic { username, password },
         (Some(_), _, _) => {
             let expected = "either a token, or user and password";
-            document.problem("lookups.bearer_token_file", "both", expected, "token");
+            fields.problem("bearer_token_file", "both", expected, "token");
             return None;
         }
         (None, Some(_), None) => {
-            document.problem("lookups.password_file", "nothing", "a file with it", "password");
+            fields.problem("password_file", "nothing", "a file with it", "password");
             return None;
         }
         (None, None, Some(_)) => {
-            document.problem("lookups.username", "nothing", "the name for it", "reader");
+            fields.problem("username", "nothing", "the name for it", "reader");
             return None;
         }
     };
     // A file that cannot be read must not leave the door open.
-    (document.problems.len() == before).then_some(access)
+    (fields.document().problems().len() == before).then_some(access)
 }
 
-fn secret(document: &mut Document<'_>, map: &Map, name: &str) -> Option<String> {
-    let file = document.text(map, PLACE, name, "token")?;
-    let place = format!("{PLACE}.{name}");
-    let text = document.file(&place, &file, "token")?;
+fn secret(fields: &Fields<'_>, files: &Files<'_>, name: &str) -> Option<String> {
+    let (file, text) = files.text(fields, name, "token")?;
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() || text.chars().any(char::is_control) {
-        document.problem(&place, &file, "a file with one line of text", "token");
+        fields.problem(name, &file, "a file with one line of text", "token");
         return None;
     }
     Some(text.to_owned())

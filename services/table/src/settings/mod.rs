@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use nubium_mapping::avro::Schema;
 use nubium_mapping::mapping::{EntryType, Mapping, ProgramError, Source};
-use nubium_service::document::{self, Document, Map, Problem, ReadFile, SchemaFile};
+use nubium_service::document::{self, Document, Fields, Files, Problem, ReadFile, SchemaFile};
 use nubium_service::topics::{self, Input, Output};
 
 use crate::modes::{self, Mode};
@@ -57,37 +57,25 @@ impl Settings {
     /// # Errors
     /// Everything that is wrong, at once.
     pub fn parse(name: &str, text: &str, read: ReadFile<'_>) -> Result<Self, Vec<Problem>> {
-        let mut document = Document::new(name, read);
-        let settings = Self::read(&mut document, name, text);
+        let (document, files) = (Document::new(name), Files::new(read));
+        let root = document.root(text, "a map with `input`, and `mode` or `program`", EXAMPLE);
+        let settings = root.map(|root| Self::read(name, root, &files));
         document.finish(settings)
     }
 
-    fn read(document: &mut Document<'_>, name: &str, text: &str) -> Option<Self> {
-        let known = [
-            "input",
-            "program",
-            "mode",
-            "window_seconds",
-            "entry",
-            "outputs",
-            "default_output",
-            "lookups",
-        ];
-        let root = document.root(text, &known, EXAMPLE)?;
-        let (mode, source) = read_program(document, &root);
-        let input = read_input(document, &root, source);
-        let outputs = match root.contains_key("outputs") {
-            true => document.outputs(&root),
+    fn read(name: &str, root: Fields<'_>, files: &Files<'_>) -> Self {
+        let (mode, source) = read_program(&root, files);
+        let inputs = Vec::from_iter(read_input(&root, files, source));
+        let outputs = match root.has("outputs") {
+            true => topics::outputs(&root, files),
             false => Vec::new(),
         };
-        let inputs = Vec::from_iter(input);
-        document.distinct(&inputs, &outputs);
-        let default_output = document.default_output(&root, &outputs);
-        let entry = document.text(&root, "", "entry", "entry.avsc");
-        let entry = entry.and_then(|file| document.schema("entry", &file));
-        let lookups = lookups::read(document, &root);
-        let name = name.to_owned();
-        Some(Self { name, inputs, mode, entry, outputs, default_output, lookups })
+        topics::distinct(&root, &inputs, &outputs);
+        let default_output = topics::default_output(&root, &outputs);
+        let entry = files.schema(&root, "entry", "entry.avsc", None);
+        let lookups = lookups::read(&root, files);
+        root.finish();
+        Self { name: name.to_owned(), inputs, mode, entry, outputs, default_output, lookups }
     }
 
     /// Takes an address for this instance alone instead of the file's, where there is one.
@@ -96,9 +84,8 @@ impl Settings {
     /// When it is no address.
     pub fn advertise(mut self, url: Option<&str>) -> Result<Self, Vec<Problem>> {
         let (Some(text), Some(lookups)) = (url, &mut self.lookups) else { return Ok(self) };
-        let nothing = |_: &str| Err(std::io::ErrorKind::NotFound.into());
-        let mut document = Document::new("NU_TABLE_ADVERTISED_URL", &nothing);
-        lookups.advertised = lookups::url(&mut document, "", text);
+        let document = Document::new("NU_TABLE_ADVERTISED_URL");
+        lookups.advertised = lookups::url(&document, "", text);
         document.finish(Some(self))
     }
 
@@ -131,37 +118,24 @@ impl Settings {
     }
 }
 
-fn read_input(
-    document: &mut Document<'_>,
-    root: &Map,
-    source: Option<Arc<Source>>,
-) -> Option<Input> {
-    let Some(entry) = document.map(root, "", "input", EXAMPLE) else {
-        if !root.contains_key("input") {
-            document.problem("input", "nothing", "the topic whose records are kept", EXAMPLE);
-        }
-        return None;
-    };
-    document.names(&entry, "input", &["topic", "schema"]);
-    let topic = document.topic(&entry, "input");
-    let schema = document.text(&entry, "input", "schema", "person.avsc");
-    let schema = schema.map(|file| document.schema("input.schema", &file));
-    match (topic, source, schema) {
-        (Some(topic), Some(source), None) => Some(Input { topic, source, schema: None }),
-        (Some(topic), Some(source), Some(Some(schema))) => {
-            Some(Input { topic, source, schema: Some(schema) })
-        }
-        _ => None,
+fn read_input(root: &Fields<'_>, files: &Files<'_>, source: Option<Arc<Source>>) -> Option<Input> {
+    if !root.has("input") {
+        root.problem("input", "nothing", "the topic whose records are kept", EXAMPLE);
     }
+    let entry = root.section("input", EXAMPLE)?;
+    let topic = entry.topic("topic", "the topic's name", "people");
+    let schema = files.schema(&entry, "schema", "person.avsc", topic.as_deref());
+    let whole = schema.is_some() || !entry.has("schema");
+    entry.finish();
+    Some(Input { topic: topic?, source: source.filter(|_| whole)?, schema })
 }
 
 /// Reads `program`, or `mode` with what belongs to it.
-fn read_program(document: &mut Document<'_>, root: &Map) -> (Option<Mode>, Option<Arc<Source>>) {
-    let program = document.text(root, "", "program", "people.vrl");
-    let name = document.text(root, "", "mode", "latest");
-    let window = document.number(root, "", "window_seconds", 1..=LONGEST_WINDOW);
+fn read_program(root: &Fields<'_>, files: &Files<'_>) -> (Option<Mode>, Option<Arc<Source>>) {
+    let name = root.text("mode", "latest");
+    let has_window = root.has("window_seconds");
+    let window = root.whole("window_seconds", 1, 1..=LONGEST_WINDOW);
     let expected = format!("one of {}", modes::NAMES.join(", "));
-    let has_window = root.contains_key("window_seconds");
     let mode = match name.as_deref() {
         None => None,
         Some("latest") => Some(Mode::Latest),
@@ -171,32 +145,30 @@ fn read_program(document: &mut Document<'_>, root: &Map) -> (Option<Mode>, Optio
         Some("deduplicate") => {
             if !has_window {
                 let expected = "how long a further record of a key is a duplicate";
-                document.problem("window_seconds", "nothing", expected, "3600");
+                root.problem("window_seconds", "nothing", expected, "3600");
             }
-            Some(Mode::Deduplicate { window: Duration::from_secs(window.unwrap_or(1)) })
+            Some(Mode::Deduplicate { window: Duration::from_secs(window) })
         }
         Some(other) => {
-            document.problem("mode", other, &expected, "latest");
+            root.problem("mode", other, &expected, "latest");
             None
         }
     };
     if has_window && mode.is_some_and(|mode| !matches!(mode, Mode::Deduplicate { .. })) {
         let expected = "nothing: it belongs to the mode deduplicate";
-        document.problem("window_seconds", "a number", expected, "mode: deduplicate");
+        root.problem("window_seconds", "a number", expected, "mode: deduplicate");
     }
-    match (program, name) {
-        (Some(file), None) => (None, document.source("program", &file)),
-        (None, Some(_)) => (mode, mode.map(Mode::source)),
-        (Some(_), Some(_)) => {
+    match (root.has("program"), root.has("mode")) {
+        (true, false) => (None, files.program(root)),
+        (false, true) => (mode, mode.map(Mode::source)),
+        (true, true) => {
             let expected = "either a program or a mode, which is a program that is ready-made";
-            document.problem("program", "both", expected, "mode: latest");
+            root.problem("program", "both", expected, "mode: latest");
             (None, None)
         }
-        (None, None) => {
-            if !root.contains_key("program") && !root.contains_key("mode") {
-                let expected = format!("a mapping program, or as `mode` {expected}");
-                document.problem("program", "nothing", &expected, "mode: latest");
-            }
+        (false, false) => {
+            let expected = format!("a mapping program, or as `mode` {expected}");
+            root.problem("program", "nothing", &expected, "mode: latest");
             (None, None)
         }
     }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use nubium_tests::faulty::Faulty;
-use nubium_tests::process::Signal;
-use nubium_tests::wait::last;
+use nubium_test_kit::faulty::Faulty;
+use nubium_test_kit::process::Signal;
+use nubium_test_kit::wait::last;
 
 use crate::case::{Case, Work};
 use crate::cell::{Cell, Needs, Run};

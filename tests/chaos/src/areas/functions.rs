@@ -1,7 +1,7 @@
 //! App functions that fail, panic or commit in the middle, and inputs of aborted transactions.
 
 use anyhow::Result;
-use nubium_tests::ledger::Ending;
+use nubium_test_kit::ledger::Ending;
 
 use super::shared;
 use crate::case::Work;

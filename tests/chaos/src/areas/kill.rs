@@ -5,11 +5,11 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
 
 use anyhow::Result;
-use nubium_tests::kproxy::{ApiKey, Frame, Rule, Side, Target, Verdict, kill, kill_after};
-use nubium_tests::process::Signal;
-use nubium_tests::reader::settled;
-use nubium_tests::scenario::DEADLINE;
-use nubium_tests::wait::{last, until};
+use nubium_test_kit::kproxy::{ApiKey, Frame, Rule, Side, Target, Verdict, kill, kill_after};
+use nubium_test_kit::process::Signal;
+use nubium_test_kit::reader::settled;
+use nubium_test_kit::scenario::DEADLINE;
+use nubium_test_kit::wait::{last, until};
 
 use super::shared;
 use crate::case::Work;
@@ -146,7 +146,7 @@ fn killed_while_aborting(world: &World, run: &mut Run, work: Work) -> Result<()>
     let case = shared(world, run, work, "kill-abort", INPUTS)?;
     let (target, client) = (Target::new(), case.client("app"));
     // Not at the first request of the transaction: one that the client thinks empty ends without a word.
-    let no = nubium_tests::kproxy::with_error(GROUP_AUTHORIZATION_FAILED);
+    let no = nubium_test_kit::kproxy::with_error(GROUP_AUTHORIZATION_FAILED);
     let proxy = &world.shared()?.proxy;
     proxy.add(Rule::on(ApiKey::TXN_OFFSET_COMMIT, Side::Response, no).nth(2).client(&client));
     let mut act = kill(&target);

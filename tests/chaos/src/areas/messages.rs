@@ -1,10 +1,10 @@
 //! Messages that no app likes: none of them stops the others, is lost, or is done twice.
 
 use anyhow::{Context, Result};
-use nubium_tests::checker::Extent;
-use nubium_tests::reader::{read_all, settled};
-use nubium_tests::scenario::DEADLINE;
-use nubium_tests::topics;
+use nubium_test_kit::checker::Extent;
+use nubium_test_kit::reader::{read_all, settled};
+use nubium_test_kit::scenario::DEADLINE;
+use nubium_test_kit::topics;
 
 use super::shared;
 use crate::case::Work;

@@ -21,7 +21,14 @@ const MUTANTS: [Mutant; 29] = [
     ("committed-is-forgotten", &["network/told-offsets-group-forbidden"]),
     ("stale-is-taken", &["network/told-offsets-group-forbidden", "network/told-commit-bad-epoch"]),
     ("group-is-not-asked", &["network/told-commit-bad-epoch", "network/told-commit-unknown-error"]),
-    ("revoked-is-kept", STORMS),
+    (
+        "revoked-is-kept",
+        &[
+            "rebalance/partitions-go-with-one-at-work",
+            "rebalance/partitions-go-with-many-at-work",
+            "rebalance/copy-storm-cooperative",
+        ],
+    ),
     ("revoked-without-commit", STORMS),
     ("start-is-not-committed", &["kill/before-the-first-commit"]),
     ("records-before-offsets", &["kill/copy-commit-sent", "kill/copy-offsets", "kill/copy-commit"]),
@@ -29,7 +36,15 @@ const MUTANTS: [Mutant; 29] = [
     ("plain-commit", &["kill/copy-commit", "kill/copy-produce"]),
     ("unanswered-is-committed", OVERDUE),
     ("unanswered-is-aborted", OVERDUE),
-    ("doubtful-is-kept", &["pause/a-late-commit-meets-the-next-transaction"]),
+    (
+        "doubtful-is-kept",
+        &[
+            "pause/a-late-commit-meets-the-next-transaction",
+            "pause/a-commit-whose-connection-broke-meets-the-next-transaction",
+            "pause/an-abort-whose-connection-broke-meets-the-next-transaction",
+            "pause/an-offset-whose-connection-broke-meets-the-next-transaction",
+        ],
+    ),
     ("failure-is-committed", &["network/table-told-offsets-group-forbidden"]),
     ("offset-of-the-last", &["kill/copy-committed", "shutdown/copy-term-idle"]),
     ("offset-too-far", &["kill/copy-committed", "shutdown/copy-term-idle"]),
@@ -161,7 +176,7 @@ mod tests {
     #[test]
     fn no_build_but_that_of_the_feature_has_them() {
         // This very program, and with it the whole product, is built without the feature.
-        assert!(!nubium_tests::has_mutants());
+        assert!(!nubium_test_kit::has_mutants());
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let mut files = vec![root.join("scripts/image")];
         let listed = std::fs::read_dir(root.join("deploy")).unwrap().map_while(Result::ok);

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use nubium_tests::kproxy::{
+use nubium_test_kit::kproxy::{
     ApiKey, Frame, Rule, Side, Verdict, close, delay, duplicate, lose, refuse, with_error,
 };
 

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use nubium_tests::kproxy::{ApiKey, Gate, Rule, Side, Target, Verdict, hold, kill, stop};
-use nubium_tests::process::Signal;
-use nubium_tests::scenario::DEADLINE;
-use nubium_tests::wait::{last, until};
+use nubium_test_kit::kproxy::{
+    ApiKey, Frame, Gate, Rule, Side, Target, Verdict, hold, kill, kill_after, orphan, stop,
+    with_error,
+};
+use nubium_test_kit::process::Signal;
+use nubium_test_kit::scenario::DEADLINE;
+use nubium_test_kit::wait::{last, until};
 
 use super::shared;
 use crate::case::Work;
@@ -47,6 +50,11 @@ pub(super) fn cells() -> Vec<Cell> {
     }
     cells.push(Cell::new("pause", "twins", Needs::App, twins));
     cells.push(Cell::new("pause", "a-late-commit-meets-the-next-transaction", Needs::App, late));
+    for (name, late) in ORPHANS {
+        let story = move |world: &World, run: &mut Run| orphaned(world, run, late);
+        let name = format!("{name}-whose-connection-broke-meets-the-next-transaction");
+        cells.push(Cell::new("pause", name, Needs::App, story));
+    }
     cells
 }
 
@@ -159,6 +167,85 @@ fn late(world: &World, run: &mut Run) -> Result<()> {
     app.wait(DEADLINE)?;
     gate.open(Verdict::Forward);
     case.hit(run, true)?;
+    case.judge_cut(run)?;
+    case.finish(run, case.keep("app")?)
+}
+
+/// What is on its way when the connection breaks, what of the next transaction it then meets, and
+/// where the app is killed.
+#[derive(Clone, Copy)]
+struct Late {
+    api: ApiKey,
+    /// Its transaction is one that is aborted.
+    abort: bool,
+    /// It arrives at this answer to an offset commit, from when the connection broke.
+    meets: usize,
+    dies: (ApiKey, Side),
+}
+
+const ORPHANS: [(&str, Late); 3] = [
+    (
+        "a-commit",
+        Late {
+            api: ApiKey::END_TXN,
+            abort: false,
+            meets: 1,
+            dies: (ApiKey::PRODUCE, Side::Request),
+        },
+    ),
+    (
+        "an-abort",
+        Late {
+            api: ApiKey::END_TXN,
+            abort: true,
+            meets: 1,
+            dies: (ApiKey::END_TXN, Side::Response),
+        },
+    ),
+    // The first answer is that of its own repetition.
+    (
+        "an-offset",
+        Late {
+            api: ApiKey::TXN_OFFSET_COMMIT,
+            abort: false,
+            meets: 2,
+            dies: (ApiKey::END_TXN, Side::Response),
+        },
+    ),
+];
+
+/// A connection breaks with a request on it that the broker has not read yet. The client repeats
+/// the request at once on another connection and begins the next transaction; then the first one
+/// arrives.
+fn orphaned(world: &World, run: &mut Run, late: Late) -> Result<()> {
+    let mut case = shared(world, run, Work::Copy, "orphan", INPUTS)?;
+    case.scenario.set("NU_PRODUCER_TRANSACTION_TIMEOUT_SECONDS", "20");
+    let (gate, target, client) = (Gate::new(), Target::new(), case.client("app"));
+    let proxy = &world.shared()?.proxy;
+    if late.abort {
+        let refused = Rule::on(ApiKey::TXN_OFFSET_COMMIT, Side::Response, with_error(22)).nth(2);
+        proxy.add(refused.client(&client));
+    }
+    proxy.add(Rule::on(late.api, Side::Request, orphan(&gate)).nth(2).client(&client));
+    let [reached, opened, open] = [gate.clone(), gate.clone(), gate.clone()];
+    let meet = Rule::on(ApiKey::TXN_OFFSET_COMMIT, Side::Response, move |_| {
+        opened.open(Verdict::Forward);
+        Verdict::Later(Duration::from_millis(700))
+    });
+    let meet = meet.when(move |_| reached.is_reached()).nth(late.meets);
+    proxy.add(meet.client(&client));
+    let (api, side) = late.dies;
+    let mut die: Box<dyn FnMut(&Frame) -> Verdict + Send> = match side {
+        Side::Request => Box::new(kill(&target)),
+        Side::Response => Box::new(kill_after(&target)),
+    };
+    // Not only the first: that may be the answer to the late one, whose client is gone.
+    let die = Rule::on(api, side, move |frame| die(frame)).when(move |_| open.is_open());
+    proxy.add(die.and_later().client(&client));
+    let app = case.start("app")?;
+    target.set(app.pid());
+    app.wait(DEADLINE)?;
+    case.hit(run, gate.is_reached() && gate.is_open())?;
     case.judge_cut(run)?;
     case.finish(run, case.keep("app")?)
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result};
-use nubium_tests::kproxy::{ApiKey, Rule, Side, with_error};
-use nubium_tests::process::Process;
-use nubium_tests::scenario::DEADLINE;
-use nubium_tests::wait::until;
+use nubium_test_kit::kproxy::{ApiKey, Rule, Side, with_error};
+use nubium_test_kit::process::Process;
+use nubium_test_kit::scenario::DEADLINE;
+use nubium_test_kit::wait::until;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -58,6 +58,11 @@ pub(super) fn cells() -> Vec<Cell> {
             cells.push(Cell::new("rebalance", name, Needs::App, story));
         }
     }
+    for (name, concurrency) in [("one", "1"), ("many", "16")] {
+        let story = move |world: &World, run: &mut Run| in_hand(world, run, concurrency);
+        let name = format!("partitions-go-with-{name}-at-work");
+        cells.push(Cell::new("rebalance", name, Needs::App, story));
+    }
     cells.push(Cell::new("rebalance", "partitions-are-added", Needs::App, grown));
     cells
 }
@@ -96,6 +101,23 @@ fn storm(world: &World, run: &mut Run, work: Work, settings: &[(&str, &str)]) ->
     }
     take_over(&case, run)?;
     case.judge_whole(run)
+}
+
+/// Functions are slow, so that many messages are in hand while half of the partitions go to another.
+fn in_hand(world: &World, run: &mut Run, concurrency: &str) -> Result<()> {
+    let mut case = shared(world, run, Work::Copy, "in-hand", 3 * PORTION)?;
+    case.scenario.set("NU_APP_CONCURRENCY", concurrency).set("NU_OUTBOX_MAX_COUNT", "50");
+    let millis = if concurrency == "1" { "5" } else { "50" };
+    case.scenario.set("LEDGER_CALL_MILLIS", millis);
+    let progress = case.scenario.progress()?;
+    let mut first = case.keep("first")?;
+    progress.reach(progress.now()? + 1, DEADLINE, || first.tend())?;
+    let mut second = case.keep("second")?;
+    case.drained(&mut [&mut first, &mut second])?;
+    let moved = second.process().log().contains("assigned");
+    case.hit(run, moved)?;
+    case.end(run, second.process())?;
+    case.finish(run, first)
 }
 
 /// Each has a volume of its own, as pods have.

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use nubium_tests::kproxy::{ApiKey, Rule, Side, close, delay, lose, with_error};
-use nubium_tests::receiver::{Receiver, verify};
-use nubium_tests::scenario::DEADLINE;
-use nubium_tests::topics;
-use nubium_tests::wait::last;
+use nubium_test_kit::kproxy::{ApiKey, Rule, Side, close, delay, lose, with_error};
+use nubium_test_kit::receiver::{Receiver, verify};
+use nubium_test_kit::scenario::DEADLINE;
+use nubium_test_kit::topics;
+use nubium_test_kit::wait::last;
 
 use crate::cell::{Cell, Needs, Run};
 use crate::world::World;
@@ -55,7 +55,7 @@ pub(super) fn cells() -> Vec<Cell> {
             world,
             run,
             |receiver| {
-                receiver.process().signal(nubium_tests::process::Signal::TERM)?;
+                receiver.process().signal(nubium_test_kit::process::Signal::TERM)?;
                 receiver.process().wait(DEADLINE).map(drop)
             },
             None,

@@ -1,8 +1,8 @@
 //! The schema registry is down, errs, or has new schemas.
 
 use anyhow::Result;
-use nubium_tests::outage::Outage;
-use nubium_tests::scenario::{DEADLINE, Kept};
+use nubium_test_kit::outage::Outage;
+use nubium_test_kit::scenario::{DEADLINE, Kept};
 
 use super::shared;
 use crate::case::{Case, Work};

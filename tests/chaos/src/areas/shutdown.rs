@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use nubium_tests::kproxy::{ApiKey, Gate, Rule, Side, Verdict, delay, hold};
-use nubium_tests::process::Signal;
-use nubium_tests::reader::members;
-use nubium_tests::scenario::DEADLINE;
-use nubium_tests::wait::until;
+use nubium_test_kit::kproxy::{ApiKey, Gate, Rule, Side, Verdict, delay, hold};
+use nubium_test_kit::process::Signal;
+use nubium_test_kit::reader::members;
+use nubium_test_kit::scenario::DEADLINE;
+use nubium_test_kit::wait::until;
 
 use super::shared;
 use crate::case::Work;

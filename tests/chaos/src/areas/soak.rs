@@ -6,10 +6,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use nubium_tests::kproxy::{ApiKey, Rule, Side, close, delay, duplicate, lose};
-use nubium_tests::process::Signal;
-use nubium_tests::scenario::Kept;
-use nubium_tests::wait::last;
+use nubium_test_kit::kproxy::{ApiKey, Rule, Side, close, delay, duplicate, lose};
+use nubium_test_kit::process::Signal;
+use nubium_test_kit::scenario::Kept;
+use nubium_test_kit::wait::last;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -107,7 +107,7 @@ pub(crate) fn run(choice: &Choice, time: Duration) -> Result<Board> {
 
 fn hurt(
     rng: &mut StdRng,
-    faulty: &mut nubium_tests::faulty::Faulty,
+    faulty: &mut nubium_test_kit::faulty::Faulty,
     cases: &[Case],
     apps: &mut [Kept<'static>],
 ) -> Result<()> {

@@ -6,12 +6,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use nubium_tests::ledger::{Fate, Partition};
-use nubium_tests::process::Process;
-use nubium_tests::scenario::DEADLINE;
-use nubium_tests::table::{OriginalWriter, changelog_rows, store_rows};
-use nubium_tests::topics;
-use nubium_tests::wait::{last, until};
+use nubium_test_kit::ledger::{Fate, Partition};
+use nubium_test_kit::process::Process;
+use nubium_test_kit::scenario::DEADLINE;
+use nubium_test_kit::table::{OriginalWriter, changelog_rows, store_rows};
+use nubium_test_kit::topics;
+use nubium_test_kit::wait::{last, until};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -245,7 +245,7 @@ fn start_moved(world: &World, run: &mut Run) -> Result<()> {
     case.ready(&first)?;
     case.end(run, &first)?;
     writer.write(&[(0, "old", Some("2")), (0, "new", Some("1"))], true)?;
-    let ends = nubium_tests::reader::log_ends(&cluster.bootstrap, &[case.changelog()?])?;
+    let ends = nubium_test_kit::reader::log_ends(&cluster.bootstrap, &[case.changelog()?])?;
     let at = Partition::new(case.changelog()?, 0);
     let end = ends.get(&at).context("no end")?.end;
     // All but the last transaction: the store's position is not in the log any more.

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use nubium_tests::process::Signal;
-use nubium_tests::trio::Trio;
-use nubium_tests::wait::last;
+use nubium_test_kit::process::Signal;
+use nubium_test_kit::trio::Trio;
+use nubium_test_kit::wait::last;
 
 use crate::case::{Case, Work};
 use crate::cell::{Cell, Needs, Run};

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use nubium_admin::{Admin, At};
-use nubium_tests::topics::unique;
-use nubium_tests::wait::{Look, eventually};
+use nubium_test_kit::topics::unique;
+use nubium_test_kit::wait::{Look, eventually};
 use nubium_topic::TopicPartition;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -59,7 +59,7 @@ fn join(group: &str, topic: &str, protocol: &str) -> Result<BaseConsumer> {
         .set("client.id", "a-member")
         .create()?;
     consumer.subscribe(&[topic])?;
-    eventually("an assignment", nubium_tests::scenario::DEADLINE, || {
+    eventually("an assignment", nubium_test_kit::scenario::DEADLINE, || {
         consumer.poll(Duration::from_millis(50));
         match consumer.assignment() {
             Ok(list) if list.count() > 0 => Look::Ready(()),

@@ -21,10 +21,10 @@ use kafka_protocol::records::{
     Compression, Record, RecordBatchEncoder, RecordEncodeOptions, TimestampType,
 };
 use nubium_admin::{Admin, At};
-use nubium_tests::broker::{Broker, Options};
-use nubium_tests::scenario::DEADLINE;
-use nubium_tests::services::installed;
-use nubium_tests::wait::{Look, eventually};
+use nubium_test_kit::broker::{Broker, Options};
+use nubium_test_kit::scenario::DEADLINE;
+use nubium_test_kit::services::installed;
+use nubium_test_kit::wait::{Look, eventually};
 use nubium_topic::TopicPartition;
 
 use crate::{aside, at, topic};

@@ -9,11 +9,11 @@ mod transactions;
 
 use nubium_admin::Admin;
 use nubium_config::{Cluster, SecurityProtocol, Tls};
-use nubium_tests::topics::unique;
+use nubium_test_kit::topics::unique;
 
 /// The shared cluster, as settings.
 fn plain() -> Cluster {
-    at(&aside(|| nubium_tests::services::shared().bootstrap.clone()))
+    at(&aside(|| nubium_test_kit::services::shared().bootstrap.clone()))
 }
 
 /// Runs what blocks on a runtime of its own, as starting services does, outside of the test's.
@@ -41,6 +41,6 @@ async fn topic(admin: &Admin, stem: &str, partitions: u32) -> anyhow::Result<Str
     for (_, outcome) in admin.create_topics(&[new], nubium_admin::Mode::Apply).await? {
         outcome?;
     }
-    admin.wait_for_leaders(&[(&name, partitions)], nubium_tests::scenario::DEADLINE).await?;
+    admin.wait_for_leaders(&[(&name, partitions)], nubium_test_kit::scenario::DEADLINE).await?;
     Ok(name)
 }

@@ -5,8 +5,8 @@ use nubium_admin::{
     Acl, AclFilter, AclOperation, Admin, AdminError, Mode, NewTopic, Pattern, ResourceKind,
 };
 use nubium_config::{Cluster, Login, Sasl, SaslMechanism, SecurityProtocol, Tls};
-use nubium_tests::secure::{PASSWORD, Secure, USER};
-use nubium_tests::topics::unique;
+use nubium_test_kit::secure::{PASSWORD, Secure, USER};
+use nubium_test_kit::topics::unique;
 
 use crate::{aside, at};
 

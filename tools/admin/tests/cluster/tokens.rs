@@ -7,8 +7,8 @@ use nubium_admin::{Admin, AdminError};
 use nubium_config::{
     Cluster, Sasl, SecurityProtocol, Tls, TokenEndpoint, TokenOrigin, TokenSource,
 };
-use nubium_tests::secure::Secure;
-use nubium_tests::tokens::{CLIENT, CLIENT_SECRET, Mode, Provider};
+use nubium_test_kit::secure::Secure;
+use nubium_test_kit::tokens::{CLIENT, CLIENT_SECRET, Mode, Provider};
 
 fn with_tokens(secure: &Secure) -> Result<Cluster> {
     let tls = Tls { ca_location: Some(secure.file("ca.pem").into()), ..Tls::default() };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use nubium_admin::{Admin, AdminError, ConfigChange, ConfigOrigin, ConfigScope, Mode, NewTopic};
-use nubium_tests::topics::unique;
+use nubium_test_kit::topics::unique;
 
 use crate::{admin, at, topic};
 
@@ -19,7 +19,7 @@ async fn a_topic_is_made_changed_and_deleted() -> Result<()> {
     assert!(admin.describe_topics(&[&name]).await?.is_empty(), "validating makes nothing");
     let made = admin.create_topics(std::slice::from_ref(&new), Mode::Apply).await?;
     assert_eq!(made, [(name.clone(), Ok(()))]);
-    admin.wait_for_leaders(&[(&name, 2)], nubium_tests::scenario::DEADLINE).await?;
+    admin.wait_for_leaders(&[(&name, 2)], nubium_test_kit::scenario::DEADLINE).await?;
     let found = &admin.describe_topics(&[&name]).await?[&name];
     assert_eq!((found.partitions.len(), found.replication(), found.internal), (2, 1, false));
     assert!(admin.topics().await?.contains_key(&name));
@@ -36,7 +36,7 @@ async fn a_topic_is_made_changed_and_deleted() -> Result<()> {
     assert_eq!(changed, [(name.clone(), Ok(()))]);
     let grown = admin.create_partitions(&[(name.clone(), 5)], Mode::Apply).await?;
     assert_eq!(grown, [(name.clone(), Ok(()))]);
-    admin.wait_for_leaders(&[(&name, 5)], nubium_tests::scenario::DEADLINE).await?;
+    admin.wait_for_leaders(&[(&name, 5)], nubium_test_kit::scenario::DEADLINE).await?;
     let own = &admin.topic_configs(&[&name], ConfigScope::Own).await?[&name];
     let shown: Vec<_> = own.iter().map(|(k, v)| (k.as_str(), v.value.as_deref())).collect();
     assert_eq!(shown, [("cleanup.policy", Some("compact"))]);
@@ -49,7 +49,7 @@ async fn a_topic_is_made_changed_and_deleted() -> Result<()> {
         }
         anyhow::Ok(())
     };
-    tokio::time::timeout(nubium_tests::scenario::DEADLINE, gone).await?
+    tokio::time::timeout(nubium_test_kit::scenario::DEADLINE, gone).await?
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn many_topics_are_described_in_few_requests() -> Result<()> {
 
 #[tokio::test]
 async fn a_cluster_that_does_not_answer_is_named() -> Result<()> {
-    let [port] = nubium_tests::ports::free()?;
+    let [port] = nubium_test_kit::ports::free()?;
     let url = format!("127.0.0.1:{port}");
     let error = Admin::connect(&at(&url), "nobody").await.unwrap_err();
     assert!(matches!(error, AdminError::Unreachable { .. }), "{error:?}");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use nubium_admin::{Admin, At};
-use nubium_tests::topics::unique;
+use nubium_test_kit::topics::unique;
 use nubium_topic::TopicPartition;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};

@@ -17,14 +17,15 @@ use serde_json::json;
 use crate::data::decode::{Decoder, Encoding};
 use crate::data::encode::Outgoing;
 use crate::data::filter::Filter;
-use crate::kafka::client::{self, Context, consumer_properties, producer_properties};
-use crate::kafka::positions::{self, Range};
+use crate::kafka::client::{self, consumer_properties, producer_properties};
+use crate::kafka::positions;
 use crate::kafka::producer::Producer;
-use crate::kafka::reader::Reader;
 use crate::kafka::subject;
 use crate::session::{Session, Target};
 use crate::terminal::{self, Progress};
-use nubium_host::failure::{Failure, Outcome};
+use nubium_host::failure::{Failure, Or as _, Outcome};
+use nubium_kafka::reader::{Range, Reader};
+use nubium_kafka::report::Trouble;
 
 /// Messages that share a transaction, at most, unless told otherwise.
 const BATCH: u32 = 500;
@@ -117,7 +118,8 @@ pub fn run(session: &Session, options: &Options) -> Outcome {
     let codec = session.codec_or_none()?;
     let decoder = Decoder::new(codec, session.runtime.handle().clone(), Encoding::Auto);
     let decoder = decoder.of_topic(&options.from);
-    let reader = Reader::new(consumer, context, &options.from, &ranges, false, limit)?;
+    let reader =
+        Reader::new(consumer, context, &options.from, &ranges, false, limit).or_refused()?;
     let replay = Replay { session, options, to, producer, reader, decoder, done: 0, skipped: 0 };
     replay.run(u64::try_from(left).unwrap_or_default())
 }
@@ -186,8 +188,8 @@ fn producer(session: &Session, target: &Target, group: &str) -> Outcome<Producer
 
 /// Finds what is left of each partition: from what the group committed to the present end.
 fn ranges(
-    consumer: &BaseConsumer<Context>,
-    context: &Context,
+    consumer: &BaseConsumer<Trouble>,
+    context: &Trouble,
     topic: &str,
     limit: Duration,
 ) -> anyhow::Result<Vec<Range>> {

@@ -5,13 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use nubium_kafka::raw::Keyed;
+use nubium_kafka::reader::{self, Consumer};
+use nubium_kafka::report::Trouble;
 use nubium_kafka::settings::{tool_consumer_properties, tool_producer_properties};
-use nubium_kafka::token;
-use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
@@ -22,10 +21,10 @@ use nubium_host::failure::Outcome;
 /// What the brokers' logs know this tool by.
 const NAME: &str = "dude";
 
-/// Keeps the last trouble that a client reported, to explain why nothing comes.
+/// Keeps what a producer reported: its trouble, and the records that were not delivered.
 #[derive(Debug, Clone, Default)]
 pub struct Context {
-    trouble: Arc<Mutex<Option<String>>>,
+    trouble: Trouble,
     undelivered: Arc<Mutex<Undelivered>>,
 }
 
@@ -42,8 +41,7 @@ impl Context {
     /// What was reported last, to stand at the end of an error.
     #[must_use]
     pub fn trouble(&self) -> String {
-        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        trouble.as_ref().map_or_else(String::new, |text| format!("; last report: {text}"))
+        self.trouble.last()
     }
 
     /// What was not delivered so far.
@@ -55,20 +53,15 @@ impl Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        // What matters comes as an error too; with --verbose all is shown.
-        tracing::info!(target: "librdkafka", ?level, facility, "{message}");
+        self.trouble.log(level, facility, message);
     }
 
     fn stats(&self, _: rdkafka::Statistics) {}
 
     fn error(&self, error: KafkaError, reason: &str) {
-        let code = error.rdkafka_error_code().map(|code| format!("{code}")).unwrap_or_default();
-        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        *trouble = Some(format!("{reason} ({code})"));
+        self.trouble.error(error, reason);
     }
 }
-
-impl ConsumerContext for Context {}
 
 impl ProducerContext for Context {
     type DeliveryOpaque = usize;
@@ -125,19 +118,12 @@ pub fn producer_properties(session: &Session, target: &Target) -> BTreeMap<Strin
     map
 }
 
-/// A consumer that is given tokens where its cluster asks for some.
-pub type Consumer = Keyed<BaseConsumer<Context>>;
-
 /// Makes a consumer.
 ///
 /// # Errors
 /// A property is wrong.
-pub fn consumer(properties: &BTreeMap<String, String>) -> Outcome<(Consumer, Context)> {
-    let context = Context::default();
-    let config: ClientConfig = properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
-    let consumer: BaseConsumer<Context> =
-        config.create_with_context(context.clone()).context("Kafka consumer")?;
-    Ok((token::keyed(consumer, |consumer| consumer.client(), properties), context))
+pub fn consumer(properties: &BTreeMap<String, String>) -> Outcome<(Consumer, Trouble)> {
+    Ok(reader::consumer(properties).context("Kafka consumer")?)
 }
 
 /// Counts the partitions of a topic.
@@ -145,15 +131,15 @@ pub fn consumer(properties: &BTreeMap<String, String>) -> Outcome<(Consumer, Con
 /// # Errors
 /// There is no such topic, or no broker answers in time.
 pub fn partitions(
-    consumer: &BaseConsumer<Context>,
-    context: &Context,
+    consumer: &BaseConsumer<Trouble>,
+    trouble: &Trouble,
     topic: &str,
     limit: Duration,
 ) -> anyhow::Result<Vec<i32>> {
     // Of all topics: asking for one by name may create it.
     let metadata = consumer.fetch_metadata(None, limit);
     let metadata = metadata
-        .with_context(|| format!("no broker answered within {limit:?}{}", context.trouble()))?;
+        .with_context(|| format!("no broker answered within {limit:?}{}", trouble.last()))?;
     let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
         let names = metadata.topics().iter().map(|found| found.name());
         let near = nearest(topic, names).map(|near| format!("; did you mean {near}?"));

@@ -3,5 +3,4 @@
 pub mod client;
 pub mod positions;
 pub mod producer;
-pub mod reader;
 pub mod subject;

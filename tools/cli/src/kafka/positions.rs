@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use nubium_kafka::reader::Range;
+use nubium_kafka::report::Trouble;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::client::Context;
 use crate::when;
 
 /// Where to begin.
@@ -57,17 +58,6 @@ pub fn parse_offset(text: &str) -> Result<(i32, i64), String> {
         .ok_or_else(|| format!("{text:?} is not PARTITION=OFFSET, such as 0=1500"))
 }
 
-/// One partition from an offset (with) to another (without).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Range {
-    /// The partition.
-    pub partition: i32,
-    /// The first offset to read.
-    pub start: i64,
-    /// The first offset not to read.
-    pub end: i64,
-}
-
 /// The first offset there is and the one behind the last, as the consumer's isolation sees them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
@@ -82,7 +72,7 @@ pub struct Bounds {
 /// # Errors
 /// No answer in time.
 pub fn bounds(
-    consumer: &BaseConsumer<Context>,
+    consumer: &BaseConsumer<Trouble>,
     topic: &str,
     partitions: &[i32],
     limit: Duration,
@@ -101,7 +91,7 @@ pub fn bounds(
 /// # Errors
 /// No answer in time.
 pub fn at_time(
-    consumer: &BaseConsumer<Context>,
+    consumer: &BaseConsumer<Trouble>,
     topic: &str,
     bounds: &BTreeMap<i32, Bounds>,
     millis: i64,
@@ -132,7 +122,7 @@ pub fn at_time(
 /// # Errors
 /// No answer in time, or an offset is given for a partition that is not there.
 pub fn ranges(
-    consumer: &BaseConsumer<Context>,
+    consumer: &BaseConsumer<Trouble>,
     topic: &str,
     bounds: &BTreeMap<i32, Bounds>,
     from: From,

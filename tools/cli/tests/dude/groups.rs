@@ -1,8 +1,8 @@
 //! `dude lag` and `dude offsets`.
 
-use nubium_tests::process::Process;
-use nubium_tests::reader;
-use nubium_tests::wait::until;
+use nubium_test_kit::process::Process;
+use nubium_test_kit::reader;
+use nubium_test_kit::wait::until;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
@@ -104,7 +104,7 @@ fn watching_shows_the_group_again_and_again() {
     reset(&world, &group, "21", &topic);
     until("the new lag", DEADLINE, || lines(&watcher).iter().any(|l| l.contains("\"lag\":10,")))
         .expect("watch");
-    watcher.signal(nubium_tests::process::Signal::INT).expect("signal");
+    watcher.signal(nubium_test_kit::process::Signal::INT).expect("signal");
     assert_eq!(watcher.wait(DEADLINE).expect("end").code(), Some(0));
 }
 

@@ -1,7 +1,7 @@
 //! `dude run-local`.
 
-use nubium_tests::process::{Process, Signal};
-use nubium_tests::wait::{Look, eventually};
+use nubium_test_kit::process::{Process, Signal};
+use nubium_test_kit::wait::{Look, eventually};
 
 use crate::world::{DEADLINE, ORDER, World, bare};
 

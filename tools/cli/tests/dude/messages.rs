@@ -2,8 +2,8 @@
 
 use std::process::Stdio;
 
-use nubium_tests::process::{Process, Signal};
-use nubium_tests::wait::until;
+use nubium_test_kit::process::{Process, Signal};
+use nubium_test_kit::wait::until;
 use serde_json::{Value, json};
 
 use crate::world::{DEADLINE, World, orders, sorted};

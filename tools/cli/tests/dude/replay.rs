@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use nubium_tests::process::Process;
-use nubium_tests::reader::{self, Progress, Raw};
+use nubium_test_kit::process::Process;
+use nubium_test_kit::reader::{self, Progress, Raw};
 
 use crate::world::{DEADLINE, World, orders};
 

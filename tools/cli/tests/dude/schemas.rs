@@ -95,7 +95,7 @@ fn a_transitive_level_is_checked_against_every_version_as_registering_is() {
     let topic = world.name("transitive");
     let [v1, v2, v3] =
         FIELDS.map(|fields| format!(r#"{{"type": "record", "name": "R", "fields": [{fields}]}}"#));
-    let url = nubium_tests::services::shared().registry.clone();
+    let url = nubium_test_kit::services::shared().registry.clone();
     let local = nubium_local::Registry::start().expect("registry");
     for url in [url, local.url()] {
         let run = |arguments: &[&str]| world.dude(&[arguments, &["--registry", &url]].concat());

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use nubium_tests::secure::Secure;
-use nubium_tests::tokens::{CLIENT, CLIENT_SECRET, Mode};
+use nubium_test_kit::secure::Secure;
+use nubium_test_kit::tokens::{CLIENT, CLIENT_SECRET, Mode};
 use serde_json::json;
 
 use crate::world::{ORDER, World};

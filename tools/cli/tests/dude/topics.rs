@@ -141,16 +141,16 @@ fn what_is_kafkas_own_or_a_mirror_is_left_alone() {
 fn sync_makes_the_cluster_what_the_map_says() {
     // It deletes what the map lacks, so it gets a broker of its own.
     let directory = tempfile::tempdir().expect("directory");
-    let installed = nubium_tests::services::installed().expect("broker");
-    let options = nubium_tests::broker::Options { heap_mb: 384, ..Default::default() };
-    let broker = nubium_tests::broker::Broker::start(&installed, directory.path(), &options);
+    let installed = nubium_test_kit::services::installed().expect("broker");
+    let options = nubium_test_kit::broker::Options { heap_mb: 384, ..Default::default() };
+    let broker = nubium_test_kit::broker::Broker::start(&installed, directory.path(), &options);
     let broker = broker.expect("broker");
     let mut world = World::on(&broker.bootstrap());
     assert_eq!(world.dude(&["topics", "sync", "--yes"]).code, 2, "without a map all would go");
     world.map("kept", json!({"num_partitions": 2}));
     world.map("missing", json!({"num_partitions": 1}));
     let there = [("kept", 1), ("extra", 1), ("table__changelog", 1), ("main.copy", 1)];
-    nubium_tests::topics::create(&world.bootstrap, &there).expect("topics");
+    nubium_test_kit::topics::create(&world.bootstrap, &there).expect("topics");
 
     let plan = |what: [&str; 4]| {
         let names = ["kept", "missing", "extra", "table__changelog"];

@@ -1,6 +1,6 @@
 //! `dude tx`.
 
-use nubium_tests::reader;
+use nubium_test_kit::reader;
 use serde_json::json;
 
 use crate::groups::open_transaction;

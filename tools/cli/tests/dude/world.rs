@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use nubium_tests::services;
-use nubium_tests::topics::unique;
+use nubium_test_kit::services;
+use nubium_test_kit::topics::unique;
 use serde_json::{Value, json};
 
 /// Bounds every wait; no test asserts on time.
@@ -62,7 +62,7 @@ impl World {
     /// Makes a topic.
     pub(crate) fn topic(&mut self, stem: &'static str, partitions: i32) -> String {
         let topic = self.name(stem);
-        nubium_tests::topics::create(&self.bootstrap, &[(&topic, partitions)]).expect("topic");
+        nubium_test_kit::topics::create(&self.bootstrap, &[(&topic, partitions)]).expect("topic");
         topic
     }
 

@@ -25,7 +25,8 @@ use store::Store;
 /// next answers fail, which is how clients are tested. Subject names containing `/` arrive
 /// percent-encoded, as clients send them.
 ///
-/// Not offered: contexts, modes other than `READWRITE`, references, Protobuf and JSON Schema.
+/// JSON Schema and Protobuf are kept with their references, and are not compared. Not offered:
+/// contexts, modes other than `READWRITE`, references of Avro schemas.
 #[derive(Debug)]
 pub struct Registry {
     address: SocketAddr,

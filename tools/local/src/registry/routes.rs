@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::Shared;
 use super::compatibility::Level;
-use super::store::{Refusal, Version, parse};
+use super::store::{Posted, Refusal, Version};
 
 type Registry = State<Arc<Shared>>;
 
@@ -39,7 +39,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/subjects/{subject}/versions", get(versions).post(register))
         .route("/subjects/{subject}/versions/{version}", get(version).delete(delete_version))
         .route("/subjects/{subject}/versions/{version}/schema", get(version_schema))
-        .route("/schemas/types", get(|| async { Answer(Ok(json!(["AVRO"]))) }))
+        .route("/schemas/types", get(|| async { Answer(Ok(json!(["AVRO", "JSON", "PROTOBUF"]))) }))
         .route("/schemas/ids/{id}", get(schema))
         .route("/schemas/ids/{id}/subjects", get(schema_subjects))
         .route("/schemas/ids/{id}/versions", get(schema_versions))
@@ -59,20 +59,21 @@ fn unknown_route() -> Refusal {
     Refusal::new(404, 404, "HTTP 404 Not Found")
 }
 
-/// Takes the schema's text out of a request's body.
-fn schema_text(body: &[u8]) -> Result<String, Refusal> {
+/// Takes the schema out of a request's body.
+fn posted(body: &[u8]) -> Result<Posted, Refusal> {
     let body: Value = serde_json::from_slice(body)
         .map_err(|error| Refusal::new(400, 400, format!("The body is not JSON: {error}")))?;
-    let kind = body["schemaType"].as_str().unwrap_or("AVRO");
-    if kind != "AVRO" {
-        return Err(Refusal::new(422, 42201, format!("Schema type {kind} is not supported")));
-    }
     let text = body["schema"].as_str();
-    text.map(Into::into).ok_or_else(|| Refusal::new(422, 42201, "The field `schema` is missing"))
+    let text = text.ok_or_else(|| Refusal::new(422, 42201, "The field `schema` is missing"))?;
+    Posted::new(body["schemaType"].as_str().unwrap_or("AVRO"), text, &body["references"])
 }
 
-fn described(subject: &str, version: &Version, schema: &str) -> Value {
-    json!({"subject": subject, "version": version.version, "id": version.id, "schema": schema})
+fn described(subject: &str, version: &Version, posted: &Posted) -> Value {
+    let mut said = posted.described();
+    said.insert("subject".into(), subject.into());
+    said.insert("version".into(), version.version.into());
+    said.insert("id".into(), version.id.into());
+    Value::Object(said)
 }
 
 async fn subjects(State(shared): Registry) -> Answer {
@@ -85,16 +86,14 @@ async fn versions(State(shared): Registry, Path(subject): Path<String>) -> Answe
 }
 
 async fn register(State(shared): Registry, Path(subject): Path<String>, body: Bytes) -> Answer {
-    let id = schema_text(&body).and_then(|text| shared.store().register(&subject, &text));
+    let id = posted(&body).and_then(|posted| shared.store().register(&subject, posted));
     Answer(id.map(|id| json!({"id": id})))
 }
 
 async fn lookup(State(shared): Registry, Path(subject): Path<String>, body: Bytes) -> Answer {
-    Answer(schema_text(&body).and_then(|text| {
+    Answer(posted(&body).and_then(|posted| {
         let store = shared.store();
-        store.versions(&subject)?;
-        parse(&text)?;
-        let (version, schema) = store.lookup(&subject, &text)?;
+        let (version, schema) = store.lookup(&subject, &posted)?;
         Ok(described(&subject, &version, schema))
     }))
 }
@@ -112,7 +111,8 @@ async fn version_schema(
     Path((subject, version)): Path<(String, String)>,
 ) -> Answer {
     Answer(shared.store().version(&subject, &version).map(|(_, schema)| {
-        serde_json::from_str(schema).unwrap_or_else(|_| Value::String(schema.into()))
+        let text = schema.text();
+        serde_json::from_str(text).unwrap_or_else(|_| text.into())
     }))
 }
 
@@ -128,20 +128,20 @@ async fn delete_version(
 }
 
 async fn schema(State(shared): Registry, Path(id): Path<u32>) -> Answer {
-    Answer(shared.store().text(id).map(|text| json!({"schema": text})))
+    Answer(shared.store().entry(id).map(|posted| posted.described().into()))
 }
 
 async fn schema_subjects(State(shared): Registry, Path(id): Path<u32>) -> Answer {
     let store = shared.store();
     let names = || store.uses(id).into_iter().map(|(subject, _)| subject).collect::<Vec<_>>();
-    Answer(store.text(id).map(|_| json!(names())))
+    Answer(store.entry(id).map(|_| json!(names())))
 }
 
 async fn schema_versions(State(shared): Registry, Path(id): Path<u32>) -> Answer {
     let store = shared.store();
     let pair = |(subject, version)| json!({"subject": subject, "version": version});
     let pairs = || store.uses(id).into_iter().map(pair).collect::<Vec<_>>();
-    Answer(store.text(id).map(|_| json!(pairs())))
+    Answer(store.entry(id).map(|_| json!(pairs())))
 }
 
 async fn config(State(shared): Registry) -> Answer {
@@ -195,10 +195,10 @@ fn check(
     version: Option<&str>,
     body: &[u8],
 ) -> Result<Value, Refusal> {
-    let schema = parse(&schema_text(body)?)?;
+    let posted = posted(body)?;
     let store = shared.store();
     let version = version.map(|v| store.version(subject, v)).transpose()?.map(|(found, _)| found);
-    Ok(match store.check(subject, &schema, version.as_ref()) {
+    Ok(match store.check(subject, &posted, version.as_ref()) {
         Ok(()) => json!({"is_compatible": true}),
         Err(why) => json!({"is_compatible": false, "messages": [why]}),
     })

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use apache_avro::Schema;
+use serde_json::{Map, Value};
 
 use super::compatibility::Level;
 
@@ -46,10 +47,57 @@ pub(super) struct Version {
     pub(super) id: u32,
 }
 
-#[derive(Debug)]
-struct Entry {
+/// A schema as it was posted.
+#[derive(Debug, Clone)]
+pub(super) struct Posted {
+    kind: String,
     text: String,
-    schema: Schema,
+    references: Value,
+    /// The schema, if it is Avro: what is compared.
+    schema: Option<Schema>,
+}
+
+impl Posted {
+    /// Checks a text: Avro by its parser, JSON Schema as JSON; Protobuf is taken as it is.
+    pub(super) fn new(kind: &str, text: &str, references: &Value) -> Result<Self, Refusal> {
+        let invalid =
+            |why: String| Refusal::new(422, 42201, format!("Invalid {kind} schema: {why}"));
+        let mut schema = None;
+        match kind {
+            "AVRO" => schema = Some(Schema::parse_str(text).map_err(|e| invalid(e.to_string()))?),
+            "JSON" => {
+                drop(serde_json::from_str::<Value>(text).map_err(|e| invalid(e.to_string()))?)
+            }
+            "PROTOBUF" => {}
+            _ => return Err(invalid("there is no such type".into())),
+        }
+        let (kind, text, references) = (kind.to_owned(), text.to_owned(), references.clone());
+        Ok(Self { kind, text, references, schema })
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Says what registries say of a schema; its type only where it is not Avro.
+    pub(super) fn described(&self) -> Map<String, Value> {
+        let mut said = Map::from_iter([("schema".to_owned(), self.text.as_str().into())]);
+        if self.kind != "AVRO" {
+            said.insert("schemaType".into(), self.kind.as_str().into());
+        }
+        if self.references.as_array().is_some_and(|references| !references.is_empty()) {
+            said.insert("references".into(), self.references.clone());
+        }
+        said
+    }
+
+    /// Makes two equal that differ in white space alone. `"string"` and `{"type":"string"}` stay
+    /// two schemas with two ids, as they do in the registries this one stands in for.
+    fn spelling(&self) -> String {
+        let text = serde_json::from_str::<Value>(&self.text);
+        let text = text.map_or_else(|_| self.text.clone(), |value| value.to_string());
+        format!("{} {} {text}", self.kind, self.references)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -62,7 +110,7 @@ struct Subject {
 #[derive(Debug, Default)]
 pub(super) struct Store {
     /// The entry at index `n` has id `n + 1`.
-    entries: Vec<Entry>,
+    entries: Vec<Posted>,
     ids: HashMap<String, u32>,
     subjects: BTreeMap<String, Subject>,
     level: Level,
@@ -71,29 +119,27 @@ pub(super) struct Store {
 
 impl Store {
     /// Registers a schema after the compatibility check, or returns the id it has here already.
-    pub(super) fn register(&mut self, subject: &str, text: &str) -> Result<u32, Refusal> {
-        let schema = parse(text)?;
-        if let Ok((found, _)) = self.lookup(subject, text) {
+    pub(super) fn register(&mut self, subject: &str, posted: Posted) -> Result<u32, Refusal> {
+        if let Ok((found, _)) = self.lookup(subject, &posted) {
             return Ok(found.id);
         }
-        self.check(subject, &schema, None)
+        self.check(subject, &posted, None)
             .map_err(|why| Refusal::new(409, 409, format!("Schema is incompatible: {why}")))?;
-        Ok(self.add(subject, text, schema))
+        Ok(self.add(subject, posted))
     }
 
-    /// Registers a schema without the compatibility check.
+    /// Registers an Avro schema without the compatibility check.
     pub(super) fn force(&mut self, subject: &str, text: &str) -> Result<u32, Refusal> {
-        let schema = parse(text)?;
-        if let Ok((found, _)) = self.lookup(subject, text) {
+        let posted = Posted::new("AVRO", text, &Value::Null)?;
+        if let Ok((found, _)) = self.lookup(subject, &posted) {
             return Ok(found.id);
         }
-        Ok(self.add(subject, text, schema))
+        Ok(self.add(subject, posted))
     }
 
-    fn add(&mut self, subject: &str, text: &str, schema: Schema) -> u32 {
-        let key = spelling(text);
-        let id = *self.ids.entry(key).or_insert_with(|| {
-            self.entries.push(Entry { text: text.into(), schema });
+    fn add(&mut self, subject: &str, posted: Posted) -> u32 {
+        let id = *self.ids.entry(posted.spelling()).or_insert_with(|| {
+            self.entries.push(posted);
             u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
         });
         let subject = self.subjects.entry(subject.into()).or_default();
@@ -103,20 +149,26 @@ impl Store {
     }
 
     /// Finds a schema under a subject.
-    pub(super) fn lookup(&self, subject: &str, text: &str) -> Result<(Version, &str), Refusal> {
+    pub(super) fn lookup(
+        &self,
+        subject: &str,
+        posted: &Posted,
+    ) -> Result<(Version, &Posted), Refusal> {
         let versions = self.versions(subject)?;
-        let id = self.ids.get(&spelling(text)).ok_or_else(Refusal::no_schema)?;
+        let id = self.ids.get(&posted.spelling()).ok_or_else(Refusal::no_schema)?;
         let found = versions.iter().find(|v| v.id == *id).ok_or_else(Refusal::no_schema)?;
-        Ok((found.clone(), self.text(*id)?))
+        Ok((found.clone(), self.entry(*id)?))
     }
 
     /// Checks a schema against one version, or against those that the level names.
     pub(super) fn check(
         &self,
         subject: &str,
-        schema: &Schema,
+        posted: &Posted,
         version: Option<&Version>,
     ) -> Result<(), String> {
+        // Other types are not compared.
+        let Some(schema) = &posted.schema else { return Ok(()) };
         let earlier: Vec<&Schema> = match (version, self.subjects.get(subject)) {
             (Some(version), _) => self.schema(version.id).into_iter().collect(),
             (None, Some(subject)) => {
@@ -137,7 +189,11 @@ impl Store {
     }
 
     /// Finds a version by number or by the word `latest`.
-    pub(super) fn version(&self, subject: &str, version: &str) -> Result<(Version, &str), Refusal> {
+    pub(super) fn version(
+        &self,
+        subject: &str,
+        version: &str,
+    ) -> Result<(Version, &Posted), Refusal> {
         let versions = self.versions(subject)?;
         let found = if version == "latest" || version == "-1" {
             versions.last()
@@ -148,20 +204,17 @@ impl Store {
             versions.iter().find(|v| v.version == number)
         };
         let found = found.cloned().ok_or_else(|| Refusal::no_version(version))?;
-        let text = self.text(found.id)?;
-        Ok((found, text))
+        let posted = self.entry(found.id)?;
+        Ok((found, posted))
     }
 
-    pub(super) fn text(&self, id: u32) -> Result<&str, Refusal> {
-        self.entry(id).map(|entry| entry.text.as_str()).ok_or_else(Refusal::no_schema)
+    pub(super) fn entry(&self, id: u32) -> Result<&Posted, Refusal> {
+        let index = (id as usize).checked_sub(1);
+        index.and_then(|index| self.entries.get(index)).ok_or_else(Refusal::no_schema)
     }
 
     fn schema(&self, id: u32) -> Option<&Schema> {
-        self.entry(id).map(|entry| &entry.schema)
-    }
-
-    fn entry(&self, id: u32) -> Option<&Entry> {
-        self.entries.get((id as usize).checked_sub(1)?)
+        self.entry(id).ok()?.schema.as_ref()
     }
 
     /// Lists the subjects and versions that use a schema.
@@ -196,15 +249,4 @@ impl Store {
             None => self.level = level,
         }
     }
-}
-
-pub(super) fn parse(text: &str) -> Result<Schema, Refusal> {
-    Schema::parse_str(text)
-        .map_err(|error| Refusal::new(422, 42201, format!("Invalid Avro schema: {error}")))
-}
-
-/// Makes two texts equal that differ in white space alone. `"string"` and `{"type":"string"}` stay
-/// two schemas with two ids, as they do in the registries this one stands in for.
-fn spelling(text: &str) -> String {
-    serde_json::from_str::<serde_json::Value>(text).map_or_else(|_| text.into(), |v| v.to_string())
 }

@@ -12,7 +12,6 @@ use nubium_registry::{STRING_SCHEMA, SchemaBody, SubjectReference, formats};
 use nubium_topic::changelog_of;
 
 pub use self::chain::Chain;
-use self::document::Document;
 
 /// Says what an app is and which topics and schemas it uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,10 +103,6 @@ impl Kind {
         ("consumer", Self::Consumer),
         ("producer", Self::Producer),
     ];
-
-    fn from_name(name: &str) -> Option<Self> {
-        Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
-    }
 
     /// Gives the name that manifests have for it.
     #[must_use]
@@ -242,12 +237,7 @@ pub fn parse(
     text: &str,
     read: &dyn Fn(&str) -> std::io::Result<String>,
 ) -> Result<Manifest, Vec<Problem>> {
-    let mut document = Document::new(name, read);
-    let manifest = document.parse(text);
-    match (manifest, document.problems.is_empty()) {
-        (Some(manifest), true) => Ok(manifest),
-        _ => Err(document.problems),
-    }
+    document::parse(name, text, read)
 }
 
 fn unreadable(path: &str, why: &str) -> Problem {

@@ -7,7 +7,7 @@ use std::thread;
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use nubium_tests::secure::Secure;
+use nubium_test_kit::secure::Secure;
 
 use crate::place::Place;
 

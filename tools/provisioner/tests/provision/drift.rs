@@ -6,9 +6,9 @@ use anyhow::{Context as _, Result};
 use nubium_admin::{Admin, ConfigChange, ConfigScope, Mode, NewTopic};
 use nubium_config::{Cluster, SecurityProtocol, Tls};
 use nubium_provisioner::plan;
-use nubium_tests::scenario::DEADLINE;
-use nubium_tests::services::shared;
-use nubium_tests::wait::{Look, eventually};
+use nubium_test_kit::scenario::DEADLINE;
+use nubium_test_kit::services::shared;
+use nubium_test_kit::wait::{Look, eventually};
 use tokio::runtime::Runtime;
 
 use crate::place::Place;

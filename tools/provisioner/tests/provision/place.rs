@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use anyhow::Result;
 use nubium_admin::Admin;
 use nubium_config::{Cluster, SecurityProtocol, Tls};
-use nubium_tests::services::shared;
-use nubium_tests::topics::unique;
+use nubium_test_kit::services::shared;
+use nubium_test_kit::topics::unique;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -4,8 +4,8 @@ use anyhow::{Result, anyhow};
 use nubium_admin::Admin;
 use nubium_config::{Cluster, SecurityProtocol, Tls};
 use nubium_provisioner::observed::observe;
-use nubium_tests::registry::RegistryClient;
-use nubium_tests::services::shared;
+use nubium_test_kit::registry::RegistryClient;
+use nubium_test_kit::services::shared;
 use serde_json::json;
 
 use crate::place::Place;

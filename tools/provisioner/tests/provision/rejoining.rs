@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use nubium_tests::services::shared;
-use nubium_tests::wait::{Look, eventually};
+use nubium_test_kit::services::shared;
+use nubium_test_kit::wait::{Look, eventually};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use nubium_tests::secure::{Secure, USER};
-use nubium_tests::wait::until;
+use nubium_test_kit::secure::{Secure, USER};
+use nubium_test_kit::wait::until;
 use serde_json::json;
 
 use crate::place::Place;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::Result;
 use nubium_admin::{Acl, AclFilter, Admin, ResourceKind};
 use nubium_config::{Cluster, SecurityProtocol, Tls};
-use nubium_tests::secure::{Secure, USER};
-use nubium_tests::wait::{Look, eventually};
+use nubium_test_kit::secure::{Secure, USER};
+use nubium_test_kit::wait::{Look, eventually};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 

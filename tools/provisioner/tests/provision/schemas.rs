@@ -75,3 +75,39 @@ fn types_references_and_levels_are_planned_and_set_once() -> Result<()> {
     assert!(said.contains("shop.Address"), "{said}");
     Ok(())
 }
+
+/// `STEM-a` refers to `STEM-z`: by name it would come first, and the registry knows neither.
+#[test]
+fn what_is_referred_to_is_registered_first_and_a_circle_is_named() -> Result<()> {
+    let place = Place::new("references")?;
+    place.write("manifests/address.avsc", ADDRESS)?;
+    place.write("manifests/order.avsc", ORDER)?;
+    let topic = |more: &str| format!("{{cluster: main, configs: {{num_partitions: 1}}{more}}}");
+    let refers = |name: &str, to: &str, version: u32| {
+        topic(&format!(
+            ", value_references: [{{name: {name}, subject: STEM-{to}-value, version: {version}}}]"
+        ))
+    };
+    let map = |a: String, z: String| {
+        place.topics(&format!("STEM-in: {}\nSTEM-a: {a}\nSTEM-z: {z}\n", topic("")))
+    };
+    let manifest = "app: STEM\nkind: app\ninput: STEM-in\noutput: [STEM-a, STEM-z]\n\
+        schemas: {STEM-a: order.avsc, STEM-z: address.avsc}";
+    place.write("manifests/app.yaml", manifest)?;
+    map(refers("shop.Address", "z", 1), refers("shop.Order", "a", 1))?;
+    let said = place.run(&["plan"])?.ended(1);
+    assert!(said.contains("a-value -> ") && said.contains("circle"), "{said}");
+    map(refers("shop.Address", "z", 2), topic(""))?;
+    let said = place.run(&["plan"])?.ended(1);
+    assert!(said.contains("will have version 1"), "{said}");
+    map(refers("shop.Address", "z", 1), topic(""))?;
+    let plan = place.plan()?;
+    let steps = plan["schemas"].as_array().map_or(&[][..], Vec::as_slice);
+    let values: Vec<_> = steps.iter().filter_map(|step| step["subject"].as_str()).collect();
+    let values: Vec<_> = values.into_iter().filter(|name| name.ends_with("-value")).collect();
+    assert_eq!(values, [place.name("z-value"), place.name("a-value")], "{plan}");
+    place.provision()?;
+    let said = place.run(&["plan"])?.ended(0);
+    assert!(said.contains("Nothing to do"), "{said}");
+    Ok(())
+}

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use nubium_admin::{Acl, AclOperation, Admin, Pattern, ResourceKind};
 use nubium_config::{Cluster, SecurityProtocol, Tls};
-use nubium_tests::secure::{PASSWORD, Secure, USER};
+use nubium_test_kit::secure::{PASSWORD, Secure, USER};
 use serde_json::{Value, json};
 
 use crate::place::Place;

@@ -37,19 +37,10 @@ const A_B_BARE: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","typ
 
 #[tokio::test]
 async fn every_level_is_asked_about_as_registering_is() {
-    let levels = [
-        "NONE",
-        "BACKWARD",
-        "BACKWARD_TRANSITIVE",
-        "FORWARD",
-        "FORWARD_TRANSITIVE",
-        "FULL",
-        "FULL_TRANSITIVE",
-    ];
     let local = Local::start().unwrap();
     let registry = Registry::new(RegistryConfig::new(&local.url()), Handle::current()).unwrap();
     let client = reqwest::Client::new();
-    for level in levels {
+    for level in nubium_formats::topic::LEVELS {
         for history in [[A, A_B], [A_B_BARE, A_B], [A_B, A], [A, BAD]] {
             for schema in [A, A_B, A_B_BARE, BAD] {
                 let subject = format!("{level}-{}-value", local.requests().len());

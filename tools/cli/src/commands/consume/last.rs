@@ -4,8 +4,8 @@ use std::collections::{HashMap, VecDeque};
 
 use super::Plan;
 use super::output::Output;
-use crate::kafka::positions::Range;
 use nubium_host::failure::{Or as _, Outcome};
+use nubium_kafka::reader::Range;
 
 /// How much further back each look begins than the one before.
 const FURTHER: i64 = 4;
@@ -60,23 +60,25 @@ fn look(
 ) -> Outcome {
     let mut reader = plan.reader(ranges)?;
     while !reader.is_done() && !plan.session.stop.requested() {
-        reader.read(|message| {
-            if !plan.wants(&message, output) {
-                return;
-            }
-            let mut text = Vec::new();
-            output.render(&plan.options.topic, &message, &mut text);
-            let lines = found.entry(message.partition()).or_default();
-            lines.push_back(Line {
-                timestamp: message.timestamp().unwrap_or_default(),
-                partition: message.partition(),
-                offset: message.offset(),
-                text,
-            });
-            if lines.len() > count {
-                lines.pop_front();
-            }
-        })?;
+        reader
+            .read(|message| {
+                if !plan.wants(&message, output) {
+                    return;
+                }
+                let mut text = Vec::new();
+                output.render(&plan.options.topic, &message, &mut text);
+                let lines = found.entry(message.partition()).or_default();
+                lines.push_back(Line {
+                    timestamp: message.timestamp().unwrap_or_default(),
+                    partition: message.partition(),
+                    offset: message.offset(),
+                    text,
+                });
+                if lines.len() > count {
+                    lines.pop_front();
+                }
+            })
+            .or_refused()?;
     }
     Ok(())
 }

@@ -12,13 +12,14 @@ use nubium_kafka::raw::NativeMessage;
 
 use crate::data::decode::{Decoder, Encoding};
 use crate::data::filter::Filter;
-use crate::kafka::client::{self, Context, consumer_properties};
-use crate::kafka::positions::{self, From, Range};
-use crate::kafka::reader::Reader;
+use crate::kafka::client::{self, consumer_properties};
+use crate::kafka::positions::{self, From};
 use crate::kafka::subject;
 use crate::session::Session;
 use crate::terminal::Progress;
 use nubium_host::failure::{Failure, Or as _, Outcome};
+use nubium_kafka::reader::{Consumer, Range, Reader};
+use nubium_kafka::report::Trouble;
 use output::{Form, Output};
 
 /// Says what to read and how to show it.
@@ -116,7 +117,7 @@ struct Plan<'c> {
     properties: BTreeMap<String, String>,
     ranges: Vec<Range>,
     /// The consumer that the ranges were asked with, for the first that reads: it is connected.
-    connected: Cell<Option<(client::Consumer, Context)>>,
+    connected: Cell<Option<(Consumer, Trouble)>>,
 }
 
 impl<'c> Plan<'c> {
@@ -147,7 +148,7 @@ impl<'c> Plan<'c> {
             None => client::consumer(&self.properties)?,
         };
         let (topic, follow) = (&self.options.topic, self.options.follow);
-        Ok(Reader::new(consumer, context, topic, ranges, follow, self.session.timeout())?)
+        Reader::new(consumer, context, topic, ranges, follow, self.session.timeout()).or_refused()
     }
 
     /// Says whether a message is wanted; one whose value cannot be looked at is not, and is told.
@@ -180,7 +181,8 @@ fn stream(plan: &Plan<'_>, output: &mut Output) -> Outcome {
             }
             shown += 1;
             failed = output.put(&plan.options.topic, &message).err();
-        })?;
+        });
+        let any = any.or_refused()?;
         failed.map_or(Ok(()), Err).or_host()?;
         if !any || plan.options.follow {
             output.flush().or_host()?;

@@ -6,10 +6,9 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use nubium_topic::{Topic, TopicPartition};
 
 use crate::kafka::client::{self, consumer_properties};
-use crate::kafka::positions::Range;
-use crate::kafka::reader::Reader;
 use crate::session::{Session, Target};
-use nubium_host::failure::Outcome;
+use nubium_host::failure::{Or as _, Outcome};
+use nubium_kafka::reader::{Range, Reader};
 
 /// What lies between two offsets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -92,13 +91,16 @@ impl<'s> Counter<'s> {
     fn read(&mut self, topic: Topic, ranges: &[Range]) -> Outcome {
         let (consumer, context) = client::consumer(&self.properties)?;
         let limit = self.session.timeout();
-        let mut reader = Reader::new(consumer, context, topic.name(), ranges, false, limit)?;
+        let mut reader =
+            Reader::new(consumer, context, topic.name(), ranges, false, limit).or_refused()?;
         while !reader.is_done() && !self.session.stop.requested() {
-            reader.read(|message| {
-                let at = TopicPartition { topic, partition: message.partition() };
-                let known = self.known.entry(at).or_default();
-                known.messages.push_back((message.offset(), message.timestamp()));
-            })?;
+            reader
+                .read(|message| {
+                    let at = TopicPartition { topic, partition: message.partition() };
+                    let known = self.known.entry(at).or_default();
+                    known.messages.push_back((message.offset(), message.timestamp()));
+                })
+                .or_refused()?;
         }
         for range in ranges {
             let at = TopicPartition { topic, partition: range.partition };

@@ -7,10 +7,11 @@ mod text;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use nubium_registry::Schema;
+use nubium_registry::{
+    Compatibility, Judgement, Registry, Schema, SchemaBody, SchemaId, SchemaVersion, formats,
+};
 use serde_json::{Value, json};
 
-use crate::registry::{Registry, Verdict, Version};
 use crate::session::Session;
 use crate::terminal;
 use change::Change;
@@ -172,8 +173,8 @@ pub fn run(session: &Session, verb: &Verb) -> Outcome {
     }
 }
 
-fn list(session: &Session, registry: &Registry<'_>, options: &ListOptions) -> Outcome {
-    let mut subjects = registry.subjects()?;
+fn list(session: &Session, registry: &Registry, options: &ListOptions) -> Outcome {
+    let mut subjects = session.ask(registry.subjects())?;
     subjects.retain(|s| options.like.as_ref().is_none_or(|like| s.contains(like.as_str())));
     if session.options.json {
         return terminal::show_json(&subjects);
@@ -182,24 +183,26 @@ fn list(session: &Session, registry: &Registry<'_>, options: &ListOptions) -> Ou
 }
 
 /// Fetches a version that must be there.
-fn fetch(registry: &Registry<'_>, subject: &str, version: &str) -> Outcome<Version> {
-    let found = registry.version(subject, version)?;
+fn fetch(
+    session: &Session,
+    registry: &Registry,
+    subject: &str,
+    version: &str,
+) -> Outcome<SchemaVersion> {
+    let found = session.ask(registry.text(subject, version))?;
     found.ok_or_else(|| {
         anyhow::anyhow!("the registry has no version {version} of subject {subject}").into()
     })
 }
 
-fn get(session: &Session, registry: &Registry<'_>, options: &GetOptions) -> Outcome {
+fn get(session: &Session, registry: &Registry, options: &GetOptions) -> Outcome {
     let found = match (options.id, &options.name) {
-        (Some(id), _) => {
-            let schema = registry.by_id(id)?;
-            Version { subject: String::new(), version: 0, id, schema }
-        }
+        (Some(id), _) => session.ask(registry.text_of(SchemaId(id)))?,
         (None, name) => {
             let name = name.clone().unwrap_or_default();
             let subject = Subject { name, key: options.key, subject: options.subject }.name();
             let version = options.version.map_or("latest".into(), |version| version.to_string());
-            fetch(registry, &subject, &version)?
+            fetch(session, registry, &subject, &version)?
         }
     };
     if session.options.json {
@@ -208,32 +211,42 @@ fn get(session: &Session, registry: &Registry<'_>, options: &GetOptions) -> Outc
     if found.version > 0 {
         terminal::tell(format!("{} version {}, id {}", found.subject, found.version, found.id));
     }
-    terminal::show(text::pretty(&parse(&found.schema)?))
+    match found.kind.as_deref() {
+        Some("PROTOBUF") => terminal::show(&found.schema),
+        _ => terminal::show(text::pretty(&parse(&found.schema)?)),
+    }
 }
 
 fn parse(schema: &str) -> Outcome<Value> {
     serde_json::from_str(schema).or_no()
 }
 
-/// Reads an Avro schema from a file and checks that it is one.
-fn read(file: &PathBuf) -> Outcome<&'static str> {
-    Ok(Schema::read(file).or_no()?.text())
+/// Reads a schema of any type from a file and checks that it is one.
+fn read(file: &PathBuf) -> Outcome<String> {
+    let text = nubium_host::text::read(file);
+    let text = text.map_err(|error| Failure::no(format!("{}: {error}", file.display())))?;
+    match formats::parse_own(&text) {
+        Ok(schema) => Ok(schema.text().to_owned()),
+        // What it refers to is the registry's to check.
+        Err(error) if error.is_missing() => Ok(text),
+        Err(error) => Err(Failure::no(format!("{}: {error}", file.display()))),
+    }
 }
 
-fn diff(session: &Session, registry: &Registry<'_>, options: &DiffOptions) -> Outcome {
+fn diff(session: &Session, registry: &Registry, options: &DiffOptions) -> Outcome {
     let subject = options.subject.name();
     let (old, new, names) = match &options.with {
         Some(file) => {
-            let latest = fetch(registry, &subject, "latest")?;
+            let latest = fetch(session, registry, &subject, "latest")?;
             let names = (format!("version {}", latest.version), file.display().to_string());
-            (latest.schema, read(file)?.to_owned(), names)
+            (latest.schema, read(file)?, names)
         }
         None => {
             let newer = options.to.map_or("latest".into(), |version| version.to_string());
-            let newer = fetch(registry, &subject, &newer)?;
+            let newer = fetch(session, registry, &subject, &newer)?;
             let before = || {
-                let versions = registry.versions(&subject)?;
-                Ok::<_, anyhow::Error>(versions.into_iter().filter(|v| *v < newer.version).max())
+                let versions = session.ask(registry.versions(&subject))?;
+                Ok::<_, Failure>(versions.into_iter().filter(|v| *v < newer.version).max())
             };
             let Some(older) = options.from.map_or_else(before, |from| Ok(Some(from)))? else {
                 return Err(Failure::no(format!(
@@ -241,7 +254,7 @@ fn diff(session: &Session, registry: &Registry<'_>, options: &DiffOptions) -> Ou
                     newer.version
                 )));
             };
-            let older = fetch(registry, &subject, &older.to_string())?;
+            let older = fetch(session, registry, &subject, &older.to_string())?;
             let names =
                 (format!("version {}", older.version), format!("version {}", newer.version));
             (older.schema, newer.schema, names)
@@ -275,54 +288,65 @@ fn show(session: &Session, found: &[Difference]) -> Outcome {
     terminal::show(table)
 }
 
-fn check(session: &Session, registry: &Registry<'_>, options: &FileOptions) -> Outcome {
+/// Asks whether a schema could be the next version.
+fn ask(session: &Session, registry: &Registry, subject: &str, schema: &str) -> Outcome<Judgement> {
+    session.ask(registry.judge(subject, SchemaBody::of(schema)))
+}
+
+fn level(judgement: &Judgement) -> &str {
+    judgement.level.as_deref().unwrap_or("unknown")
+}
+
+fn check(session: &Session, registry: &Registry, options: &FileOptions) -> Outcome {
     let subject = options.subject.name();
-    let verdict = registry.verdict(&subject, read(&options.file)?)?;
+    let judgement = ask(session, registry, &subject, &read(&options.file)?)?;
     if session.options.json {
-        terminal::show_json(&verdict)?;
+        let (compatible, messages) = match &judgement.compatibility {
+            Compatibility::Incompatible(messages) => (false, messages.as_slice()),
+            _ => (true, &[][..]),
+        };
+        let level = level(&judgement);
+        terminal::show_json(
+            &json!({"compatible": compatible, "level": level, "messages": messages}),
+        )?;
     }
-    judge(&subject, &verdict)?;
+    judge(&subject, &judgement)?;
     if !session.options.json {
-        terminal::show(format!("{subject}: compatible ({})", verdict.level))?;
+        terminal::show(format!("{subject}: compatible ({})", level(&judgement)))?;
     }
     Ok(())
 }
 
-fn judge(subject: &str, verdict: &Verdict) -> Outcome {
-    match verdict.compatible {
-        true => Ok(()),
-        false => Err(Failure::no(format!(
-            "{subject}: not compatible ({}){}",
-            verdict.level,
-            verdict.messages.iter().map(|message| format!("\n  {message}")).collect::<String>()
-        ))),
-    }
+fn judge(subject: &str, judgement: &Judgement) -> Outcome {
+    let Compatibility::Incompatible(messages) = &judgement.compatibility else { return Ok(()) };
+    let words: String = messages.iter().map(|message| format!("\n  {message}")).collect();
+    Err(Failure::no(format!("{subject}: not compatible ({}){words}", level(judgement))))
 }
 
-fn register(session: &Session, registry: &Registry<'_>, options: &FileOptions) -> Outcome {
+fn register(session: &Session, registry: &Registry, options: &FileOptions) -> Outcome {
     let subject = options.subject.name();
     let schema = read(&options.file)?;
-    judge(&subject, &registry.verdict(&subject, schema)?)?;
-    let id = registry.register(&subject, schema)?;
+    judge(&subject, &ask(session, registry, &subject, &schema)?)?;
+    let id = session.ask(registry.register(&subject, &schema))?;
     registered(session, registry, &subject, id)
 }
 
-fn registered(session: &Session, registry: &Registry<'_>, subject: &str, id: u32) -> Outcome {
-    let version = fetch(registry, subject, "latest")?.version;
+fn registered(session: &Session, registry: &Registry, subject: &str, id: SchemaId) -> Outcome {
+    let version = fetch(session, registry, subject, "latest")?.version;
     match session.options.json {
-        true => terminal::show_json(&json!({"subject": subject, "version": version, "id": id})),
+        true => terminal::show_json(&json!({"subject": subject, "version": version, "id": id.0})),
         false => terminal::show(format!("{subject} version {version}, id {id}")),
     }
 }
 
-fn evolve(session: &Session, registry: &Registry<'_>, options: &EvolveOptions) -> Outcome {
+fn evolve(session: &Session, registry: &Registry, options: &EvolveOptions) -> Outcome {
     let subject = options.subject.name();
     let changes: Vec<&Change> =
         options.rename.iter().chain(&options.remove).chain(&options.add).collect();
     if changes.is_empty() {
         return Err(Failure::settings("nothing to change: say --add, --remove or --rename"));
     }
-    let latest = fetch(registry, &subject, "latest")?;
+    let latest = fetch(session, registry, &subject, "latest")?;
     let old = parse(&latest.schema)?;
     let mut new = old.clone();
     for change in changes {
@@ -330,7 +354,7 @@ fn evolve(session: &Session, registry: &Registry<'_>, options: &EvolveOptions) -
     }
     let pretty = text::pretty(&new);
     Schema::parse(&pretty).or_no()?;
-    let verdict = registry.verdict(&subject, &pretty)?;
+    let judgement = ask(session, registry, &subject, &pretty)?;
     if let Some(file) = &options.output {
         let written = std::fs::write(file, format!("{pretty}\n"));
         written.map_err(|error| Failure::host(format!("{}: {error}", file.display())))?;
@@ -340,13 +364,13 @@ fn evolve(session: &Session, registry: &Registry<'_>, options: &EvolveOptions) -
     for one in differences(&old, &new) {
         terminal::tell(format!("{}: {} {} → {}", one.place, one.what, one.old, one.new));
     }
-    judge(&subject, &verdict)?;
-    terminal::tell(format!("{subject}: compatible ({})", verdict.level));
+    judge(&subject, &judgement)?;
+    terminal::tell(format!("{subject}: compatible ({})", level(&judgement)));
     if !options.register {
         return Ok(());
     }
     let question = format!("Register it as the next version of {subject}?");
     terminal::confirm(&question, session.options.yes)?;
-    let id = registry.register(&subject, &pretty)?;
+    let id = session.ask(registry.register(&subject, &pretty))?;
     registered(session, registry, &subject, id)
 }
