@@ -29,7 +29,7 @@ const REGISTRY_HOSTS: [&str; 6] = [
 ];
 /// The layers of the core, low to high; a room may use those of lower layers and itself.
 const LAYERS: [&[&str]; 7] = [
-    &["retry", "liveness"],
+    &["random", "retry", "liveness"],
     &["error", "record"],
     &["transaction"],
     &["kafka", "pattern"],

@@ -52,8 +52,8 @@ pub fn words_of_error(code: Option<RDKafkaErrorCode>) -> &'static str {
         Some(RDKafkaErrorCode::Fatal) => "The Kafka client failed for good.",
         Some(RDKafkaErrorCode::AllBrokersDown) => "No broker can be reached; trying again.",
         Some(code) if is_refusal(code) => {
-            "Kafka refuses this client until the user, the password, the certificates or the rights \
-             of its cluster's settings are mended."
+            "Kafka refuses this client until the user, the password, the certificates or the \
+             rights of its cluster's settings are right."
         }
         _ => "librdkafka reports an error and goes on trying.",
     }

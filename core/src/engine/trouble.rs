@@ -56,7 +56,8 @@ impl<S: Source, C: Committer, P: Pattern> Engine<'_, S, C, P> {
             PartitionTrouble::Gone(text) => {
                 tracing::error!(topic = %at.topic, partition = at.partition, error = %text,
                     "{}: An input topic or a partition of it is gone. Its messages are not \
-                    handled: create it again, or take it out of NU_CONSUME_TOPICS.", Code::InputGone);
+                    handled: create it again, or take it out of NU_CONSUME_TOPICS.",
+                    Code::InputGone);
                 self.observer.input_gone(GONE);
                 Ok(())
             }

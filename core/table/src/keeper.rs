@@ -225,8 +225,8 @@ impl<S: ChangelogSource> Keeper<S> {
         let Some(task) = self.tasks.iter_mut().find(|task| task.at == at) else { return };
         if task.role == Role::Active {
             let text = format!(
-                "the record at offset {offset} was not written by a table app: {why}. Find out what \
-                 writes to {}, stop it, and delete the record's key with a tombstone",
+                "the record at offset {offset} was not written by a table app: {why}. Find out \
+                 what writes to {}, stop it, and delete the record's key with a tombstone",
                 at.topic
             );
             self.fail(at, text);
