@@ -5,7 +5,7 @@ use super::App;
 use super::running::Running;
 use crate::engine::Tables;
 use crate::kafka::settings::{changelog_properties, instance_name};
-use crate::kafka::topics::{TopicFacts, create_compacted, facts, partition_count};
+use crate::kafka::topics::{TopicFacts, TopicTrouble, create_compacted, facts, partition_count};
 use crate::kafka::{EndsClient, KafkaChangelog, Waker};
 use crate::transaction::TableDesk;
 use anyhow::Context as _;
@@ -131,19 +131,20 @@ impl Running {
     }
 
     /// Asks the brokers until they answer or the app is to stop.
-    fn ask<T>(&self, topic: &str, question: impl Fn() -> Result<T, String>) -> Outcome<T> {
+    fn ask<T>(&self, topic: &str, question: impl Fn() -> Result<T, TopicTrouble>) -> Outcome<T> {
         let mut attempt = 0;
         loop {
             match question() {
                 Ok(answer) => return Ok(answer),
                 Err(error) if attempt < 20 && !self.stop.requested() => {
                     attempt += 1;
+                    let error = format!("{:#}", anyhow::Error::new(error));
                     tracing::warn!(topic, error, "The topic cannot be looked at, trying again.");
                     std::thread::sleep(Duration::from_millis(500));
                 }
                 Err(error) => {
-                    let error = anyhow::anyhow!("{topic} cannot be looked at: {error}");
-                    return Err(error.into());
+                    let what = format!("{topic} cannot be looked at");
+                    return Err(anyhow::Error::new(error).context(what).into());
                 }
             }
         }
@@ -170,7 +171,7 @@ impl Running {
             self.ask(name, || self.runtime.block_on(create_compacted(properties, name, of_input)))?;
             tracing::info!(topic = name, partitions = of_input, "Made the changelog.");
             found = self.ask(name, || match look() {
-                Ok(found) if found.partitions == 0 => Err("it is not there yet".into()),
+                Ok(found) if found.partitions == 0 => Err(TopicTrouble::NotYet),
                 found => found,
             })?;
         }

@@ -7,7 +7,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, Top
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::Consumer;
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -26,32 +26,45 @@ pub(crate) struct TopicFacts {
     pub delete_retention: Option<Duration>,
 }
 
+/// Says why the cluster did not answer about a topic.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TopicTrouble {
+    /// The request failed.
+    #[error("the request to Kafka failed")]
+    Request(#[from] KafkaError),
+    /// The cluster refuses.
+    #[error("Kafka refuses")]
+    Refused(#[from] RDKafkaErrorCode),
+    /// A topic that was just made does not show yet.
+    #[error("it was made and is not there yet")]
+    NotYet,
+}
+
 /// Asks the cluster about a topic.
 ///
 /// # Errors
-/// No answer in time, in Kafka's words.
-pub(crate) fn partition_count(client: &EndsClient, topic: &str) -> Result<i32, String> {
-    let metadata = client.consumer().fetch_metadata(Some(topic), QUESTION);
-    let metadata = metadata.map_err(|error| error.to_string())?;
+/// No answer in time.
+pub(crate) fn partition_count(client: &EndsClient, topic: &str) -> Result<i32, TopicTrouble> {
+    let metadata = client.consumer().fetch_metadata(Some(topic), QUESTION)?;
     let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
         return Ok(0);
     };
     match found.error().map(RDKafkaErrorCode::from) {
         None => Ok(i32::try_from(found.partitions().len()).unwrap_or(i32::MAX)),
         Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => Ok(0),
-        Some(code) => Err(code.to_string()),
+        Some(code) => Err(code.into()),
     }
 }
 
 /// Asks for everything about a topic that exists.
 ///
 /// # Errors
-/// No answer in time, in Kafka's words.
+/// No answer in time.
 pub(crate) async fn facts(
     client: &EndsClient,
     properties: &BTreeMap<String, String>,
     topic: &str,
-) -> Result<TopicFacts, String> {
+) -> Result<TopicFacts, TopicTrouble> {
     let partitions = partition_count(client, topic)?;
     if partitions == 0 {
         return Ok(TopicFacts::default());
@@ -60,7 +73,7 @@ pub(crate) async fn facts(
     let options = AdminOptions::new().request_timeout(Some(QUESTION));
     let described = admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options).await;
     let mut settings = BTreeMap::new();
-    match described.map_err(|error| error.to_string())?.pop() {
+    match described?.pop() {
         Some(Ok(resource)) => {
             let pairs = resource.entries.into_iter().map(|entry| (entry.name, entry.value));
             settings.extend(pairs.filter_map(|(name, value)| Some((name, value?))));
@@ -82,30 +95,29 @@ pub(crate) async fn facts(
 /// Makes a compacted topic.
 ///
 /// # Errors
-/// The cluster refuses, in Kafka's words.
+/// The cluster refuses.
 pub(crate) async fn create_compacted(
     properties: &BTreeMap<String, String>,
     topic: &str,
     partitions: i32,
-) -> Result<(), String> {
+) -> Result<(), TopicTrouble> {
     let admin = admin(properties)?;
     // The brokers' default replication.
     let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1))
         .set("cleanup.policy", "compact");
     let options = AdminOptions::new().operation_timeout(Some(QUESTION));
-    let made = admin.create_topics([&new], &options).await.map_err(|error| error.to_string())?;
+    let made = admin.create_topics([&new], &options).await?;
     match made.into_iter().next() {
         // Another instance was first.
         None | Some(Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(()),
-        Some(Err((_, code))) => Err(code.to_string()),
+        Some(Err((_, code))) => Err(code.into()),
     }
 }
 
 fn admin(
     properties: &BTreeMap<String, String>,
-) -> Result<Keyed<AdminClient<DefaultClientContext>>, String> {
+) -> Result<Keyed<AdminClient<DefaultClientContext>>, KafkaError> {
     let config: ClientConfig = properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
-    let made: Result<AdminClient<_>, _> = config.create();
-    let client = made.map_err(|error: rdkafka::error::KafkaError| error.to_string())?;
+    let client: AdminClient<_> = config.create()?;
     Ok(token::keyed(client, |client| client.inner(), properties))
 }
