@@ -49,8 +49,7 @@ pub(super) struct Running {
     pulses: Vec<Arc<Pulse>>,
 }
 
-/// Refuses a topic that the settings name as an output and the app never produces to: whoever reads
-/// it would wait for ever.
+/// Refuses an output of the settings that is never produced to: its readers would wait for ever.
 fn every_output_has_a_producer(named: &[String], produced: &[&str]) -> anyhow::Result<()> {
     let nobodys: Vec<&str> =
         named.iter().map(String::as_str).filter(|topic| !produced.contains(topic)).collect();
