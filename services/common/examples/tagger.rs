@@ -44,7 +44,7 @@ impl Settings {
         let [from, to, file, tag] =
             [("from", "signups"), ("to", "tagged"), ("schema", "tagged.avsc"), ("tag", "spring")]
                 .map(|(name, example)| needed(name, example));
-        let schema = file.and_then(|file| document.schema("schema", &file));
+        let schema = file.and_then(|file| document.schema("schema", &file, to.as_deref()));
         let settings = from.zip(to).zip(schema).zip(tag).map(|(((from, topic), schema), tag)| {
             Self { from, output: Output { topic, schema }, tag }
         });
