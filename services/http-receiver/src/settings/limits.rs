@@ -52,7 +52,7 @@ pub(super) fn rate(fields: &Fields<'_>) -> Option<Rate> {
     let example = "rate_limit: {requests_per_second: 50, burst: 100}";
     let section = fields.section("rate_limit", example)?;
     let per_second = match section.has("requests_per_second") {
-        true => section.seconds("requests_per_second", 1.0, 0.001..=1e6).as_secs_f64(),
+        true => section.number("requests_per_second", 1.0, 0.001..=1e6),
         false => {
             section.problem("requests_per_second", "nothing", "a number", "50");
             1.0
