@@ -34,7 +34,7 @@ impl Settings {
         let settings = settings.and_then(|root| {
             let from = root.topic("from", "the topic to copy", "signups");
             let to = root.topic("to", "the topic to copy to", "tagged");
-            let schema = files.needed_schema(&root, "schema", "tagged.avsc", None);
+            let schema = files.needed_schema(&root, "schema", "tagged.avsc", to.as_deref());
             let tag = root.needed("tag", "what to mark with", "spring");
             root.finish();
             Some(Self { from: from?, output: Output { topic: to?, schema: schema? }, tag: tag? })
