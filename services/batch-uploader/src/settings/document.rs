@@ -11,8 +11,6 @@ use super::{
 };
 
 pub(super) const EXAMPLE: &str = "request: {url: \"https://api.example.com/v1/orders\"}";
-const SECTIONS: [&str; 8] =
-    ["topics", "request", "auth", "batch", "limits", "retry", "answer", "produce"];
 
 pub(super) fn parse(name: &str, text: &str, directory: &Path) -> Result<Settings, Vec<Problem>> {
     let document = Document::new(name);
