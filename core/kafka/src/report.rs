@@ -53,7 +53,7 @@ pub fn words_of_error(code: Option<RDKafkaErrorCode>) -> &'static str {
         Some(RDKafkaErrorCode::AllBrokersDown) => "No broker can be reached; trying again.",
         Some(code) if is_refusal(code) => {
             "Kafka refuses this client until the user, the password, the certificates or the \
-             rights of its cluster's settings are mended."
+             rights of its cluster's settings are right."
         }
         _ => "librdkafka reports an error and goes on trying.",
     }

@@ -49,8 +49,7 @@ pub(super) struct Running {
     pulses: Vec<Arc<Pulse>>,
 }
 
-/// Refuses a topic that the settings name as an output and the app never produces to: whoever reads
-/// it would wait for ever.
+/// Refuses an output of the settings that is never produced to: its readers would wait for ever.
 fn every_output_has_a_producer(named: &[String], produced: &[&str]) -> anyhow::Result<()> {
     let nobodys: Vec<&str> =
         named.iter().map(String::as_str).filter(|topic| !produced.contains(topic)).collect();
@@ -70,16 +69,13 @@ impl Running {
         let consume =
             if app.consume.is_empty() { config.routes.consume.clone() } else { app.consume };
         if consume.is_empty() {
-            let error = anyhow::anyhow!(
+            return Err(Failure::settings(format_args!(
                 "{}: nothing to consume: set NU_CONSUME_TOPICS or name topics with .consume(…)",
                 Code::NothingToConsume
-            );
-            return Err(Failure { exit: Exit::BadSettings, error });
+            )));
         }
         let produced: Vec<&str> = app.produce.iter().map(|(topic, _)| topic.as_str()).collect();
-        if let Err(error) = every_output_has_a_producer(&config.routes.success, &produced) {
-            return Err(Failure { exit: Exit::BadSettings, error });
-        }
+        every_output_has_a_producer(&config.routes.success, &produced).or_settings()?;
         let clock = Instant::now();
         let watchdog = Watchdog::exiting().context("watchdog thread").or_host()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()

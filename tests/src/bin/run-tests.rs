@@ -61,6 +61,8 @@ fn main() -> ExitCode {
     drop(services);
     // Not with a filter of tests: these are no tests of a name.
     if env::args_os().len() == 1 {
+        // After the lints, whose dependencies serve here too: a minute, and not five.
+        tally.step("packages", || run(&mut Command::new("scripts/check-packages")));
         tally.step("manifests", || run(&mut deployed("scripts/check-deploy")?));
         tally.fleet();
         tally.chaos();

@@ -120,8 +120,8 @@ fn logs_are_sentences() {
             continue;
         }
         for level in ["error", "warn", "info", "debug"] {
-            let bodies = text.split(&format!("tracing::{level}!(")).skip(1);
-            for said in bodies.filter_map(message) {
+            let call = format!("tracing::{level}!(");
+            for said in text.split(&call).skip(1).filter_map(message) {
                 let begins = said.starts_with(|c: char| c.is_uppercase() || c == '{');
                 let ends = said.ends_with(['.', '}', '!', '?']);
                 if !(begins || said.starts_with("librdkafka")) || !ends {

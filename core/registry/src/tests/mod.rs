@@ -29,7 +29,10 @@ fn a_topic_is_prepared_by_registering_or_by_looking_up() {
     let found = runtime.block_on(codec.prepare_topic("t", "\"int\"", false)).unwrap();
     assert_eq!((made.value_id(), made.key_id()), (found.value_id(), found.key_id()));
     let error = runtime.block_on(codec.prepare_topic("t", "nonsense", true)).unwrap_err();
-    assert!(error.to_string().contains("the value schema of topic `t`: not a valid"), "{error}");
+    assert!(
+        error.to_string().starts_with("NU-4005: the value schema of topic `t`: not a valid"),
+        "{error}"
+    );
     let error = runtime.block_on(codec.ensure(SchemaId(77))).unwrap_err();
     assert!(error.to_string().contains("schema 77"), "{error}");
 }

@@ -20,8 +20,9 @@ async fn an_instance_is_asked_for_a_session_its_role_and_the_roles_keys() {
     let answers = ["session-1", "funnel-role\n", KEYS].map(|body| (200, body.to_owned()));
     let (url, asked) = server(answers.to_vec());
     let base = url.trim_end_matches("/token").to_owned();
-    let found = keys(&|name| (name == "AWS_EC2_METADATA_SERVICE_ENDPOINT").then(|| base.clone()));
-    let found = found.await.expect("keys");
+    let environment =
+        |name: &str| (name == "AWS_EC2_METADATA_SERVICE_ENDPOINT").then(|| base.clone());
+    let found = keys(&environment).await.expect("keys");
     assert_eq!((&*found.id, found.secret.expose()), ("ASIA2", "CANARY-secret"));
     assert_eq!(found.until, aws::moment("2026-01-02T09:04:05Z"));
     assert!(found.until.is_some());
@@ -80,14 +81,14 @@ fn credentials_are_asked_of_near_addresses_or_over_tls() {
 #[tokio::test]
 async fn keys_that_do_not_come_are_told_with_what_else_could_be_set() {
     let (url, _asked) = server(vec![(200, "<html>CANARY</html>".into()), (404, String::new())]);
-    let error = keys(&|name| (name == "AWS_CONTAINER_CREDENTIALS_FULL_URI").then(|| url.clone()));
-    let error = error.await.expect_err("no keys");
+    let environment =
+        |name: &str| (name == "AWS_CONTAINER_CREDENTIALS_FULL_URI").then(|| url.clone());
+    let error = keys(&environment).await.expect_err("no keys");
     assert_eq!(error.fault, TokenFault::Unreachable);
     assert!(
         error.text.contains("without credentials") && !error.text.contains("CANARY"),
         "{error}"
     );
     assert!(error.text.contains("AWS_ROLE_ARN"), "{error}");
-    let error = keys(&|name| (name == "AWS_CONTAINER_CREDENTIALS_FULL_URI").then(|| url.clone()));
-    assert_eq!(error.await.expect_err("none").fault, TokenFault::Refused);
+    assert_eq!(keys(&environment).await.expect_err("none").fault, TokenFault::Refused);
 }

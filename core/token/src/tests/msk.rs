@@ -52,7 +52,7 @@ fn the_token_is_the_request_in_base64_and_ends_with_the_signature() {
 
 #[test]
 fn a_token_ends_with_the_keys_that_it_was_signed_with() {
-    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let now = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     for (seconds, lasts) in [(300, 300), (3_600, 899)] {
         let until = Some(now + Duration::from_secs(seconds));
         let keys = Keys { until, ..keys("ASIA1", Some("s")) };
