@@ -1,5 +1,7 @@
 //! Brokers that ask who is there, and what a user may do.
 
+use std::time::Duration;
+
 use anyhow::{Result, anyhow};
 use nubium_admin::{
     Acl, AclFilter, AclOperation, Admin, AdminError, Mode, NewTopic, Pattern, ResourceKind,
@@ -110,6 +112,19 @@ async fn a_broker_of_an_unknown_authority_is_not_trusted() {
     assert!(error.contains(&secure.sasl()) && error.contains("certificate"), "{error}");
 }
 
+/// Lists rights until there are so many: the broker takes them from the controller's log in its own
+/// time. After 10 s, what there is.
+async fn listed(admin: &Admin, filter: &AclFilter, count: usize) -> Result<Vec<Acl>> {
+    let mut ticks = tokio::time::interval(Duration::from_millis(100));
+    for _ in 0..100 {
+        if admin.acls(filter).await?.len() == count {
+            break;
+        }
+        ticks.tick().await;
+    }
+    Ok(admin.acls(filter).await?)
+}
+
 #[tokio::test]
 async fn rights_are_refused_added_seen_and_taken_away() -> Result<()> {
     let secure = Secure::guarded();
@@ -136,7 +151,7 @@ async fn rights_are_refused_added_seen_and_taken_away() -> Result<()> {
         outcome?;
     }
     let filter = AclFilter { name: Some(name.clone()), ..AclFilter::default() };
-    let mut found = root.acls(&filter).await?;
+    let mut found = listed(&root, &filter, rules.len()).await?;
     found.sort_by_key(|acl| acl.operation);
     assert_eq!(found, [rules[1].clone(), rules[0].clone()]);
     user.create_topics(std::slice::from_ref(&new), Mode::Apply).await?[0].1.clone()?;
@@ -147,7 +162,7 @@ async fn rights_are_refused_added_seen_and_taken_away() -> Result<()> {
     for (_, outcome) in root.delete_acls(&rules).await? {
         outcome?;
     }
-    assert_eq!(root.acls(&filter).await?, []);
+    assert_eq!(listed(&root, &filter, 0).await?, []);
     Ok(())
 }
 
