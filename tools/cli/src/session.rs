@@ -82,7 +82,8 @@ impl Session {
     /// # Errors
     /// All that is wrong with them at once.
     pub fn open(options: &Global, needs_cluster: bool) -> Outcome<Self> {
-        let level = if options.verbose { "INFO" } else { "ERROR" };
+        // What librdkafka logs of connections explains why nothing comes.
+        let level = if options.verbose { "INFO,librdkafka=debug" } else { "ERROR" };
         let level = level.parse().map_err(anyhow::Error::msg).or_host()?;
         nubium_host::logging::init(&level, nubium_host::logging::LogFormat::Text).or_host()?;
         let (mut vars, options) = variables(options)?;

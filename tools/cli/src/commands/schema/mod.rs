@@ -225,12 +225,10 @@ fn parse(schema: &str) -> Outcome<Value> {
 fn read(file: &PathBuf) -> Outcome<String> {
     let text = nubium_host::text::read(file);
     let text = text.map_err(|error| Failure::no(format!("{}: {error}", file.display())))?;
-    match formats::parse_own(&text) {
-        Ok(schema) => Ok(schema.text().to_owned()),
-        // What it refers to is the registry's to check.
-        Err(error) if error.is_missing() => Ok(text),
-        Err(error) => Err(Failure::no(format!("{}: {error}", file.display()))),
-    }
+    // No references are sent, so a name that the file does not define is wrong here already.
+    let schema = formats::parse_own(&text);
+    let schema = schema.map_err(|error| Failure::no(format!("{}: {error}", file.display())))?;
+    Ok(schema.text().to_owned())
 }
 
 fn diff(session: &Session, registry: &Registry, options: &DiffOptions) -> Outcome {
