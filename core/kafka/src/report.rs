@@ -95,10 +95,10 @@ impl Errors {
     /// Logs an error, unless one as loud was logged a moment ago.
     pub fn say(&self, code: Option<RDKafkaErrorCode>, reason: &str) {
         let (level, words) = (level_of_error(code), words_of_error(code));
-        if code.is_some_and(is_refusal) && self.is_due(level, Instant::now()) {
-            tracing::error!(?code, reason, "{}: {words}", nubium_host::errors::Code::ClientRefused);
-        } else if !self.is_due(level, Instant::now()) {
+        if !self.is_due(level, Instant::now()) {
             tracing::debug!(?code, reason, "{words}");
+        } else if code.is_some_and(is_refusal) {
+            tracing::error!(?code, reason, "{}: {words}", nubium_host::errors::Code::ClientRefused);
         } else if level == Level::ERROR {
             tracing::error!(?code, reason, "{words}");
         } else {
